@@ -1,0 +1,1 @@
+"""What numbers mean: one catalogue entry a metric, read by every door."""

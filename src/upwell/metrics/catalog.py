@@ -1,0 +1,245 @@
+"""Every metric once: name, title, unit, direction, definition, and how it is summed.
+
+An entry's `rule` says which kept sums answer it:
+
+- `Sum`: events of a type, counted or their values added, by bucket
+- `Net`: one sum less another
+- `Distinct`: different actors of a set of event types, exact at every grain
+- `MeanOfDays`: a distinct count whose coarser buckets are the mean of their days
+- `Sessions`: session events, or gaps of 30 minutes between page views
+- `Cohort`: of the actors who did `entry` in a bucket, the share who did `goal` within a window
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from upwell.errors import Rejected, nearest
+from upwell.event import EVENT_TYPES, NOT_ACTIVITY
+
+Unit = Literal["money", "count", "ratio", "seconds"]
+Direction = Literal["up", "down", "none"]
+
+
+class Sum(msgspec.Struct, frozen=True, tag="sum"):
+    """Events of one type: `of="value"` adds their values, `of="count"` counts them."""
+
+    type: str
+    of: Literal["value", "count"]
+
+
+class Net(msgspec.Struct, frozen=True, tag="net"):
+    """One sum less another, bucket by bucket."""
+
+    plus: Sum
+    minus: Sum
+
+
+class Distinct(msgspec.Struct, frozen=True, tag="distinct"):
+    """Different actors with an event of the named set, per bucket and over any range."""
+
+    set: Literal["actors", "active", "visitors"]
+
+
+class MeanOfDays(msgspec.Struct, frozen=True, tag="mean_of_days"):
+    """Distinct actors by day; a coarser bucket is the mean over its days."""
+
+    set: Literal["actors", "active", "visitors"]
+
+
+class Sessions(msgspec.Struct, frozen=True, tag="sessions"):
+    """Session events, or page views at least 30 minutes after the actor's previous one."""
+
+
+class Cohort(msgspec.Struct, frozen=True, tag="cohort"):
+    """Share of the actors entering in a bucket who reached the goal within the window."""
+
+    entry: str
+    goal: str
+    window_days: int
+
+
+Rule = Sum | Net | Distinct | MeanOfDays | Sessions | Cohort
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the catalogue; `dimensions` are those that need no scan."""
+
+    name: str
+    title: str
+    unit: Unit
+    direction: Direction
+    definition: str
+    rule: Rule
+    dimensions: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The event types whose arrival can change this metric."""
+        return _reads(self.rule)
+
+
+DEFAULT_ACTIVE = ("engagement", "session", "page_view", "activation", "signup")
+SETS: dict[str, frozenset[str]] = {
+    "actors": frozenset(EVENT_TYPES) - NOT_ACTIVITY,
+    "active": frozenset(DEFAULT_ACTIVE),
+    "visitors": frozenset({"page_view"}),
+}
+
+
+def _reads(rule: Rule) -> frozenset[str]:
+    match rule:
+        case Sum():
+            return frozenset({rule.type})
+        case Net():
+            return frozenset({rule.plus.type, rule.minus.type})
+        case Distinct() | MeanOfDays():
+            # A workspace may widen what counts as active, so an active set may read any activity.
+            return SETS["actors"] if rule.set == "active" else SETS[rule.set]
+        case Sessions():
+            return frozenset({"session", "page_view"})
+        case Cohort():
+            return frozenset({rule.entry, rule.goal})
+
+
+_MONEY_DIMENSIONS = ("plan", "country", "channel", "currency", "source")
+_COUNT_DIMENSIONS = ("plan", "country", "channel", "source")
+
+_ENTRIES = (
+    Metric(
+        name="revenue",
+        title="Net revenue",
+        unit="money",
+        direction="up",
+        definition="What was paid, less tax, less refunds, each on its own day. "
+        "Other currencies at the ECB reference rate of that day.",
+        rule=Net(plus=Sum("revenue", "value"), minus=Sum("refund", "value")),
+        dimensions=_MONEY_DIMENSIONS,
+    ),
+    Metric(
+        name="gross_revenue",
+        title="Gross revenue",
+        unit="money",
+        direction="up",
+        definition="What was paid, less tax, on the payment's day, before refunds.",
+        rule=Sum("revenue", "value"),
+        dimensions=_MONEY_DIMENSIONS,
+    ),
+    Metric(
+        name="refunds",
+        title="Refunds",
+        unit="money",
+        direction="down",
+        definition="What was given back, on the refund's own day.",
+        rule=Sum("refund", "value"),
+        dimensions=_MONEY_DIMENSIONS,
+    ),
+    Metric(
+        name="cancellations",
+        title="Cancellations",
+        unit="count",
+        direction="down",
+        definition="Customers whose cancellation was requested in the bucket. Where no billing "
+        "source is connected, each churn event is one.",
+        rule=Sum("churn", "count"),
+        dimensions=(*_COUNT_DIMENSIONS, "reason"),
+    ),
+    Metric(
+        name="churned_customers",
+        title="Churned customers",
+        unit="count",
+        direction="down",
+        definition="Customers whose last paid subscription ended in the bucket. Where no billing "
+        "source is connected, each churn event is one.",
+        rule=Sum("churn", "count"),
+        dimensions=(*_COUNT_DIMENSIONS, "reason"),
+    ),
+    Metric(
+        name="signups",
+        title="Signups",
+        unit="count",
+        direction="up",
+        definition="Signup events in the bucket.",
+        rule=Sum("signup", "count"),
+        dimensions=_COUNT_DIMENSIONS,
+    ),
+    Metric(
+        name="activations",
+        title="Activations",
+        unit="count",
+        direction="up",
+        definition="Activation events in the bucket.",
+        rule=Sum("activation", "count"),
+        dimensions=_COUNT_DIMENSIONS,
+    ),
+    Metric(
+        name="activation_rate",
+        title="Activation rate",
+        unit="ratio",
+        direction="up",
+        definition="Of the users who first signed up in the bucket, the share who activated within "
+        "14 days of it. Complete only when those 14 days have passed.",
+        rule=Cohort(entry="signup", goal="activation", window_days=14),
+    ),
+    Metric(
+        name="actors",
+        title="Users with any event",
+        unit="count",
+        direction="up",
+        definition="Different users or customers with any event but reports and identity changes; "
+        "exact at every grain.",
+        rule=Distinct("actors"),
+    ),
+    Metric(
+        name="dau",
+        title="Daily active users",
+        unit="count",
+        direction="up",
+        definition="Different users with an engagement, session, page view, activation or signup "
+        "that day. Over longer buckets: the mean of their days.",
+        rule=MeanOfDays("active"),
+    ),
+    Metric(
+        name="sessions",
+        title="Sessions",
+        unit="count",
+        direction="up",
+        definition="Session events; where a product sends none, page views at least 30 minutes "
+        "after the same visitor's previous one.",
+        rule=Sessions(),
+    ),
+    Metric(
+        name="page_views",
+        title="Page views",
+        unit="count",
+        direction="up",
+        definition="Page view events in the bucket.",
+        rule=Sum("page_view", "count"),
+        dimensions=_COUNT_DIMENSIONS,
+    ),
+    Metric(
+        name="visitors",
+        title="Visitors",
+        unit="count",
+        direction="up",
+        definition="Different users or devices with a page view; exact at every grain.",
+        rule=Distinct("visitors"),
+    ),
+)
+
+CATALOG: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
+
+
+def metric_named(name: str) -> Metric:
+    """The entry of that name; raises Rejected with the near names where there is none."""
+    found = CATALOG.get(name)
+    if found is None:
+        raise Rejected(
+            "unknown_metric",
+            f"Unknown metric '{name}'.",
+            fix=nearest(name, CATALOG),
+            where="metric",
+        )
+    return found

@@ -1,0 +1,203 @@
+"""Calendar time in one zone: days, buckets, and the same for whole columns.
+
+A *day* is an integer: days since 1970-01-01 on the local calendar. A bucket of any grain is
+named by its first day, or, for hours, by the instant it starts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from functools import lru_cache
+from typing import Literal, NamedTuple, get_args
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
+GRAINS: tuple[Grain, ...] = get_args(Grain)
+
+EPOCH = dt.date(1970, 1, 1)
+MICROS = 1_000_000
+HOUR_MICROS = 3600 * MICROS
+DAY_MICROS = 24 * HOUR_MICROS
+
+
+class Bucket(NamedTuple):
+    """A half-open span of local time; `first` and `end` are days, instants are UTC micros."""
+
+    label: str
+    first: int
+    end: int
+    opens: int
+    closes: int
+
+
+def to_day(date: dt.date) -> int:
+    """Days since 1970-01-01."""
+    return (date - EPOCH).days
+
+
+def to_date(day: int) -> dt.date:
+    """The calendar date of a day number."""
+    return EPOCH + dt.timedelta(days=int(day))
+
+
+def to_micros(instant: dt.datetime) -> int:
+    """Exact UTC microseconds of an aware datetime."""
+    delta = instant - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    return (delta.days * 86_400 + delta.seconds) * MICROS + delta.microseconds
+
+
+def to_instant(micros: int) -> dt.datetime:
+    """The aware UTC datetime of a number of microseconds."""
+    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=int(micros))
+
+
+class Zone:
+    """Local calendar arithmetic of one IANA zone, for scalars and for whole columns.
+
+    Offsets are tabulated once, by the hour where they change, for 1900 to 2200, so that a column
+    of a million instants becomes days without a Python loop.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.info = ZoneInfo(name)
+        self._starts, self._offsets = _transitions(name)
+
+    def offsets(self, micros: NDArray[np.int64]) -> NDArray[np.int64]:
+        """UTC offset in microseconds of each instant."""
+        return self._offsets[np.searchsorted(self._starts, micros, side="right") - 1]
+
+    def days(self, micros: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Local day of each instant."""
+        return ((micros + self.offsets(micros)) // DAY_MICROS).astype(np.int32)
+
+    def hours(self, micros: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Start (UTC micros) of the local hour that holds each instant."""
+        offsets = self.offsets(micros)
+        local = micros + offsets
+        return local - local % HOUR_MICROS - offsets
+
+    def day_of(self, micros: int) -> int:
+        """Local day of one instant."""
+        return int(self.days(np.array([micros], dtype=np.int64))[0])
+
+    def opens(self, day: int) -> int:
+        """UTC micros of the first instant of a local day."""
+        return _opens(self.name, int(day))
+
+    def today(self, now: dt.datetime) -> int:
+        """The local day at `now`."""
+        return self.day_of(to_micros(now))
+
+    def local(self, micros: int) -> dt.datetime:
+        """The instant as a local, aware datetime."""
+        return to_instant(micros).astimezone(self.info)
+
+
+@lru_cache(maxsize=200_000)
+def _opens(name: str, day: int) -> int:
+    date = to_date(day)
+    info = ZoneInfo(name)
+    midnight = dt.datetime(date.year, date.month, date.day, tzinfo=info)
+    micros = to_micros(midnight.astimezone(dt.UTC))
+    # Where midnight does not exist (a DST jump at 00:00), the day opens at the jump.
+    if to_instant(micros).astimezone(info).date() != date:
+        micros += HOUR_MICROS
+    return micros
+
+
+@lru_cache(maxsize=32)
+def _transitions(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    info = ZoneInfo(name)
+    starts: list[int] = []
+    offsets: list[int] = []
+
+    def offset_at(hour: int) -> int:
+        instant = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=hour)
+        found = instant.astimezone(info).utcoffset()
+        return int((found or dt.timedelta()).total_seconds() * MICROS)
+
+    first, last = -613_608, 2_016_000  # 1900 to 2200, in hours
+    step = 24 * 7
+    previous = offset_at(first)
+    starts.append(np.iinfo(np.int64).min)
+    offsets.append(previous)
+    for hour in range(first + step, last, step):
+        current = offset_at(hour)
+        if current == previous:
+            continue
+        low, high = hour - step, hour
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if offset_at(middle) == previous else (low, middle)
+        starts.append(high * HOUR_MICROS)
+        offsets.append(offset_at(high))
+        previous = current
+    return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
+
+
+def first_of(day: int, grain: Grain, week_start: int = 0) -> int:
+    """First day of the bucket of `grain` (day or coarser) that holds `day`; weeks start Monday=0."""
+    if grain == "day":
+        return day
+    if grain == "week":
+        return day - (day + 3 - week_start) % 7  # 1970-01-01 was a Thursday (3)
+    date = to_date(day)
+    if grain == "month":
+        return to_day(date.replace(day=1))
+    if grain == "quarter":
+        return to_day(date.replace(month=(date.month - 1) // 3 * 3 + 1, day=1))
+    if grain == "year":
+        return to_day(date.replace(month=1, day=1))
+    raise ValueError(f"an hour has no first day: {grain}")
+
+
+def next_of(first: int, grain: Grain) -> int:
+    """First day of the bucket after the one that starts at `first`."""
+    if grain == "day":
+        return first + 1
+    if grain == "week":
+        return first + 7
+    date = to_date(first)
+    months = {"month": 1, "quarter": 3, "year": 12}[grain]
+    index = date.year * 12 + date.month - 1 + months
+    return to_day(dt.date(index // 12, index % 12 + 1, 1))
+
+
+def add_months(date: dt.date, months: int) -> dt.date:
+    """The same day of the month `months` later, or that month's last day."""
+    index = date.year * 12 + date.month - 1 + months
+    year, month = index // 12, index % 12 + 1
+    last = (dt.date(year + month // 12, month % 12 + 1, 1) - dt.timedelta(days=1)).day
+    return dt.date(year, month, min(date.day, last))
+
+
+def buckets(zone: Zone, start: int, end: int, grain: Grain, week_start: int = 0) -> list[Bucket]:
+    """The buckets that meet days [start, end), each cut to that range, in order."""
+    if end <= start:
+        return []
+    if grain == "hour":
+        return _hours(zone, start, end)
+    found = []
+    first = first_of(start, grain, week_start)
+    while first < end:
+        after = next_of(first, grain)
+        low, high = max(first, start), min(after, end)
+        found.append(Bucket(to_date(low).isoformat(), low, high, zone.opens(low), zone.opens(high)))
+        first = after
+    return found
+
+
+def _hours(zone: Zone, start: int, end: int) -> list[Bucket]:
+    found = []
+    opens, last = zone.opens(start), zone.opens(end)
+    while opens < last:
+        local = zone.local(opens)
+        closes = min(opens + HOUR_MICROS - (local.minute * 60 + local.second) * MICROS, last)
+        day = to_day(local.date())
+        found.append(Bucket(local.isoformat(timespec="seconds"), day, day + 1, opens, closes))
+        opens = closes
+    return found

@@ -1,0 +1,83 @@
+"""The one door: a question in, an answer out, for tiles, alerts, reports, commands and programs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+
+from upwell.access import Viewer
+from upwell.period import Grain
+
+Value = str | int | float | None  # money is a decimal string; None: not defined or nothing known
+Compare = Literal["previous", "week", "year"]
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked; `from` inclusive, `to` exclusive, both local days (or, for hours, days too)."""
+
+    metric: str
+    product: tuple[str, ...] = ()  # empty: every product the viewer may see
+    start: dt.date | None = msgspec.field(default=None, name="from")
+    end: dt.date | None = msgspec.field(default=None, name="to")
+    grain: Grain = "day"
+    by: str | None = None
+    where: dict[str, tuple[str, ...]] = {}
+    compare: Compare | None = None
+    known_at: dt.datetime | None = None
+    policy: str | None = None
+    currency: str | None = None
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One bucket: its start (a date, or a local time for hours), its value, whether it can change."""
+
+    start: str
+    value: Value = msgspec.field()
+    complete: bool = msgspec.field()
+    provisional: bool = False  # converted at the last known rate
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """The same series over the span compared with; `total` covers the same elapsed time."""
+
+    points: tuple[Point, ...]
+    total: Value
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line: `key` is '' or the value of the breakdown."""
+
+    key: str = msgspec.field()
+    points: tuple[Point, ...] = msgspec.field()
+    total: Value = msgspec.field()
+    label: str = ""
+    compare: Compared | None = None
+
+
+class Unconverted(msgspec.Struct, frozen=True, kw_only=True):
+    """Money in a currency without any rate: shown apart, never as 0."""
+
+    currency: str
+    total: str
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """Series with what they rest on: freshness by source, counting rules, position."""
+
+    question: Question
+    series: tuple[Series, ...]
+    as_of: dict[str, str]
+    policy: str
+    position: str
+    unit: str
+    currency: str | None = None
+    scanned: bool = False  # events were read: the question was not among the kept sums
+    unconverted: tuple[Unconverted, ...] = ()
+    unlinked: int | None = None  # company counts of people: how many are not linked over products
+    note: str = ""  # why a value is null, in words for a person
+
+
+Ask = Callable[[Question, Viewer], Answer]
