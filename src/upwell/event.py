@@ -38,9 +38,7 @@ EventType = Literal[
 ]
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 MONEY_TYPES = frozenset({"revenue", "refund", "fee", "spend", "subscription"})
-NOT_ACTIVITY = frozenset(
-    {"report", "identify", "merge", "unmerge"}
-)  # say nothing of a person's use
+NOT_ACTIVITY = frozenset({"report", "identify", "merge", "unmerge"})  # no use by a person
 UNASSIGNED = "unassigned"  # the built-in product of pulled rows that map to none
 
 DIMENSIONS = ("plan", "country", "channel", "reason", "name")

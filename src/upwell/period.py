@@ -140,7 +140,7 @@ def _transitions(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 def first_of(day: int, grain: Grain, week_start: int = 0) -> int:
-    """First day of the bucket of `grain` (day or coarser) that holds `day`; weeks start Monday=0."""
+    """First day of the bucket (day or coarser) that holds `day`; `week_start` 0 is Monday."""
     if grain == "day":
         return day
     if grain == "week":

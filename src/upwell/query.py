@@ -16,7 +16,7 @@ Compare = Literal["previous", "week", "year"]
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked; `from` inclusive, `to` exclusive, both local days (or, for hours, days too)."""
+    """What is asked, over local days: `from` inclusive, `to` exclusive."""
 
     metric: str
     product: tuple[str, ...] = ()  # empty: every product the viewer may see
@@ -32,7 +32,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One bucket: its start (a date, or a local time for hours), its value, whether it can change."""
+    """One bucket: its start (a date; a local time for hours), value, and whether it is final."""
 
     start: str
     value: Value = msgspec.field()
