@@ -1,0 +1,123 @@
+"""Opening the control state: SQLite in the data directory, or PostgreSQL where several share it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from upwell.errors import Rejected, Unavailable
+from upwell.state.tables import metadata
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class State:
+    """The open control state; `read` and `write` hand out one connection in one transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._writer = engine.execution_options(upwell_write=True)
+
+    @classmethod
+    def open(cls, place: str | Path) -> State:
+        """Opens a file or an SQLAlchemy URL and brings its tables up to date.
+
+        Raises Rejected("newer_data") where a newer Upwell wrote it, Unavailable where it cannot
+        be reached.
+        """
+        text = str(place)
+        state = cls(_server(text) if "://" in text else _file(Path(text)))
+        try:
+            state._upgrade()
+        except DBAPIError as error:
+            raise Unavailable(
+                "state_unreachable", f"The control state cannot be opened: {error.orig}"
+            ) from error
+        return state
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view."""
+        with _told(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One transaction, durable when the block ends; undone when it raises."""
+        with _told(), self._writer.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self._engine.dispose()
+
+    def _upgrade(self) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        script = ScriptDirectory.from_config(config)
+        with self._writer.begin() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+            if current == script.get_current_head():
+                return
+            if current is not None and current not in {r.revision for r in script.walk_revisions()}:
+                raise Rejected(
+                    "newer_data",
+                    f"The data directory was written by a newer Upwell (control state {current}).",
+                    fix="Install that version or a newer one, or restore an older back-up.",
+                )
+
+            def steps(revision: Any, _: MigrationContext) -> Any:
+                return script._upgrade_revs("head", revision)
+
+            with EnvironmentContext(config, script, fn=steps, destination_rev="head") as context:
+                context.configure(
+                    connection=connection, target_metadata=metadata, transactional_ddl=True
+                )
+                context.run_migrations()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Says which failures are worth a retry: a busy, full or unreachable database."""
+    try:
+        yield
+    except OperationalError as error:
+        raise Unavailable(
+            "state_unavailable", "The control state cannot be reached just now."
+        ) from error
+
+
+def _file(path: Path) -> Engine:
+    # The file holds password hashes: created for its owner only, before SQLite sees it.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    engine = create_engine(f"sqlite:///{path}")
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _server(url: str) -> Engine:
+    return create_engine(make_url(url), pool_pre_ping=True)
+
+
+def _prepare(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # SQLAlchemy's `begin` below opens transactions, not sqlite3
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin(connection: Connection) -> None:
+    # A writer takes its lock at once: upgrading a reader's lock later cannot wait, it fails.
+    writes = connection.get_execution_options().get("upwell_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
