@@ -1,15 +1,37 @@
-"""Who asks, and what they may see: viewers, keys, passwords, sessions. Pure; rows live in state."""
+"""Who asks, and what they may see: viewers, keys, passwords, sessions. Pure; rows live in state.
+
+Secrets of high entropy (keys, sessions, one-time tokens) are stored as SHA-256 digests; passwords
+as argon2id hashes.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 import hmac
+import re
 import secrets
-from typing import Literal
+from functools import lru_cache
+from typing import Literal, get_args
 
 import msgspec
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from upwell.errors import Rejected
 
 Scope = Literal["ingest", "read", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+
+ROLES: dict[str, frozenset[Scope]] = {"owner": frozenset({"admin"}), "demo": frozenset({"admin"})}
+
+SESSION_LIFE = dt.timedelta(days=30)
+SESSION_IDLE = dt.timedelta(days=7)
+INVITATION_LIFE = dt.timedelta(hours=24)
+TICKET_LIFE = dt.timedelta(seconds=30)
+
+MIN_PASSWORD = 10
+MAX_PASSWORD = 256  # argon2 reads all of it: a limit keeps one request from buying much work
 
 
 class Viewer(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,3 +86,106 @@ def prefix_of(secret: str) -> str | None:
     """The public prefix of a key as sent, or None where it does not look like one."""
     parts = secret.split("_", 2)
     return parts[1] if len(parts) == 3 and parts[0] == "uw" and parts[1] and parts[2] else None
+
+
+def mint_secret() -> tuple[str, str]:
+    """A fresh session, invitation or ticket of 256 random bits, and the digest to store."""
+    secret = secrets.token_urlsafe(32)
+    return secret, digest(secret)
+
+
+def mint_id(noun: str) -> str:
+    """A fresh row id such as `per_1f0c…`; names a row, opens nothing."""
+    return f"{noun}_{secrets.token_hex(8)}"
+
+
+def csrf_of(session: str) -> str:
+    """The token that a page sends back with every change; only the session's holder can know it."""
+    return digest("csrf:" + session)
+
+
+def hash_password(password: str) -> str:
+    """The argon2id hash to store (RFC 9106's second recommended parameters: 64 MiB, 3 passes)."""
+    return _hasher().hash(password)
+
+
+def check_password(password: str, stored: str | None) -> bool:
+    """Whether the password fits; takes as long for nobody's password (`stored` None)."""
+    nobody = _nobody()
+    try:
+        return _hasher().verify(stored or nobody, password) and stored is not None
+    except InvalidHashError:  # an account that signs in another way has no hash
+        check_password(password, None)
+        return False
+    except VerificationError:
+        return False
+
+
+def outdated_hash(stored: str) -> bool:
+    """Whether a stored hash was made with other parameters than today's."""
+    return _hasher().check_needs_rehash(stored)
+
+
+def email_of(text: str) -> str:
+    """The address in lower case; raises Rejected where it is none."""
+    email = text.strip().lower()
+    if len(email) > 320 or not re.fullmatch(r"[^@\s]+@[^@\s]+\.?[^@\s]*", email):
+        raise Rejected(
+            "bad_email",
+            "This is not an e-mail address.",
+            fix="Write it as name@company.example.",
+            where="email",
+        )
+    return email
+
+
+def judge_password(password: str, email: str) -> None:
+    """Raises Rejected("weak_password") for one that is short, common or made of the address."""
+    plain = re.sub(r"[^a-z0-9]", "", password.lower())
+    if len(password) < MIN_PASSWORD:
+        message = f"The password is shorter than {MIN_PASSWORD} characters."
+    elif len(password) > MAX_PASSWORD:
+        message = f"The password is longer than {MAX_PASSWORD} characters."
+    elif len(set(password)) < 5 or plain.strip("0123456789") in _COMMON or _runs(plain):
+        message = "The password is among the first that anyone would try."
+    elif len(plain) - len(email.split("@")[0]) < 5 and email.split("@")[0] in plain:
+        message = "The password is made of the e-mail address."
+    else:
+        return
+    raise Rejected(
+        "weak_password",
+        message,
+        fix="Take four words that do not belong together, or let a password manager choose.",
+        where="password",
+    )
+
+
+_COMMON_WORDS = """
+password passwort passw0rd qwerty qwertyuiop qwertz qwertzuiop azertyuiop letmein iloveyou welcome
+admin administrator changeme changeit monkey dragon football baseball princess sunshine superman
+trustno starwars secret master login upwell upwelladmin correcthorsebatterystaple passwordpassword
+qwertyqwerty adminadmin testtest temporary default letmeinplease mypassword thisisapassword
+"""
+_COMMON = frozenset(["", *_COMMON_WORDS.split()])  # "": nothing but digits around
+
+
+def _runs(plain: str) -> bool:
+    """Whether it is one run along the alphabet, the digits or a keyboard row, or repeats of it."""
+    rows = (
+        "abcdefghijklmnopqrstuvwxyz",
+        "01234567890",
+        "qwertyuiop",
+        "qwertzuiop",
+        "1qaz2wsx3edc4rfv",
+    )
+    return any(plain in row * 4 or plain in row[::-1] * 4 for row in rows)
+
+
+@lru_cache(maxsize=1)
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    return _hasher().hash(secrets.token_urlsafe(16))
