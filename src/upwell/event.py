@@ -94,10 +94,14 @@ SCHEMA = pa.schema(
         pa.field("actor", pa.string()),
         pa.field("value", pa.decimal128(38, 9), nullable=False),
         pa.field("currency", pa.string()),
-        pa.field("key", pa.string(), nullable=False),
+        pa.field(
+            "key", pa.string()
+        ),  # null: none was given; the loop names it by delivery and index
         pa.field("metadata", pa.string()),  # the flat JSON object as it came, or null
         *(pa.field(name, pa.string()) for name in DIMENSIONS),
-        pa.field("clamped", pa.bool_(), nullable=False),  # came from the future; stored at receipt
+        pa.field(
+            "corrected", pa.bool_(), nullable=False
+        ),  # time shifted by clock, or from the future
     ]
 )
 
