@@ -1,0 +1,111 @@
+/** Calls to the server: JSON in and out, and one shape of error. */
+import type { Answer, Problem, Question, Session } from './wire';
+
+export class Failure extends Error {
+  constructor(
+    readonly status: number,
+    readonly problem: Problem,
+  ) {
+    super(problem.message);
+  }
+}
+
+export const UNREACHABLE: Problem = {
+  code: 'unreachable',
+  message: 'The server does not answer.',
+  fix: 'It is tried again by itself; check that it is running.',
+  where: '',
+};
+
+export interface Api {
+  session(): Promise<Session>;
+  signIn(email: string, password: string): Promise<Session>;
+  signOut(): Promise<void>;
+  setUp(owner: { token: string; name: string; email: string; password: string }): Promise<Session>;
+  get<T>(path: string, params?: Record<string, string | number | undefined>): Promise<T>;
+  post<T>(path: string, body?: unknown): Promise<T>;
+  ask(questions: Question[]): Promise<(Answer | { error: Problem })[]>;
+}
+
+/** `signedOut` is told of every 401, so that one place leads to the sign-in page. */
+export function createApi(fetcher: typeof fetch, signedOut: () => void): Api {
+  let csrf = '';
+
+  async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+    const headers: Record<string, string> = { Accept: 'application/json' };
+    if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
+    if (body !== undefined) headers['Content-Type'] = 'application/json';
+    let response: Response;
+    try {
+      response = await fetcher(path, {
+        method,
+        headers,
+        credentials: 'same-origin',
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+    } catch {
+      throw new Failure(0, UNREACHABLE);
+    }
+    const text = await response.text();
+    const answer = parsed(text);
+    if (response.ok) return answer as T;
+    if (response.status === 401 && !path.startsWith('/v1/session')) signedOut();
+    throw new Failure(response.status, problemOf(answer, response.status));
+  }
+
+  async function session(method: string, path: string, body?: unknown): Promise<Session> {
+    const answer = await call<Session>(method, path, body);
+    csrf = answer.csrf;
+    return answer;
+  }
+
+  return {
+    session: () => session('GET', '/v1/session'),
+    signIn: (email, password) => session('POST', '/v1/session', { email, password }),
+    signOut: () => call<void>('DELETE', '/v1/session'),
+    setUp: (owner) => session('POST', '/v1/owner', owner),
+    get: (path, params) => call('GET', path + query(params)),
+    post: (path, body) => call('POST', path, body),
+    ask: async (questions) => {
+      const body = await call<{ answers: (Answer | { error: Problem })[] }>('POST', '/v1/query', {
+        questions,
+      });
+      return body.answers;
+    },
+  };
+}
+
+/** What to show of anything that was thrown. */
+export function problemFrom(thrown: unknown): Problem {
+  if (thrown instanceof Failure) return thrown.problem;
+  return {
+    code: 'page_error',
+    message: 'This part of the page failed.',
+    fix: thrown instanceof Error ? thrown.message : String(thrown),
+    where: '',
+  };
+}
+
+function query(params?: Record<string, string | number | undefined>): string {
+  const given = Object.entries(params ?? {}).filter(([, value]) => value !== undefined);
+  if (!given.length) return '';
+  return `?${new URLSearchParams(given.map(([key, value]) => [key, String(value)]))}`;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return text ? JSON.parse(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function problemOf(answer: unknown, status: number): Problem {
+  const found = (answer as { error?: Partial<Problem> } | undefined)?.error;
+  return {
+    code: found?.code ?? `http_${status}`,
+    message: found?.message ?? `The server answered with ${status}.`,
+    fix: found?.fix ?? '',
+    where: found?.where ?? '',
+  };
+}

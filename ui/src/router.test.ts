@@ -1,0 +1,48 @@
+import { expect, test } from 'vitest';
+import { format, parse, START, to, withOwn, type Route } from './router';
+
+const read = (address: string): Route => {
+  const url = new URL(address, 'http://upwell.test');
+  return parse(url.pathname, url.search);
+};
+
+test.each([
+  '/',
+  '/products',
+  '/products/mail?range=ytd&compare=year&grain=week&metric=signups&by=plan',
+  '/products/a%2Fb',
+  '/?products=mail,docs&range=2026-01-01..2026-02-01&compare=off',
+  '/live?feed=signup',
+  '/alerts/inc_1',
+  '/reports',
+  '/sources?range=all',
+  '/setup?token=abc',
+])('%s is read and written back the same', (address) => {
+  expect(format(read(address))).toBe(address);
+});
+
+test('what is not understood is left at its start', () => {
+  expect(read('/?range=someday&compare=mars&grain=minute')).toEqual(START);
+  expect(read('/?range=2026-02-30..2026-03-01').range).toBe('28d');
+  expect(read('/?range=2026-03-01..2026-02-01').range).toBe('28d');
+});
+
+test('an address that is no page is missing, not home', () => {
+  expect(read('/nowhere').page).toBe('missing');
+  expect(read('/products/mail/more').page).toBe('missing');
+  expect(read('/live/7').page).toBe('missing');
+  expect(read('/products/%E0%A4%A').id).toBe('%E0%A4%A');
+});
+
+test('another page keeps dates, comparison and products, and drops what was its own', () => {
+  const route = read('/products/mail?range=mtd&compare=year&metric=dau');
+  expect(format(to(route, 'home'))).toBe('/?range=mtd&compare=year');
+  expect(format(to(route, 'product', 'docs', { metric: 'dau' }))).toBe(
+    '/products/docs?range=mtd&compare=year&metric=dau',
+  );
+});
+
+test("a page's own choices can be set and taken away", () => {
+  const route = withOwn(read('/products/mail?metric=dau&by=plan'), { by: '', where: 'plan:team' });
+  expect(format(route)).toBe('/products/mail?metric=dau&where=plan:team');
+});

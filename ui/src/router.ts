@@ -1,0 +1,113 @@
+/** The address of a page: everything a person chose, and nothing else. Pure. */
+import { isDay, isPreset, type Range } from './shell/dates';
+import type { Compare, Grain } from './wire';
+
+export const PAGES = [
+  'home',
+  'products',
+  'product',
+  'live',
+  'alerts',
+  'reports',
+  'sources',
+  'settings',
+  'sign-in',
+  'setup',
+  'missing',
+] as const;
+export type Page = (typeof PAGES)[number];
+
+export interface Route {
+  page: Page;
+  id: string; // of the product or alert, or ""
+  products: string[]; // empty: all
+  range: Range;
+  compare: Compare | 'off';
+  grain: Grain | 'auto';
+  own: Record<string, string>; // what only this page knows
+}
+
+export const START: Route = {
+  page: 'home',
+  id: '',
+  products: [],
+  range: '28d',
+  compare: 'previous',
+  grain: 'auto',
+  own: {},
+};
+
+const COMPARES = ['off', 'previous', 'week', 'year'];
+const GRAINS = ['auto', 'hour', 'day', 'week', 'month', 'quarter', 'year'];
+const SHARED = new Set(['products', 'range', 'compare', 'grain']);
+
+export function parse(path: string, search: string): Route {
+  const params = new URLSearchParams(search);
+  const [first = '', second = '', ...more] = path.split('/').filter(Boolean).map(decoded);
+  const compare = params.get('compare') ?? '';
+  const grain = params.get('grain') ?? '';
+  const own: Record<string, string> = {};
+  for (const [key, value] of params) if (!SHARED.has(key)) own[key] = value;
+  return {
+    ...pageOf(first, second, more.length > 0),
+    products: (params.get('products') ?? '').split(',').filter(Boolean),
+    range: rangeOf(params.get('range') ?? ''),
+    compare: COMPARES.includes(compare) ? (compare as Route['compare']) : START.compare,
+    grain: GRAINS.includes(grain) ? (grain as Route['grain']) : START.grain,
+    own,
+  };
+}
+
+function pageOf(first: string, second: string, more: boolean): { page: Page; id: string } {
+  const page = first === '' ? 'home' : first;
+  if (more) return { page: 'missing', id: '' };
+  if (page === 'products' && second) return { page: 'product', id: second };
+  if (page === 'alerts') return { page, id: second };
+  if (second || page === 'product' || !PAGES.includes(page as Page)) return { page: 'missing', id: '' };
+  return { page: page as Page, id: '' };
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+function rangeOf(text: string): Range {
+  if (isPreset(text)) return text;
+  const [from = '', to = ''] = text.split('..');
+  return isDay(from) && isDay(to) && from < to ? { from, to } : START.range;
+}
+
+/** The address; what is as it starts is left out, so that links stay short. */
+export function format(route: Route): string {
+  const params = new URLSearchParams();
+  if (route.products.length) params.set('products', route.products.join(','));
+  const range = typeof route.range === 'string' ? route.range : `${route.range.from}..${route.range.to}`;
+  if (range !== START.range) params.set('range', range);
+  if (route.compare !== START.compare) params.set('compare', route.compare);
+  if (route.grain !== START.grain) params.set('grain', route.grain);
+  for (const [key, value] of Object.entries(route.own)) if (value) params.set(key, value);
+  const search = params.toString().replaceAll('%2C', ',').replaceAll('%3A', ':');
+  return pathOf(route) + (search ? `?${search}` : '');
+}
+
+function pathOf({ page, id }: Route): string {
+  if (page === 'home') return '/';
+  if (page === 'product') return `/products/${encodeURIComponent(id)}`;
+  return `/${page}${id ? `/${encodeURIComponent(id)}` : ''}`;
+}
+
+/** Another page with the same dates, comparison and products. */
+export function to(route: Route, page: Page, id = '', own: Record<string, string> = {}): Route {
+  return { ...route, page, id, own };
+}
+
+/** The same page with some of its own choices changed; "" takes one away. */
+export function withOwn(route: Route, changes: Record<string, string>): Route {
+  const own = { ...route.own, ...changes };
+  for (const key of Object.keys(own)) if (!own[key]) delete own[key];
+  return { ...route, own };
+}

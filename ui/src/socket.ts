@@ -1,0 +1,129 @@
+/** One WebSocket for the whole page: says what is watched, reconnects, resumes from a position. */
+import type { Frame, Question, Watch } from './wire';
+
+export type Link = 'connecting' | 'open' | 'waiting' | 'closed';
+
+export interface Wire {
+  send(text: string): void;
+  close(): void;
+  onopen: (() => void) | null;
+  onmessage: ((event: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number }) => void) | null;
+}
+
+export interface Surroundings {
+  connect(): Wire;
+  frame(frame: Frame): void;
+  link(link: Link): void;
+  signedOut(): void;
+  position(): string | null;
+  later(run: () => void, ms: number): () => void;
+  random(): number;
+}
+
+const SHORTEST = 250;
+const LONGEST = 15_000;
+const STEADY = 5_000; // an open link this old counts as well again
+const SIGNED_OUT = new Set([1008, 4401]); // policy violation: not signed in, or another origin
+
+/** Wait before the nth try in a row: doubled each time, half of it by chance. */
+export function backOff(tries: number, random: number): number {
+  const longest = Math.min(LONGEST, SHORTEST * 2 ** tries);
+  return longest / 2 + (longest / 2) * random;
+}
+
+export class Socket {
+  #around: Surroundings;
+  #wire: Wire | null = null;
+  #open = false;
+  #tries = 0;
+  #watched = new Map<string, Question>();
+  #feed = false;
+  #cancelRetry: (() => void) | null = null;
+  #cancelSteady: (() => void) | null = null;
+
+  constructor(around: Surroundings) {
+    this.#around = around;
+  }
+
+  get open(): boolean {
+    return this.#open;
+  }
+
+  start(): void {
+    if (this.#wire) return;
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    this.#around.link('connecting');
+    const wire = this.#around.connect();
+    this.#wire = wire;
+    wire.onopen = () => {
+      this.#open = true;
+      this.#cancelSteady = this.#around.later(() => (this.#tries = 0), STEADY);
+      this.#around.link('open');
+      // Only a resumed watch may ask for changes alone; the first one needs the whole answers.
+      this.#say(this.#around.position());
+    };
+    wire.onmessage = ({ data }) => {
+      if (typeof data === 'string') this.#around.frame(JSON.parse(data) as Frame);
+    };
+    wire.onclose = ({ code }) => this.#lost(code);
+  }
+
+  stop(): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = null;
+    const wire = this.#wire;
+    this.#forget();
+    wire?.close();
+    this.#around.link('closed');
+  }
+
+  /** Replaces what is watched; whole answers come for everything in it. */
+  watch(watched: ReadonlyMap<string, Question>, feed: boolean): void {
+    this.#watched = new Map(watched);
+    this.#feed = feed;
+    if (this.#open) this.#say(null);
+  }
+
+  /** Tries at once: the network came back, or a person asked. */
+  retryNow(): void {
+    if (this.#wire) return;
+    this.#tries = 0;
+    this.start();
+  }
+
+  #say(since: string | null): void {
+    const said: Watch = {
+      watch: [...this.#watched].map(([id, question]) => ({ id, question })),
+      since,
+      feed: this.#feed,
+    };
+    this.#wire?.send(JSON.stringify(said));
+  }
+
+  #lost(code: number): void {
+    this.#forget();
+    if (SIGNED_OUT.has(code)) {
+      this.#around.link('closed');
+      this.#around.signedOut();
+      return;
+    }
+    this.#around.link('waiting');
+    const wait = backOff(this.#tries, this.#around.random());
+    this.#tries += 1;
+    this.#cancelRetry = this.#around.later(() => this.start(), wait);
+  }
+
+  #forget(): void {
+    this.#cancelSteady?.();
+    this.#cancelSteady = null;
+    if (this.#wire) {
+      this.#wire.onopen = null;
+      this.#wire.onmessage = null;
+      this.#wire.onclose = null;
+    }
+    this.#wire = null;
+    this.#open = false;
+  }
+}
