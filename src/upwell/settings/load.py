@@ -135,12 +135,12 @@ def _read(path: Path) -> str:
 
 
 _TOML_FIXES = (
+    ("Cannot", "Give each key and each [table] once; tables that repeat are [[table]]."),
     ("at end of document", "Close what was opened: a ], a } or a quote is missing."),
     ("Expected '='", "Write it as: key = value."),
     ("Invalid value", "Put text in double quotes; true and false are lower case."),
     ("Illegal character", "Close the quotes on the same line."),
     ("Unescaped", "Write a backslash twice, or use single quotes."),
-    ("Cannot", "Give each key and each [table] once; tables that repeat are [[table]]."),
     ("Expected newline", "One key on a line; put text in double quotes."),
     ("Expected ']", "Close the table's name with the brackets it began with."),
 )
