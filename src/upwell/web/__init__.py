@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: parse, call, render; no decisions about numbers."""

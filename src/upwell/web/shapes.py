@@ -1,0 +1,390 @@
+"""What routes take and answer, as structs: the source of the OpenAPI schema and of `wire.ts`.
+
+Times are RFC 3339 in UTC, days are dates on the workspace's calendar.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any, Literal
+
+import msgspec
+
+from upwell.errors import Problem
+from upwell.event import GrowthEvent, Reject
+from upwell.metrics.catalog import Direction, Unit
+from upwell.period import Grain
+from upwell.query import Answer, Question, Value
+
+
+class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+    pass
+
+
+class _Taken(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class Failure(_Shape, frozen=True):
+    """Every error: what went wrong, what to change, and where."""
+
+    error: Problem
+
+
+# Sign-in
+
+
+class SignIn(_Taken, frozen=True):
+    """An owner's e-mail and password."""
+
+    email: str
+    password: str
+
+
+class NewOwner(_Taken, frozen=True):
+    """The one-time token of the printed link, and the owner to make."""
+
+    token: str
+    email: str
+    password: str
+    name: str = ""
+
+
+class Visitor(_Shape, frozen=True):
+    """Who is signed in."""
+
+    id: str
+    name: str
+    kind: str
+
+
+class Workspace(_Shape, frozen=True):
+    """The company and its calendar; `first_day` is the first with an event."""
+
+    name: str
+    timezone: str
+    currency: str
+    week_start: str
+    now: dt.datetime
+    today: dt.date
+    first_day: dt.date | None
+
+
+class Session(_Shape, frozen=True):
+    """Who is here and what a page needs first; `setup`: there is no owner yet."""
+
+    viewer: Visitor | None
+    setup: bool
+    csrf: str
+    demo: bool
+    workspace: Workspace
+    version: str
+
+
+class Ticket(_Shape, frozen=True):
+    """Opens one live socket within 30 seconds: `/v1/live?ticket=…`."""
+
+    ticket: str
+
+
+# Keys
+
+
+class NewKey(_Taken, frozen=True):
+    """A key to make; without `products` it is for all of them."""
+
+    name: str
+    scopes: tuple[str, ...]
+    products: tuple[str, ...] | None = None
+    expires_at: dt.datetime | None = None
+
+
+class MadeKey(_Shape, frozen=True):
+    """A fresh key; `key` is shown this once."""
+
+    id: str
+    key: str
+
+
+class Key(_Shape, frozen=True):
+    """A key without its secret; `prefix` is how its secret begins."""
+
+    id: str
+    prefix: str
+    name: str
+    scopes: tuple[str, ...]
+    products: tuple[str, ...] | None
+    created_at: dt.datetime
+    expires_at: dt.datetime | None
+    revoked_at: dt.datetime | None
+
+
+class Keys(_Shape, frozen=True):
+    """Every key, newest first."""
+
+    keys: tuple[Key, ...]
+
+
+# Events in
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of a body: durable when this is answered."""
+
+    accepted: int = msgspec.field()
+    rejected: list[Reject] = msgspec.field()
+    position: str | None = msgspec.field()
+    note: str = ""
+
+
+# Questions
+
+
+class Questions(_Taken, frozen=True):
+    """Many questions at once, each as in `Question`."""
+
+    questions: list[dict[str, Any]]
+
+
+class Answers(_Shape, frozen=True):
+    """One answer, or one error, for each question in order."""
+
+    answers: list[Answer | Failure]
+
+
+class RowsAsked(_Shape, frozen=True):
+    """Which events stand behind a number: `question`, of it the series `key`, from `cursor` on."""
+
+    question: Question
+    key: str | None = None
+    limit: int = 100
+    cursor: str | None = None
+
+
+class RowDelivery(_Shape, frozen=True):
+    """The delivery that brought an event."""
+
+    seq: int
+    source: str
+    received_at: dt.datetime
+
+
+class Row(_Shape, frozen=True):
+    """One event and the delivery that brought it."""
+
+    event: GrowthEvent
+    delivery: RowDelivery
+
+
+class Rows(_Shape, frozen=True):
+    """A page of events; `cursor` leads to the next, null on the last."""
+
+    rows: tuple[Row, ...]
+    cursor: str | None
+
+
+class Original(_Shape, frozen=True):
+    """A delivery as it came; `text` is its first 64 KiB, `bytes` its whole size."""
+
+    seq: int
+    source: str
+    received_at: dt.datetime
+    kind: str
+    bytes: int
+    text: str
+
+
+# What there is
+
+
+class Product(_Shape, frozen=True):
+    """A product with how much is known of it."""
+
+    id: str
+    name: str
+    events: int
+    last_seen: dt.datetime | None
+    first_day: dt.date | None
+    retired: bool
+
+
+class Products(_Shape, frozen=True):
+    """The products the viewer may see."""
+
+    products: tuple[Product, ...]
+
+
+class Metric(_Shape, frozen=True):
+    """An entry of the catalogue; `dimensions` are those that need no scan."""
+
+    name: str
+    title: str
+    unit: Unit
+    direction: Direction
+    definition: str
+    dimensions: tuple[str, ...]
+    grains: tuple[Grain, ...]
+    policy: str
+
+
+class Metrics(_Shape, frozen=True):
+    """Every metric."""
+
+    metrics: tuple[Metric, ...]
+
+
+class EventName(_Shape, frozen=True):
+    """An event type, or the name of an engagement, and how often it was seen."""
+
+    name: str
+    type: str
+    events: int
+    last_seen: dt.datetime | None
+
+
+class EventNames(_Shape, frozen=True):
+    """The events there are, the most frequent first."""
+
+    names: tuple[EventName, ...]
+
+
+class Source(_Shape, frozen=True):
+    """How one source is doing."""
+
+    id: str
+    kind: str
+    state: Literal["live", "quiet", "backfilling", "failed"]
+    last_received: dt.datetime | None
+    deliveries: int
+    events: int
+    dead_letters: int
+    error: str | None
+
+
+class Backfill(_Shape, frozen=True):
+    """History being read: `done` of `total` deliveries."""
+
+    label: str
+    done: int
+    total: int
+
+
+class Sources(_Shape, frozen=True):
+    """Every source; `backlog` counts deliveries not yet in the numbers."""
+
+    sources: tuple[Source, ...]
+    backlog: int
+    backfill: Backfill | None
+    position: str
+
+
+class DeadLetter(_Shape, frozen=True):
+    """A record that was kept and could not be used, with the reason."""
+
+    seq: int
+    idx: int
+    source: str
+    code: str
+    reason: str
+    recorded_at: dt.datetime
+
+
+class DeadLetters(_Shape, frozen=True):
+    """What could not be used, newest first."""
+
+    dead_letters: tuple[DeadLetter, ...]
+
+
+# Alerts
+
+
+AlertState = Literal["open", "acknowledged", "muted", "resolved"]
+Severity = Literal["high", "medium"]
+AlertAct = Literal["ack", "mute", "resolve"]
+
+
+class Why(_Shape, frozen=True):
+    """One part of the change: its share of the whole and by how much it moved."""
+
+    by: str
+    key: str
+    share: float
+    delta: float
+
+
+class Told(_Shape, frozen=True):
+    """One line of an alert's history."""
+
+    at: dt.datetime
+    text: str
+
+
+class Delivered(_Shape, frozen=True):
+    """Where an alert was sent, and whether it arrived."""
+
+    channel: str
+    state: str
+    at: dt.datetime | None
+
+
+class Alert(_Shape, frozen=True):
+    """Something that moved further than expected on `day`, and what became of it."""
+
+    id: str
+    state: AlertState
+    severity: Severity
+    metric: str
+    product: str
+    title: str
+    sentence: str
+    opened_at: dt.datetime
+    resolved_at: dt.datetime | None
+    value: Value
+    expected: Value
+    low: Value
+    high: Value
+    z: float | None
+    why: tuple[Why, ...]
+    customers: tuple[str, ...]
+    timeline: tuple[Told, ...]
+    delivered: tuple[Delivered, ...]
+    day: dt.date
+
+
+class Alerts(_Shape, frozen=True):
+    """The inbox, newest first."""
+
+    alerts: tuple[Alert, ...]
+
+
+# Reports
+
+
+class NewReport(_Taken, frozen=True):
+    """The month to report on, like 2026-10."""
+
+    month: str
+
+
+class Report(_Shape, frozen=True):
+    """A report that was made."""
+
+    id: str
+    month: str
+    created_at: dt.datetime
+    formats: tuple[str, ...]
+
+
+class Reports(_Shape, frozen=True):
+    """Every report, newest first."""
+
+    reports: tuple[Report, ...]
+
+
+# The server
+
+
+class Health(_Shape, frozen=True):
+    """`ok`, or what is missing."""
+
+    status: str
