@@ -23,37 +23,37 @@ Unit = Literal["money", "count", "ratio", "seconds"]
 Direction = Literal["up", "down", "none"]
 
 
-class Sum(msgspec.Struct, frozen=True, tag="sum"):
+class Sum(msgspec.Struct, frozen=True, tag_field="rule", tag="sum"):
     """Events of one type: `of="value"` adds their values, `of="count"` counts them."""
 
     type: str
     of: Literal["value", "count"]
 
 
-class Net(msgspec.Struct, frozen=True, tag="net"):
+class Net(msgspec.Struct, frozen=True, tag_field="rule", tag="net"):
     """One sum less another, bucket by bucket."""
 
     plus: Sum
     minus: Sum
 
 
-class Distinct(msgspec.Struct, frozen=True, tag="distinct"):
+class Distinct(msgspec.Struct, frozen=True, tag_field="rule", tag="distinct"):
     """Different actors with an event of the named set, per bucket and over any range."""
 
     set: Literal["actors", "active", "visitors"]
 
 
-class MeanOfDays(msgspec.Struct, frozen=True, tag="mean_of_days"):
+class MeanOfDays(msgspec.Struct, frozen=True, tag_field="rule", tag="mean_of_days"):
     """Distinct actors by day; a coarser bucket is the mean over its days."""
 
     set: Literal["actors", "active", "visitors"]
 
 
-class Sessions(msgspec.Struct, frozen=True, tag="sessions"):
+class Sessions(msgspec.Struct, frozen=True, tag_field="rule", tag="sessions"):
     """Session events, or page views at least 30 minutes after the actor's previous one."""
 
 
-class Cohort(msgspec.Struct, frozen=True, tag="cohort"):
+class Cohort(msgspec.Struct, frozen=True, tag_field="rule", tag="cohort"):
     """Share of the actors entering in a bucket who reached the goal within the window."""
 
     entry: str
