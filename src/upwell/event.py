@@ -39,11 +39,17 @@ EventType = Literal[
 EVENT_TYPES: tuple[str, ...] = get_args(EventType)
 MONEY_TYPES = frozenset({"revenue", "refund", "fee", "spend", "subscription"})
 NOT_ACTIVITY = frozenset({"report", "identify", "merge", "unmerge"})  # no use by a person
+NEEDS_ACTOR = frozenset(
+    {"signup", "activation", "churn", "subscription", "trial", "identify", "merge", "unmerge"}
+)
 UNASSIGNED = "unassigned"  # the built-in product of pulled rows that map to none
 
 DIMENSIONS = ("plan", "country", "channel", "reason", "name")
 """Metadata keys that every sum is kept by; other keys are answered by a bounded scan."""
 
+MAX_ID = 1024
+EARLIEST, LATEST = 0, 7_258_118_400_000_000  # 1970 to 2200: outside, the unit was mistaken
+SECONDS_BELOW = 100_000_000_000  # epoch numbers from here on are milliseconds
 MAX_METADATA_KEYS = 255
 MAX_METADATA_BYTES = 32 * 1024
 MAX_BODY = 20 * 1024 * 1024
@@ -171,3 +177,4 @@ class Change(msgspec.Struct, frozen=True):
     sample: tuple[dict[str, Any], ...] = ()  # newest few events of the commit, for the Live page
     events: int = 0
     quiet: bool = False
+    refolded: bool = False  # any number may have changed, not only those touched

@@ -1,0 +1,330 @@
+"""What happens to a delivery, from the journal to every number: read this first.
+
+    journal ─► translate ─► keep what is new ─► store ─► change the sums ─► move on ─► publish
+                (pure)      └────────────────── one transaction ──────────────────┘
+
+`Flow` is the one loop that does it, in its own thread. Live traffic and catching up after a crash
+are the same loop: it only ever asks the journal for what follows the applied position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import duckdb
+import msgspec
+import structlog
+
+from upwell.errors import Rejected, UpwellError
+from upwell.event import SCHEMA, Change, DeadLetter, Delivery, Position, Translated
+from upwell.journal import Journal
+from upwell.projection import Outcome, Projection, Staged
+from upwell.projection.ground import Ground
+from upwell.sources import files, http
+
+log = structlog.get_logger()
+
+EVENTS = frozenset({"events", "import"})  # kinds of delivery that carry events
+COMMIT_ROWS = 40_000  # one commit takes at most about this many events
+SAMPLE = 12
+RETRY_SECONDS = 1.0
+
+Watcher = Callable[[Change], None]
+
+
+def translate(delivery: Delivery, products: frozenset[str], carry: object = None) -> Translated:
+    """The events of a delivery; one that cannot be read becomes a dead letter, never an error.
+
+    `products` are those that existed at this point of the journal; `carry` is what the door made
+    of the same bytes, which saves reading them twice.
+    """
+    if isinstance(carry, Translated):
+        return carry
+    try:
+        if delivery.kind == "import":
+            return files.translate_file(delivery, products)
+        return http.translate(delivery)
+    except Exception as error:  # noqa: BLE001 - whatever a body does, the next one is read
+        log.warning("untranslatable", seq=delivery.seq, source=delivery.source, error=repr(error))
+        letter = DeadLetter(
+            seq=delivery.seq,
+            idx=-1,
+            source=delivery.source,
+            code="untranslatable",
+            reason=f"{type(error).__name__}: {error}",
+            recorded_at=delivery.received_at,
+        )
+        return Translated(SCHEMA.empty_table(), (letter,))
+
+
+class Done(NamedTuple):
+    """What a delivery that is a command (retract, restore, retranslate, config) has changed."""
+
+    seq: int
+    result: dict[str, Any]
+
+
+class Flow:
+    """The follower of the journal: one thread, one position, any number of watchers."""
+
+    def __init__(self, journal: Journal, projection: Projection, remote: bool = False) -> None:
+        self.journal = journal
+        self.projection = projection
+        self._remote = remote
+        self._watchers: list[Watcher] = []
+        self._moved = threading.Condition()
+        self._stopping = threading.Event()
+        self._waiters: list[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
+        self._done: dict[int, Done] = {}
+        self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
+
+    @property
+    def applied(self) -> Position:
+        """The last delivery whose effects every answer shows."""
+        return self.projection.position
+
+    def backlog(self) -> tuple[int, int]:
+        """The applied sequence and the newest one in the journal."""
+        return self.projection.applied, self.journal.newest
+
+    def subscribe(self, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher` in this loop's thread after every commit; returns how to stop it."""
+        self._watchers.append(watcher)
+
+        def stop() -> None:
+            with suppress(ValueError):
+                self._watchers.remove(watcher)
+
+        return stop
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the commit at hand, then stop."""
+        self._stopping.set()
+        self.journal.wake()
+        if self._thread.is_alive():
+            self._thread.join(timeout=60)
+
+    def wait(self, seq: int, timeout: float = 60.0) -> bool:
+        """Whether delivery `seq` is applied within `timeout` seconds."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self.projection.applied >= seq, timeout)
+
+    async def applied_to(self, seq: int, timeout: float = 30.0) -> bool:
+        """The same, without blocking the event loop."""
+        loop = asyncio.get_running_loop()
+        with self._moved:
+            if self.projection.applied >= seq:
+                return True
+            future: asyncio.Future[bool] = loop.create_future()
+            self._waiters.append((seq, loop, future))
+        try:
+            return await asyncio.wait_for(future, timeout)
+        except TimeoutError:
+            return False
+
+    def command(self, delivery: Delivery, timeout: float = 3600.0) -> Done:
+        """Journal a command and wait until it has taken effect."""
+        seq = self.journal.append([delivery])[0]
+        if not self.wait(seq, timeout):
+            raise UpwellError("slow", f"Delivery {seq} is still waiting to be applied.")
+        return self._done.pop(seq, Done(seq, {}))
+
+    def follow(self) -> bool:
+        """Apply what the journal holds beyond the position, one commit; False if there is none."""
+        group = self._next_group()
+        if not group:
+            return False
+        if group[0][0].kind in EVENTS:
+            self._apply(group)
+        else:
+            self._obey(group[0][0])
+        return True
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                if not self.follow():
+                    self.journal.wait(self.projection.applied, timeout=1.0)
+            except (UpwellError, duckdb.Error, OSError) as error:
+                # The commit was undone whole; what it held is still in the journal.
+                log.error("commit failed", error=repr(error), applied=self.projection.applied)
+                self._stopping.wait(RETRY_SECONDS)
+
+    def _next_group(self) -> list[tuple[Delivery, Any]]:
+        """Deliveries for one commit: events together, each command alone."""
+        waiting = self.journal.read(self.projection.applied, limit_bytes=12_000_000)
+        group: list[tuple[Delivery, Any]] = []
+        rows = 0
+        for delivery, carry in waiting:
+            if delivery.kind not in EVENTS:
+                return group or [(delivery, carry)]
+            group.append((delivery, carry))
+            known = isinstance(carry, Translated)
+            rows += len(carry.events) if known else len(delivery.body) // 250
+            if rows >= COMMIT_ROWS:
+                break
+        return group
+
+    def _apply(self, group: list[tuple[Delivery, Any]]) -> None:
+        products = self.projection.products
+        staged = [Staged(one, translate(one, products, carry)) for one, carry in group]
+        outcome = self.projection.apply(staged, self._remote)
+        newest = staged[-1].delivery
+        quiet = all(_is_history(delivery) for delivery, _ in group)
+        self._publish(
+            Change(
+                position=self.projection.position,
+                recorded_at=newest.received_at,
+                touched=outcome.touched,
+                sample=() if quiet else _sample(staged, outcome),
+                events=outcome.stored,
+                quiet=quiet,
+            )
+        )
+
+    def _obey(self, delivery: Delivery) -> None:
+        """Apply a delivery that changes what the sums are made of."""
+        about, projection = delivery.about, self.projection
+        result: dict[str, Any] = {}
+        if delivery.kind == "config":
+            ground = msgspec.json.decode(delivery.body, type=Ground)
+            result["refolded"] = projection.set_ground(ground, delivery.seq)
+        elif delivery.kind == "retract":
+            result["retracted"] = projection.supersede(delivery, about["deliveries"])
+        elif delivery.kind == "restore":
+            result["restored"] = projection.restore(delivery, about["retraction"])
+        elif delivery.kind == "retranslate":
+            staged = list(self._reread(about["source"], about["since"], delivery.seq))
+            if staged:
+                gone, added = projection.retranslate(delivery, staged)
+                result.update(superseded=gone, added=added)
+            else:
+                projection.settle(delivery.seq)
+        else:
+            projection.settle(delivery.seq)
+        self._done[delivery.seq] = Done(delivery.seq, result)
+        self._publish(
+            Change(
+                position=projection.position,
+                recorded_at=delivery.received_at,
+                touched=frozenset(),
+                refolded=bool(result.get("refolded", delivery.kind != "config")),
+                quiet=True,
+            )
+        )
+
+    def _reread(self, source: str, since: int, before: int) -> Iterator[Staged]:
+        """Old deliveries of a source, read with today's parser."""
+        for delivery in deliveries(self.journal, upto=before - 1):
+            if (
+                delivery.kind in EVENTS
+                and delivery.source == source
+                and delivery.received_at >= since
+            ):
+                yield Staged(delivery, translate(delivery, self.projection.products))
+
+    def _publish(self, change: Change) -> None:
+        with self._moved:
+            self._moved.notify_all()
+            due = [entry for entry in self._waiters if entry[0] <= change.position.seq]
+            self._waiters = [entry for entry in self._waiters if entry[0] > change.position.seq]
+        for _, loop, future in due:
+            with suppress(RuntimeError):  # the loop may have closed meanwhile
+                loop.call_soon_threadsafe(_resolve, future)
+        for watcher in list(self._watchers):
+            try:
+                watcher(change)
+            except Exception as error:  # noqa: BLE001 - one watcher hurts nobody else
+                log.error("watcher failed", error=repr(error))
+
+
+def deliveries(journal: Journal, after: int = 0, upto: int | None = None) -> Iterator[Delivery]:
+    """All deliveries in order, a slice at a time."""
+    while True:
+        part = journal.read(after, upto=upto)
+        for delivery, _ in part:
+            if upto is not None and delivery.seq > upto:
+                return
+            yield delivery
+        if not part:
+            return
+        after = part[-1][0].seq
+
+
+def replay(journal: Journal, projection: Projection) -> Iterator[int]:
+    """Fill an empty projection from the journal; yields the position after each commit."""
+    flow = Flow(journal, projection)
+    while flow.follow():
+        yield projection.applied
+
+
+def _is_history(delivery: Delivery) -> bool:
+    return delivery.kind == "import" or bool(delivery.about.get("history"))
+
+
+def _resolve(future: asyncio.Future[bool]) -> None:
+    if not future.done():
+        future.set_result(True)
+
+
+def _sample(staged: Iterable[Staged], outcome: Outcome) -> tuple[dict[str, Any], ...]:
+    """The newest few events, as the Live page shows them."""
+    if not outcome.stored:
+        return ()
+    found: list[dict[str, Any]] = []
+    for entry in reversed(list(staged)):
+        events = entry.translated.events
+        found = events.slice(max(0, len(events) - SAMPLE + len(found))).to_pylist() + found
+        if len(found) >= SAMPLE:
+            break
+    return tuple(
+        {
+            "product": row["product"],
+            "type": row["type"],
+            "name": row["name"],
+            "actor": row["actor"],
+            "value": f"{row['value'].normalize():f}",
+            "currency": row["currency"],
+            "at": row["ts"],
+            "country": row["country"],
+            "plan": row["plan"],
+        }
+        for row in found[-SAMPLE:]
+    )
+
+
+def retraction(
+    journal: Journal, *, delivery: int | None, import_id: str | None, now: int
+) -> Delivery:
+    """The command that takes a delivery, or a whole import, out of every number."""
+    if delivery is not None:
+        known = journal.get(delivery)
+        if known is None or known.kind not in EVENTS:
+            raise Rejected(
+                "unknown_delivery",
+                f"There is no delivery {delivery} with events.",
+                fix="`upwell query … --rows` shows the delivery behind a number.",
+                where="--delivery",
+            )
+        seqs = [delivery]
+    else:
+        seqs = [d.seq for d in deliveries(journal) if d.about.get("import_id") == import_id]
+        if not seqs:
+            raise Rejected(
+                "unknown_import",
+                f"There is no import '{import_id}'.",
+                fix="`upwell import` prints the id when it is done.",
+                where="--import",
+            )
+    about = {"deliveries": seqs, "import_id": import_id}
+    return Delivery(kind="retract", source="upwell", received_at=now, about=about)

@@ -1,0 +1,275 @@
+"""What fresh events change: keys, stored events, days, histories, sums; one transaction a commit.
+
+`Projection.apply` is the whole story of a commit. Its file is DuckDB; what must be looked up for
+every event (keys, actors, active days) and what every page reads (sums) is also held in memory,
+loaded from the file at start.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from upwell.event import DeadLetter, Delivery, Position, Touched, Translated
+from upwell.period import Zone
+from upwell.projection import store
+from upwell.projection.commit import Memory, Plan, fold, located, write_dead
+from upwell.projection.ground import Ground
+from upwell.projection.keys import hash_keys, only_new, places
+from upwell.projection.refold import load, refold, relocate
+from upwell.projection.sums import Sums
+
+
+class Staged(NamedTuple):
+    """A delivery with what translation made of it."""
+
+    delivery: Delivery
+    translated: Translated
+
+
+class Outcome(NamedTuple):
+    """What a commit stored, dropped as repeats, could not use, and which sums it changed."""
+
+    stored: int
+    repeats: int
+    dead: tuple[DeadLetter, ...]
+    touched: frozenset[Touched]
+
+
+class Projection:
+    """The stored events and their sums; one writer, any number of readers."""
+
+    def __init__(self, directory: Path, memory: str = "1GB") -> None:
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = directory / "projection.duckdb"
+        self._db = store.connect(self.path, memory)
+        self._readers = threading.local()
+        self.ground = Ground()
+        self.zone = Zone("UTC")
+        self.applied = 0
+        self._memory = Memory()
+        self._load()
+
+    @property
+    def sums(self) -> Sums:
+        """The sums as readers see them: those of whole commits."""
+        return self._memory.sums
+
+    @property
+    def position(self) -> Position:
+        """The last delivery whose effects are in the sums."""
+        return Position(0, self.applied)
+
+    @property
+    def products(self) -> frozenset[str]:
+        """The ids of the products that exist here."""
+        return frozenset(product.id for product in self.ground.products)
+
+    def reader(self) -> duckdb.DuckDBPyConnection:
+        """A connection of the calling thread's own; it sees whole commits only."""
+        cursor: duckdb.DuckDBPyConnection | None = getattr(self._readers, "cursor", None)
+        if cursor is None:
+            cursor = self._readers.cursor = self._db.cursor()
+        return cursor
+
+    def apply(self, staged: Sequence[Staged], remote: bool = False) -> Outcome:
+        """Store what is new, change the sums by it, move the position: all of it or nothing.
+
+        `remote` also queues the fresh events for a warehouse that takes them from here.
+        """
+        newest = staged[-1].delivery.seq
+        dead = [letter for entry in staged for letter in entry.translated.dead]
+        columns = _stack(staged)
+        fresh, plan, repeats, hashes = columns, Plan(), 0, hash_keys(columns)
+        with self._commit(newest) as db:
+            if len(columns):
+                part = only_new(self._memory.keys, db, columns, hashes)
+                fresh = columns.filter(pa.array(part.fresh))
+                repeats = part.repeats
+                dead += part.conflicts
+                own = type(hashes)(hashes.high[part.fresh], hashes.low[part.fresh])
+                self._memory.keys.add(own.high, own.low, places(fresh))
+            if len(fresh):
+                fresh = fresh.append_column("key_high", pa.array(own.high))
+                fresh = fresh.append_column("key_low", pa.array(own.low))
+                fresh = located(fresh, self.ground, self.zone)
+                plan = fold(db, fresh, self.ground, self.zone, self._memory)
+            if remote:
+                _queue_outgoing(db, fresh)
+            write_dead(db, dead)
+        plan.show(self._memory, newest)
+        touched = frozenset(Touched(*entry) for entry in plan.touched)
+        return Outcome(len(fresh), repeats, tuple(dead), touched)
+
+    def settle(self, seq: int) -> None:
+        """Move the position over a delivery that changes nothing here."""
+        with self._commit(seq):
+            pass
+
+    def set_ground(self, ground: Ground, seq: int) -> bool:
+        """Stand on another configuration; returns whether the sums were folded again."""
+        zone = Zone(ground.timezone)
+        with self._commit(seq) as db:
+            db.execute("delete from meta where key = 'ground'")
+            text = msgspec.json.encode(ground).decode()
+            db.execute("insert into meta values ('ground', ?)", [text])
+            stored = db.execute("select count(*) from events").fetchone()
+            again = bool(stored and stored[0]) and not ground.folds_like(self.ground)
+            if again:
+                relocate(db, self._db.cursor(), ground, zone)
+                refold(db, ground, zone)
+        self.ground, self.zone = ground, zone
+        if again:
+            self._load()
+        return again
+
+    def rebuild(self) -> None:
+        """Drop every sum and fold the stored events again."""
+        with self._commit(self.applied) as db:
+            refold(db, self.ground, self.zone)
+        self._load()
+
+    def supersede(self, delivery: Delivery, seqs: Sequence[int]) -> int:
+        """Take all events of the deliveries `seqs` out of the sums, keeping them; returns how many.
+
+        The sums are folded again: a history without some of its events may differ anywhere.
+        """
+        with self._commit(delivery.seq) as db:
+            taken = _count(
+                db.execute(
+                    """update events set superseded_at = ?, superseded_seq = ?
+                    where superseded_at is null and seq in (select unnest(?::bigint[]))""",
+                    [delivery.received_at, delivery.seq, list(seqs)],
+                )
+            )
+            refold(db, self.ground, self.zone)
+        self._load()
+        return taken
+
+    def restore(self, delivery: Delivery, retraction: int) -> int:
+        """Bring back, as new versions, what a retraction took out; keys taken since then stay."""
+        with self._commit(delivery.seq) as db:
+            brought = _count(
+                db.execute(
+                    """insert into events
+                    select * replace (?::bigint as recorded_at, ?::bigint as version_seq,
+                      true as late, null as superseded_at, null as superseded_seq)
+                    from events e where superseded_seq = ? and not exists (
+                      select 1 from events o where o.superseded_at is null
+                      and o.key_high = e.key_high and o.key_low = e.key_low)""",
+                    [delivery.received_at, delivery.seq, retraction],
+                )
+            )
+            refold(db, self.ground, self.zone)
+        self._load()
+        return brought
+
+    def retranslate(self, delivery: Delivery, staged: Sequence[Staged]) -> tuple[int, int]:
+        """Let a new reading of old deliveries take the place of the stored one where they differ.
+
+        Returns how many stored events were superseded and how many versions were added.
+        """
+        columns = _stack(staged)
+        hashes = hash_keys(columns)
+        columns = columns.append_column("key_high", pa.array(hashes.high))
+        columns = columns.append_column("key_low", pa.array(hashes.low))
+        columns = located(columns, self.ground, self.zone)
+        with self._commit(delivery.seq) as db:
+            db.register("reading", columns)
+            db.register("reread", pa.table({"seq": [entry.delivery.seq for entry in staged]}))
+            try:
+                gone = _count(db.execute(_SUPERSEDE, [delivery.received_at, delivery.seq]))
+            finally:
+                db.unregister("reading")
+                db.unregister("reread")
+            at = pa.array([delivery.received_at] * len(columns), pa.int64())
+            by = pa.array([delivery.seq] * len(columns), pa.int64())
+            for name, column in (("recorded_at", at), ("version_seq", by)):
+                columns = columns.set_column(columns.column_names.index(name), name, column)
+            self._memory = load(db)
+            part = only_new(self._memory.keys, db, columns, hashes)
+            fresh = columns.filter(pa.array(part.fresh))
+            if len(fresh):
+                fold(db, _as_late(fresh), self.ground, self.zone, self._memory)
+            refold(db, self.ground, self.zone)
+        self._load()
+        return gone, len(fresh)
+
+    def close(self) -> None:
+        """Write everything to the file and close it."""
+        self._db.execute("checkpoint")
+        self._db.close()
+
+    @contextmanager
+    def _commit(self, seq: int) -> Iterator[duckdb.DuckDBPyConnection]:
+        self._db.execute("begin")
+        try:
+            yield self._db
+            self._db.execute("update meta set value = ? where key = 'applied'", [str(seq)])
+            self._db.execute("commit")
+        except BaseException:
+            self._db.execute("rollback")
+            self._load()  # memory may be ahead of the file; the file is right
+            raise
+        self.applied = seq
+
+    def _load(self) -> None:
+        found = dict(self._db.execute("select key, value from meta").fetchall())
+        self.applied = int(found["applied"])
+        if text := found.get("ground"):
+            self.ground = msgspec.json.decode(text, type=Ground)
+            self.zone = Zone(self.ground.timezone)
+        self._memory = load(self._db)
+
+
+_SUPERSEDE = """
+update events set superseded_at = ?, superseded_seq = ?
+where superseded_at is null and seq in (select seq from reread) and not exists (
+  select 1 from reading r left join actors a on a.product = r.product and a.actor = r.actor
+  where r.key_high = events.key_high and r.key_low = events.key_low and r.type = events.type
+    and r.ts = events.ts and r.value = events.value
+    and r.currency is not distinct from events.currency
+    and a.no is not distinct from events.actor
+    and r.metadata is not distinct from events.metadata)
+"""
+
+
+def _as_late(columns: pa.Table) -> pa.Table:
+    """The same rows, all marked as recorded after their day had ended."""
+    at = columns.column_names.index("late")
+    return columns.set_column(at, "late", pa.array([True] * len(columns)))
+
+
+def _stack(staged: Sequence[Staged]) -> pa.Table:
+    tables = []
+    for delivery, translated in staged:
+        events = translated.events
+        size = len(events)
+        for name, value in (
+            ("seq", delivery.seq),
+            ("recorded_at", delivery.received_at),
+            ("version_seq", delivery.seq),
+        ):
+            events = events.append_column(name, pa.repeat(pa.scalar(value, pa.int64()), size))
+        tables.append(events)
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _queue_outgoing(db: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
+    db.register("leaving", fresh)
+    try:
+        db.execute("insert into outgoing select seq, idx, version_seq from leaving")
+    finally:
+        db.unregister("leaving")
+
+
+def _count(result: duckdb.DuckDBPyConnection) -> int:
+    row: Any = result.fetchone()
+    return int(row[0]) if row else 0

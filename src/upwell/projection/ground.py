@@ -1,0 +1,96 @@
+"""What the sums stand on: zone, what counts as active, who is excluded, which products exist.
+
+It comes as a delivery like everything else, so that the state stays a function of the journal.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS
+
+
+class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
+    """A product as the sums know it."""
+
+    id: str
+    name: str = ""
+    active: tuple[str, ...] | None = None
+    retired: bool = False
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True):
+    """The configuration that changes results; equal grounds give equal sums."""
+
+    timezone: str = "UTC"
+    active: tuple[str, ...] = DEFAULT_ACTIVE
+    exclude: tuple[str, ...] = ()
+    products: tuple[GroundProduct, ...] = ()
+
+    def members(self, name: str, product: str) -> frozenset[str]:
+        """The event types that make an actor a member of a set, in that product."""
+        if name != "active":
+            return SETS[name]
+        own = next((p.active for p in self.products if p.id == product), None)
+        return frozenset(self.active if own is None else own)
+
+    def folds_like(self, other: Ground) -> bool:
+        """Whether sums made on one are the sums of the other."""
+        mine = {p.id: p.active for p in self.products if p.active is not None}
+        theirs = {p.id: p.active for p in other.products if p.active is not None}
+        return (self.timezone, self.active, self.exclude, mine) == (
+            other.timezone,
+            other.active,
+            other.exclude,
+            theirs,
+        )
+
+
+def excluded(ground: Ground, actors: pa.ChunkedArray, metadata: pa.ChunkedArray) -> pa.Array:
+    """Which rows are by staff, tests or bots: by actor, e-mail, domain, address or trait."""
+    if not ground.exclude:
+        return pa.array([False] * len(actors), pa.bool_())
+    judged: dict[tuple[str | None, str | None], bool] = {}
+    marks = []
+    for pair in zip(actors.to_pylist(), metadata.to_pylist(), strict=True):
+        if pair not in judged:
+            judged[pair] = _matches(ground.exclude, *pair)
+        marks.append(judged[pair])
+    return pa.array(marks, pa.bool_())
+
+
+def _matches(patterns: tuple[str, ...], actor: str | None, metadata: str | None) -> bool:
+    traits = msgspec.json.decode(metadata) if metadata else {}
+    email = str(traits.get("email") or "").lower()
+    names = [name for name in (actor and actor.lower(), email, str(traits.get("ip") or "")) if name]
+    domains = {name.rpartition("@")[2] for name in names if "@" in name}
+    for pattern in patterns:
+        key, equals, value = pattern.partition("=")
+        if equals:
+            if key in traits and str(traits[key]).lower() == value.lower():
+                return True
+        elif (
+            any(fnmatch.fnmatchcase(name, pattern.lower()) for name in names)
+            or pattern.lower() in domains
+        ):
+            return True
+    return False
+
+
+def with_types(table: pa.Table, ground: Ground, name: str) -> pa.ChunkedArray:
+    """Which rows make their actor a member of the set `name`."""
+    products = pc.unique(table["product"]).to_pylist()
+    sets = {product: ground.members(name, product) for product in products}
+    if len(set(sets.values())) <= 1:
+        types = next(iter(sets.values()), frozenset())
+        return pc.is_in(table["type"], value_set=pa.array(sorted(types), pa.string()))
+    mask = pa.chunked_array([pa.array([False] * len(table), pa.bool_())])
+    for product, types in sets.items():
+        own = pc.equal(table["product"], product)
+        inside = pc.is_in(table["type"], value_set=pa.array(sorted(types), pa.string()))
+        mask = pc.or_(mask, pc.and_(own, inside))
+    return mask

@@ -1,0 +1,156 @@
+"""All stored events folded again: after a rebuild, a retraction, or another zone or exclusion."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from upwell.period import DAY_MICROS, Zone
+from upwell.projection import store
+from upwell.projection.commit import SET_NAMES, Memory, located
+from upwell.projection.ground import Ground
+from upwell.projection.histories import COHORTS
+from upwell.projection.keys import IDX_BITS
+
+CHUNK = 200_000
+
+
+def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
+    """Empty every table of sums and fill it from the stored events, inside the caller's commit."""
+    for table in store.SUMS:
+        db.execute(f"delete from {table}")
+    db.execute("insert into cells " + store.CELLS.format(facts=store.LIVE))
+    db.execute("insert into cell_changes " + store.CHANGES.format(facts=store.EVER))
+    db.execute("insert into hours " + store.HOURS.format(facts=store.LIVE))
+    db.execute("insert into hours " + store.VISITS)
+    _insert(db, "hours", cohort_rows(db, zone))
+    for members in SET_NAMES:
+        where, values = _membership(ground, members)
+        db.execute(
+            f"""insert into actor_days
+            select distinct product, ?, actor, day from events
+            where superseded_at is null and not excluded and actor is not null and {where}""",
+            [members, *values],
+        )
+
+
+def cohort_rows(db: duckdb.DuckDBPyConnection, zone: Zone) -> pa.Table:
+    """Entered and reached counts of every cohort rule, by day of entry, as hourly rows."""
+    counts: Counter[tuple[str, str, int]] = Counter()
+    for name, rule in COHORTS.items():
+        found = db.execute(
+            store.COHORT,
+            {"entry": rule.entry, "goal": rule.goal, "window": rule.window_days * DAY_MICROS},
+        ).fetchnumpy()
+        days = zone.days(np.asarray(found["first"], dtype=np.int64)).tolist()
+        for product, day, reached in zip(found["product"], days, found["reached"], strict=True):
+            counts[str(product), f"{store.ENTERED}:{name}", day] += 1
+            if reached:
+                counts[str(product), f"{store.REACHED}:{name}", day] += 1
+    rows = [(p, k, "", day, zone.opens(day), n, 0) for (p, k, day), n in counts.items()]
+    columns = list(zip(*rows, strict=True)) if rows else [()] * 7
+    types = (
+        pa.string(),
+        pa.string(),
+        pa.string(),
+        pa.int32(),
+        pa.int64(),
+        pa.int64(),
+        pa.decimal128(38, 9),
+    )
+    names = ("product", "type", "currency", "day", "hour", "n", "value")
+    return pa.table({n: pa.array(c, t) for n, c, t in zip(names, columns, types, strict=True)})
+
+
+def relocate(
+    db: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone
+) -> None:
+    """Work out day, hour, lateness and exclusion of every stored event anew.
+
+    `old` is a second connection, which still reads the committed events while `db` writes.
+    """
+    db.execute("create table moved as select * from events limit 0")
+    reader: pa.RecordBatchReader = old.execute(
+        "select e.* exclude (day, hour, late, excluded, superseded_at, superseded_seq, actor),"
+        " e.superseded_at as gone_at, e.superseded_seq as gone_seq, e.actor as actor_no,"
+        " a.actor from events e left join actors a on a.no = e.actor"
+    ).to_arrow_reader(CHUNK)
+    empty: pa.Table = db.execute("select * from moved").to_arrow_table()
+    for batch in reader:
+        table = located(pa.Table.from_batches([batch]), ground, zone)
+        table = table.drop_columns(["superseded_at", "superseded_seq", "actor"])
+        table = table.rename_columns(
+            {"gone_at": "superseded_at", "gone_seq": "superseded_seq", "actor_no": "actor"}
+        )
+        _insert(db, "moved", table.select(empty.column_names))
+    db.execute("drop table events")
+    db.execute("alter table moved rename to events")
+
+
+def load(db: duckdb.DuckDBPyConnection) -> Memory:
+    """What memory holds, read from the tables."""
+    memory = Memory()
+    found = db.execute(
+        f"select key_high, key_low, (seq << {IDX_BITS}) | idx as place from events"
+        " where superseded_at is null"
+    ).fetchnumpy()
+    memory.keys.add(found["key_high"], found["key_low"], found["place"])
+    found = db.execute("select high, low, no from actors").fetchnumpy()
+    memory.actors.add(found["high"], found["low"], found["no"])
+    memory.actor_count = int(found["no"].max()) if len(found["no"]) else 0
+    for members, days in memory.days.items():
+        found = db.execute(
+            "select actor, day from actor_days where members = ?", [members]
+        ).fetchnumpy()
+        days.load(found["actor"], found["day"].astype(np.int64))
+        for product, day, earlier, n in db.execute(store.GAPS, [members]).fetchall():
+            memory.sums.add_gaps(product, members, [(day, earlier, n)])
+    found = db.execute(
+        "select distinct actor, ts // 1000000 as second from events where type = 'page_view'"
+        " and actor is not null and not excluded and superseded_at is null"
+    ).fetchnumpy()
+    memory.visits.load(np.asarray(found["actor"]), np.asarray(found["second"]))
+    for history in memory.cohorts.values():
+        history.load(
+            db.execute(
+                "select actor, type = $entry, ts from events where type in ($entry, $goal)"
+                " and actor is not null and not excluded and superseded_at is null",
+                {"entry": history.rule.entry, "goal": history.rule.goal},
+            ).fetchall()
+        )
+    rows = db.execute(
+        "select product, type, currency, day, hour, sum(n)::bigint,"
+        " (sum(value) * 1000000000)::hugeint from hours group by all"
+    ).fetchall()
+    for row in rows:
+        memory.sums.add(*row)
+    return memory
+
+
+def _membership(ground: Ground, members: str) -> tuple[str, list[object]]:
+    own = {
+        p.id: sorted(ground.members(members, p.id))
+        for p in ground.products
+        if members == "active" and p.active is not None
+    }
+    clause, values = "type in (select unnest(?::varchar[]))", [sorted(ground.members(members, ""))]
+    found: list[object] = [*values]
+    if own:
+        clause = f"(product not in (select unnest(?::varchar[])) and {clause})"
+        found = [sorted(own), *values]
+        for product, types in own.items():
+            clause += " or (product = ? and type in (select unnest(?::varchar[])))"
+            found += [product, types]
+        clause = f"({clause})"
+    return clause, found
+
+
+def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    db.register("incoming", rows)
+    try:
+        db.execute(f"insert into {table} select * from incoming")
+    finally:
+        db.unregister("incoming")

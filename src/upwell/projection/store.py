@@ -1,0 +1,187 @@
+"""The projection's file: DuckDB, its settings, tables, and the one statement that makes each sum.
+
+The same SQL sums the events of one commit and, after `rebuild`, all of them: `{facts}` is either
+the batch at hand or the stored events.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import duckdb
+
+from upwell.errors import Rejected, Unavailable
+from upwell.event import DIMENSIONS
+
+FORMAT = 1
+VISIT = "@visit"  # sums that come from histories, kept beside those of event types
+ENTERED = "@entered"
+REACHED = "@reached"
+
+_DIMS = ", ".join(DIMENSIONS)
+_DIM_COLUMNS = ", ".join(f"{name} varchar" for name in DIMENSIONS)
+
+TABLES = f"""
+create table if not exists meta(key varchar, value varchar);
+create table if not exists events(
+  seq bigint, idx integer,                 -- the delivery and place in it: where the bytes are
+  product varchar, source varchar, type varchar,
+  ts bigint, day integer, hour bigint,     -- UTC micros; local day; start of the local hour
+  actor bigint, value decimal(38, 9), currency varchar,
+  key_high ubigint, key_low ubigint,
+  metadata varchar, {_DIM_COLUMNS},
+  excluded boolean, late boolean, corrected boolean,
+  recorded_at bigint, version_seq bigint,  -- when and by which delivery this version came
+  superseded_at bigint, superseded_seq bigint
+);
+create table if not exists actors(no bigint, product varchar, actor varchar,
+  high ubigint, low ubigint);
+create table if not exists actor_days(product varchar, members varchar, actor bigint, day integer);
+create table if not exists cells(product varchar, type varchar, currency varchar, source varchar,
+  day integer, {_DIM_COLUMNS}, n bigint, value decimal(38, 9), seq bigint);
+create table if not exists cell_changes(product varchar, type varchar, currency varchar,
+  source varchar, day integer, {_DIM_COLUMNS}, n bigint, value decimal(38, 9),
+  recorded_at bigint, seq bigint);
+create table if not exists hours(product varchar, type varchar, currency varchar, day integer,
+  hour bigint, n bigint, value decimal(38, 9));
+create table if not exists dead_letters(seq bigint, idx integer, source varchar, code varchar,
+  reason varchar, recorded_at bigint, settled_seq bigint);
+create table if not exists source_counts(source varchar, events bigint, repeats bigint);
+create table if not exists outgoing(seq bigint, idx integer, version_seq bigint);
+"""
+
+SUMS = ("actor_days", "cells", "cell_changes", "hours")
+
+CELLS = f"""
+select product, type, coalesce(currency, '') as currency, source, day, {_DIMS},
+  sum(sign)::bigint as n, sum(sign * value)::decimal(38, 9) as value, max(by_seq)::bigint as seq
+from {{facts}} where not excluded group by all
+"""
+
+CHANGES = f"""
+select product, type, coalesce(currency, '') as currency, source, day, {_DIMS},
+  sum(sign)::bigint as n, sum(sign * value)::decimal(38, 9) as value,
+  at as recorded_at, by_seq as seq
+from {{facts}} where not excluded and late group by all
+"""
+
+HOURS = """
+select product, type, coalesce(currency, '') as currency, day, hour,
+  sum(sign)::bigint as n, sum(sign * value)::decimal(38, 9) as value
+from {facts} where not excluded group by all
+"""
+
+LIVE = """(select *, 1 as sign, recorded_at as at, version_seq as by_seq from events
+  where superseded_at is null)"""
+
+EVER = """(
+  select * exclude (recorded_at, superseded_at, version_seq, superseded_seq),
+    1 as sign, recorded_at as at, version_seq as by_seq from events
+  union all
+  select * exclude (recorded_at, superseded_at, version_seq, superseded_seq)
+    replace (true as late), -1 as sign, superseded_at as at, superseded_seq as by_seq
+  from events where superseded_at is not null)"""
+
+VISITS = f"""
+with seconds as (
+  select product, actor, ts // 1000000 as second, any_value(day) as day, any_value(hour) as hour
+  from events
+  where type = 'page_view' and actor is not null and not excluded and superseded_at is null
+  group by all),
+chained as (
+  select *, lag(second) over (partition by actor order by second) as before from seconds)
+select product, '{VISIT}' as type, '' as currency, day, hour, count(*)::bigint as n,
+  0::decimal(38, 9) as value
+from chained where before is null or second - before >= 1800 group by all
+"""
+
+COHORT = """
+with steps as (
+  select product, actor, ts, type = $entry as entry from events
+  where type in ($entry, $goal) and actor is not null and not excluded
+    and superseded_at is null),
+firsts as (select product, actor, min(ts) as first from steps where entry group by all)
+select f.product, f.first, exists (
+    select 1 from steps s where s.actor = f.actor and not s.entry
+      and s.ts between f.first and f.first + $window) as reached
+from firsts f
+"""
+
+GAPS = """
+select product, day, coalesce(earlier, -1) as earlier, count(*)::bigint as n from (
+  select product, day, lag(day) over (partition by actor order by day) as earlier
+  from actor_days where members = ?)
+group by all order by product, day
+"""
+
+
+def connect(path: Path, memory: str = "1GB", threads: int = 2) -> duckdb.DuckDBPyConnection:
+    """Open the projection's database, locked down, with its tables; Rejected for a newer format.
+
+    A file that cannot be opened is put aside, never deleted, and an empty one takes its place:
+    the journal fills it again.
+    """
+    exchange = path.parent / "exchange"
+    exchange.mkdir(exist_ok=True, mode=0o700)
+    try:
+        connection = duckdb.connect(str(path))
+    except duckdb.IOException as error:
+        if "lock" in str(error).lower():
+            raise Unavailable(
+                "in_use",
+                "Another process holds the data directory.",
+                fix="Stop it, or use another --data directory.",
+            ) from error
+        put_aside(path)
+        connection = duckdb.connect(str(path))
+    except duckdb.Error:
+        put_aside(path)
+        connection = duckdb.connect(str(path))
+    os.chmod(path, 0o600)
+    _lock_down(connection, exchange, memory, threads)
+    connection.execute(TABLES)
+    row = connection.execute("select value from meta where key = 'format'").fetchone()
+    if row is None:
+        connection.execute("insert into meta values ('format', ?), ('applied', '0')", [str(FORMAT)])
+    elif int(row[0]) > FORMAT:
+        connection.close()
+        raise Rejected(
+            "newer_data",
+            f"The data directory was written by a newer Upwell (projection format {row[0]}; "
+            f"this one reads up to {FORMAT}).",
+            fix="Install the newer version, or use another data directory.",
+        )
+    return connection
+
+
+def put_aside(path: Path) -> None:
+    """Move a damaged database and its log out of the way, keeping both."""
+    number = 1
+    while (aside := path.with_suffix(f".damaged-{number}")).exists():
+        number += 1
+    if path.exists():
+        shutil.move(path, aside)
+    log = Path(f"{path}.wal")
+    if log.exists():
+        shutil.move(log, Path(f"{aside}.wal"))
+
+
+def _lock_down(
+    connection: duckdb.DuckDBPyConnection, exchange: Path, memory: str, threads: int
+) -> None:
+    connection.execute(f"set threads = {int(threads)}")
+    connection.execute("set memory_limit = ?", [memory])
+    connection.execute("set temp_directory = ?", [str(exchange / "spill")])
+    connection.execute("set allowed_directories = ?", [[str(exchange)]])
+    connection.execute("set preserve_insertion_order = true")
+    connection.execute("set checkpoint_threshold = '256MB'")
+    for setting in (
+        "autoinstall_known_extensions = false",
+        "autoload_known_extensions = false",
+        "allow_community_extensions = false",
+        "enable_external_access = false",
+        "lock_configuration = true",
+    ):
+        connection.execute(f"set {setting}")

@@ -1,0 +1,106 @@
+"""The sums as they are read: held in memory, derived from the projection's tables.
+
+`Sums` answers without touching a file. Values are integers of 1e-9; days are local days; hours are
+the UTC microseconds at which a local hour starts. One lock guards readers from a half-made commit.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+_Ints = NDArray[np.int64]
+
+NONE = -1  # no earlier day: the actor's first
+
+SeriesKey = tuple[str, str, str]  # product, event type, currency ('' for none)
+
+
+class Sums:
+    """Every additive series by day and by hour, and the day-to-day gaps of every set of actors."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.days: dict[SeriesKey, dict[int, list[int]]] = {}
+        self.hours: dict[SeriesKey, dict[int, list[int]]] = {}
+        self.gaps: dict[tuple[str, str], dict[int, dict[int, int]]] = {}
+        self.members: dict[tuple[str, str], dict[int, int]] = {}  # actors of the set by day
+        self._columns: dict[tuple[str, str], tuple[_Ints, _Ints, _Ints]] = {}
+        self.changed: dict[tuple[str, str], int] = {}  # (product, type) -> seq of its last change
+        self._keys: dict[tuple[str, str], set[str]] = defaultdict(set)
+
+    def add(
+        self, product: str, kind: str, currency: str, day: int, hour: int, n: int, value: int
+    ) -> None:
+        """Add to one series: `n` events worth `value` nano-units."""
+        key = (product, kind, currency)
+        if key not in self.days:
+            self.days[key] = {}
+            self.hours[key] = {}
+            self._keys[product, kind].add(currency)
+        for table, bucket in ((self.days[key], day), (self.hours[key], hour)):
+            cell = table.get(bucket)
+            if cell is None:
+                table[bucket] = [n, value]
+            else:
+                cell[0] += n
+                cell[1] += value
+
+    def add_gaps(self, product: str, members: str, pairs: Iterable[tuple[int, int, int]]) -> None:
+        """Add `count` actors active on `day` whose active day before it was `earlier`."""
+        key = (product, members)
+        days, by_day = self.gaps.setdefault(key, {}), self.members.setdefault(key, {})
+        self._columns.pop(key, None)
+        for day, earlier, count in pairs:
+            gaps = days.setdefault(day, {})
+            gaps[earlier] = gaps.get(earlier, 0) + count
+            if not gaps[earlier]:
+                del gaps[earlier]
+            by_day[day] = by_day.get(day, 0) + count
+
+    def currencies(self, product: str, kind: str) -> set[str]:
+        """The currencies in which events of the type came; '' for those without one."""
+        return self._keys.get((product, kind), set())
+
+    def total(self, product: str, kind: str, currency: str, first: int, end: int) -> list[int]:
+        """Count and value of days [first, end) together."""
+        n = value = 0
+        days = self.days.get((product, kind, currency))
+        if days:
+            for day in range(first, end) if end - first < len(days) else list(days):
+                if first <= day < end and (cell := days.get(day)) is not None:
+                    n += cell[0]
+                    value += cell[1]
+        return [n, value]
+
+    def distinct(self, product: str, members: str, first: int, end: int) -> int:
+        """Different actors of the set with an active day in [first, end), exactly.
+
+        Each actor counts once: on the first of its days in the range, the one whose earlier day
+        lies before `first`.
+        """
+        key = (product, members)
+        days = self.gaps.get(key)
+        if not days:
+            return 0
+        if end - first == 1:
+            return self.members[key].get(first, 0)
+        day, earlier, count = self._columns.get(key) or self._as_columns(key, days)
+        low, high = np.searchsorted(day, [first, end])
+        return int(count[low:high][earlier[low:high] < first].sum())
+
+    def _as_columns(
+        self, key: tuple[str, str], days: dict[int, dict[int, int]]
+    ) -> tuple[_Ints, _Ints, _Ints]:
+        rows = [(day, was, n) for day in sorted(days) for was, n in days[day].items()]
+        table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        columns = self._columns[key] = (table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy())
+        return columns
+
+    def has(self, product: str, kind: str) -> bool:
+        """Whether any event of the type ever came for the product."""
+        return (product, kind) in self._keys
