@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 import httpx
-import idna
 import msgspec
 
 from upwell.errors import Rejected, Unavailable
@@ -214,17 +213,15 @@ def _spelled_plainly(host: str) -> None:
             f"'{host}' is a number, not a name.",
             "Write the host's name, or an address as four plain numbers.",
         )
-    for label in labels:
-        if label.startswith("xn--"):
-            try:
-                idna.ulabel(label)
-            except (idna.IDNAError, UnicodeError) as error:
-                raise Rejected(
-                    "unsafe_url",
-                    f"'{label}' is not a valid international name: {error}",
-                    fix="Write the host's name as its owner does.",
-                    where="url",
-                ) from error
+    try:
+        _ = httpx.URL(scheme="http", host=host).host  # decodes and checks international labels
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise Rejected(
+            "unsafe_url",
+            f"'{host}' is not a valid international name: {error}",
+            fix="Write the host's name as its owner does.",
+            where="url",
+        ) from error
 
 
 def _literal(host: str) -> Address | None:

@@ -295,3 +295,9 @@ def test_a_certificate_is_checked_against_the_name_not_the_address() -> None:
     with httpx.Client(transport=transport) as client:
         client.get("https://hooks.example.com/T0")
     assert seen == [("https://93.184.216.34/T0", "hooks.example.com")]
+
+
+@pytest.mark.parametrize("host", ["xn--localhost-", "xn--", "127.1", "a..b", "a b"])
+def test_a_host_of_another_protocol_must_be_spelled_plainly(host: str) -> None:
+    with pytest.raises(Rejected):
+        Guard(resolve=lambda _host, _port: ["93.184.216.34"]).reach(host, 5432)
