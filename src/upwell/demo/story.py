@@ -1,0 +1,124 @@
+"""The whole story as told on one day: every product's events in order of time, past and to come."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from upwell.demo import names
+from upwell.demo.billing import gauges, payments
+from upwell.demo.cast import Company, Product
+from upwell.demo.columns import Columns, Ints
+from upwell.demo.lines import Words, lines, words
+from upwell.demo.lives import Subscriptions, populate
+from upwell.demo.rhythm import Calendar, calendar
+from upwell.demo.visits import arrivals, visits
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One product's share of the story: a table for each event type, each in order of time."""
+
+    product: Product
+    tables: tuple[Columns, ...]
+    say: Words
+    bought: Subscriptions
+
+    def table(self, type: str) -> Columns:
+        """The events of one type; raises KeyError where the product has none."""
+        for table in self.tables:
+            if table.type == type:
+                return table
+        raise KeyError(type)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """The company's events from 24 months before a day until some weeks after it."""
+
+    days: Calendar
+    parts: tuple[Part, ...]
+
+    @property
+    def begins(self) -> int:
+        """UTC second at which the history opens."""
+        return int(self.days.home[self.days.started])
+
+    def count(self, since: int, until: int) -> int:
+        """Number of events at UTC seconds [since, until)."""
+        total = 0
+        for part in self.parts:
+            for table in part.tables:
+                low, high = np.searchsorted(table.at, [since, until])
+                total += int(high - low)
+        return total
+
+    def lines(self, since: int, until: int) -> list[tuple[int, str]]:
+        """Time and JSON of each event at UTC seconds [since, until), in order."""
+        at: list[Ints] = []
+        written: list[str] = []
+        for part in self.parts:
+            for table in _slices(part, since, until):
+                at.append(table.at)
+                written.extend(lines(table, part.say))
+        if not written:
+            return []
+        times = np.concatenate(at)
+        order = np.argsort(times, kind="stable")
+        return list(zip(times[order].tolist(), [written[i] for i in order.tolist()], strict=True))
+
+
+def _slices(part: Part, since: int, until: int) -> Iterator[Columns]:
+    for table in part.tables:
+        low, high = np.searchsorted(table.at, [since, until])
+        if high > low:
+            yield table.take(np.arange(low, high))
+
+
+@lru_cache(maxsize=2)
+def tell(company: Company, today: dt.date, scale: float) -> Story:
+    """The story as told on the company's date `today`, `scale` times its usual size.
+
+    Takes about a second at scale 1 and is kept, so that history, counts and live events share it.
+    """
+    days = calendar(company, today)
+    parts = []
+    for number, product in enumerate(company.products):
+        rng = np.random.default_rng([company.seed, number])
+        people, bought = populate(company, product, days, rng, scale)
+        money, bought = payments(company, product, days, bought, rng)
+        found = [
+            *arrivals(people),
+            *visits(company, product, days, people, bought, rng),
+            *money,
+            gauges(days, bought),
+        ]
+        tables = tuple(table.take(np.argsort(table.at, kind="stable")) for table in found)
+        say = words(
+            company, product, people, _customers(company, product, number, people.country, bought)
+        )
+        parts.append(Part(product, tables, say, bought))
+    return Story(days, tuple(parts))
+
+
+def _customers(
+    company: Company,
+    product: Product,
+    number: int,
+    country: Ints,
+    bought: Subscriptions,
+) -> dict[int, str]:
+    # From a generator of its own, drawn in order of persons, so that the first persons, who are
+    # the same at every scale, have the same names at every scale.
+    rng = np.random.default_rng([company.seed, number, 1])
+    persons = sorted(bought.person.tolist())
+    if product.people:
+        found = names.persons(rng, len(persons))
+    else:
+        codes = [code for code, _ in product.countries]
+        found = names.companies(rng, [codes[i] for i in country[persons].tolist()])
+    return dict(zip(persons, found, strict=True))
