@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from upwell.state.db import State
 from upwell.state.tables import keys
@@ -34,14 +36,14 @@ def by_prefix(state: State, prefix: str) -> Key | None:
     """The key with that public prefix, revoked or not."""
     with state.read() as at:
         row = at.execute(select(keys).where(keys.c.prefix == prefix)).first()
-    return None if row is None else msgspec.convert(dict(row._mapping), Key)
+    return None if row is None else _key(row)
 
 
 def every(state: State) -> list[Key]:
     """All keys, newest first, the revoked ones too."""
     with state.read() as at:
         rows = at.execute(select(keys).order_by(keys.c.created_at.desc(), keys.c.id)).all()
-    return [msgspec.convert(dict(row._mapping), Key) for row in rows]
+    return [_key(row) for row in rows]
 
 
 def revoke(state: State, id_: str, now: int) -> bool:
@@ -49,3 +51,8 @@ def revoke(state: State, id_: str, now: int) -> bool:
     live = (keys.c.id == id_) & keys.c.revoked_at.is_(None)
     with state.write() as at:
         return at.execute(update(keys).where(live).values(revoked_at=now)).rowcount > 0
+
+
+def _key(row: Row[Any]) -> Key:
+    # The columns' names are a subclass of str, which msgspec does not take as keys.
+    return msgspec.convert({str(name): value for name, value in row._mapping.items()}, Key)

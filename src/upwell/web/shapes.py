@@ -12,9 +12,10 @@ import msgspec
 
 from upwell.errors import Problem
 from upwell.event import GrowthEvent, Reject
+from upwell.live.frames import Backfill
 from upwell.metrics.catalog import Direction, Unit
 from upwell.period import Grain
-from upwell.query import Answer, Question, Value
+from upwell.query import Question, Value
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -135,6 +136,7 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rejected: list[Reject] = msgspec.field()
     position: str | None = msgspec.field()
     note: str = ""
+    error: Problem | None = None  # nothing was accepted (400): the first reject's reason
 
 
 # Questions
@@ -147,9 +149,9 @@ class Questions(_Taken, frozen=True):
 
 
 class Answers(_Shape, frozen=True):
-    """One answer, or one error, for each question in order."""
+    """For each question in order an `Answer`, or a `Failure`."""
 
-    answers: list[Answer | Failure]
+    answers: list[Any]
 
 
 class RowsAsked(_Shape, frozen=True):
@@ -259,14 +261,6 @@ class Source(_Shape, frozen=True):
     events: int
     dead_letters: int
     error: str | None
-
-
-class Backfill(_Shape, frozen=True):
-    """History being read: `done` of `total` deliveries."""
-
-    label: str
-    done: int
-    total: int
 
 
 class Sources(_Shape, frozen=True):

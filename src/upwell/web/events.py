@@ -1,0 +1,139 @@
+"""`POST /v1/events`: read, judge, keep; answered only when the disk has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from litestar import Response, post
+from litestar.openapi.spec import (
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+)
+from litestar.params import Parameter
+
+from upwell.errors import Problem, Rejected
+from upwell.event import MAX_BODY, Position, Reject
+from upwell.period import to_micros
+from upwell.sources import http
+from upwell.web import shapes
+from upwell.web.door import header
+from upwell.web.gate import Pass
+from upwell.web.parts import Parts
+from upwell.web.routes import By, Call, Here, In, needs, run
+
+SHORT = 16 * 1024  # a body that is parsed in less time than a thread takes to start on it
+APPLIED_WITHIN = 30.0  # seconds that ?wait=applied waits
+
+
+@dataclass
+class _TakesEvents(Operation):
+    """The body as OpenAPI describes it: the route itself reads bytes."""
+
+    def __post_init__(self) -> None:
+        event = Reference(ref="#/components/schemas/NewEvent")
+        one_or_many = Schema(
+            one_of=[event, Schema(type=OpenAPIType.ARRAY, items=event)],
+            description="One event, or an array of events.",
+        )
+        lines = Schema(type=OpenAPIType.STRING, description="One event a line.")
+        self.request_body = RequestBody(
+            content={
+                "application/json": OpenAPIMediaType(schema=one_or_many),
+                "application/x-ndjson": OpenAPIMediaType(schema=lines),
+            },
+            description="At most 20 MB unpacked; `Content-Encoding: gzip` or `zstd` are allowed.",
+            required=True,
+        )
+
+
+@post(
+    "/v1/events",
+    status_code=200,
+    guards=needs("ingest"),
+    request_max_body_size=MAX_BODY,
+    operation_class=_TakesEvents,
+    tags=["Events"],
+    summary="Send events",
+)
+async def take(
+    request: Call,
+    parts: Here,
+    threads: In,
+    visitor: By,
+    wait: Annotated[
+        str | None,
+        Parameter(query="wait", description="`applied`: answer when they can be queried."),
+    ] = None,
+) -> Response[shapes.Accepted]:
+    """Takes one event, an array, or one a line. Good events are kept where others are refused.
+
+    Answers 200 when the accepted ones are on disk, 400 where none could be taken, each refusal
+    with its index and what to change.
+    """
+    if wait not in (None, "applied"):
+        raise Rejected(
+            "unknown_wait", f"Unknown wait '{wait}'.", fix="Send wait=applied.", where="wait"
+        )
+    body = await request.body()
+    encoding = header(request.scope, b"content-encoding")
+    if len(body) > SHORT or encoding:
+        received = await run(threads.parsing, _judge, body, encoding, request, parts, visitor)
+    else:
+        received = _judge(body, encoding, request, parts, visitor)
+    for reject in received.rejected:
+        parts.meters.rejected.labels(reject.code).inc()
+    if received.delivery is None:
+        return _refused(received.rejected)
+    seq = await parts.submit(received.delivery, received.batch)
+    parts.meters.accepted.inc(received.accepted)
+    parts.meters.deliveries.inc()
+    notes = []
+    if received.keyless:
+        events = "event has" if received.keyless == 1 else "events have"
+        notes.append(
+            f"{received.keyless} {events} no idempotency_key: sent again, they count again."
+        )
+    if wait and not await parts.applied_to(seq, APPLIED_WITHIN):
+        notes.append("They are stored, and will be in the numbers a little later.")
+    answer = shapes.Accepted(
+        accepted=received.accepted,
+        rejected=received.rejected,
+        position=str(Position(0, seq)),
+        note=" ".join(notes),
+    )
+    return Response(answer)
+
+
+def _judge(body: bytes, encoding: str, request: Call, parts: Parts, visitor: Pass) -> http.Received:
+    viewer = visitor.viewer
+    products = frozenset(p.id for p in parts.settings.products if viewer.sees(p.id))
+    return http.receive(
+        http.unpack(body, encoding, MAX_BODY),
+        header(request.scope, b"content-type"),
+        source=viewer.name if viewer.kind == "key" else "browser",
+        products=products,
+        received_at=to_micros(parts.clock()),
+    )
+
+
+def _refused(rejected: list[Reject]) -> Response[shapes.Accepted]:
+    """Nothing was taken: 400 with every reason, and the first in the one error shape."""
+    error = None
+    if rejected:
+        first = rejected[0]
+        error = Problem(
+            code=first.code,
+            message=first.message,
+            fix=first.fix,
+            where=f"events[{first.index}]",
+        )
+    answer = shapes.Accepted(accepted=0, rejected=rejected, position=None, error=error)
+    return Response(answer, status_code=400 if rejected else 200)
+
+
+ROUTES = (take,)

@@ -1,0 +1,145 @@
+"""Alerts and what to do about them; reports and their files."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from litestar import Response, get, post
+
+from upwell.errors import NotFound, Rejected
+from upwell.period import to_instant
+from upwell.state import reports
+from upwell.web import shapes
+from upwell.web.routes import By, Call, Here, In, address, needs, run, whole_company
+
+_TYPES = {
+    "pdf": "application/pdf",
+    "pptx": "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "html": "text/html; charset=utf-8",
+}
+
+
+@get("/v1/alerts", guards=needs("read"), tags=["Alerts"], summary="The inbox")
+async def see_alerts(parts: Here, threads: In, visitor: By) -> shapes.Alerts:
+    """Alerts on the products you may see, newest first."""
+    found = await run(threads.asks, parts.alerts, visitor.viewer)
+    return shapes.Alerts(alerts=tuple(found))
+
+
+@post(
+    "/v1/alerts/{alert_id:str}/{act:str}",
+    status_code=200,
+    guards=needs("read"),
+    tags=["Alerts"],
+    summary="Acknowledge, mute or resolve",
+)
+async def act_on_alert(
+    request: Call, alert_id: str, act: str, parts: Here, threads: In, visitor: By
+) -> shapes.Alert:
+    """`ack`: somebody looks at it; `mute`: no more messages; `resolve`: it is over."""
+    acts: dict[str, Literal["ack", "mute", "resolve"]] = {
+        "ack": "ack",
+        "mute": "mute",
+        "resolve": "resolve",
+    }
+    if act not in acts:
+        raise NotFound(
+            "unknown_act", f"An alert cannot be '{act[:40]}'.", fix="Post ack, mute or resolve."
+        )
+    now = parts.clock()
+    changed = await run(threads.asks, parts.act_on_alert, alert_id, acts[act], visitor.viewer, now)
+    await run(
+        threads.asks,
+        parts.gate.note,
+        visitor.viewer,
+        f"alert_{act}",
+        alert_id,
+        address(request, parts),
+        now,
+    )
+    return changed
+
+
+@get("/v1/reports", guards=needs("read"), tags=["Reports"], summary="Reports made")
+async def see_reports(parts: Here, threads: In, visitor: By) -> shapes.Reports:
+    """Every report, newest first."""
+    whole_company(visitor)
+    made = await run(threads.asks, reports.every, parts.state)
+    return shapes.Reports(
+        reports=tuple(
+            shapes.Report(
+                id=one.id,
+                month=one.month,
+                created_at=to_instant(one.created_at),
+                formats=one.formats,
+            )
+            for one in made
+        )
+    )
+
+
+@post(
+    "/v1/reports",
+    status_code=201,
+    guards=needs("read"),
+    tags=["Reports"],
+    summary="Make a report",
+)
+async def make_report(
+    request: Call, data: shapes.NewReport, parts: Here, threads: In, visitor: By
+) -> shapes.Report:
+    """Makes the board report of a month and keeps it with its answers."""
+    whole_company(visitor)
+    if not re.fullmatch(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])", data.month):
+        raise Rejected(
+            "bad_month",
+            f"'{data.month[:40]}' is not a month.",
+            fix="Send it as 2026-10.",
+            where="month",
+        )
+    now = parts.clock()
+    made = await run(threads.asks, parts.make_report, data.month, visitor.viewer, now)
+    await run(
+        threads.asks,
+        parts.gate.note,
+        visitor.viewer,
+        "report_made",
+        f"{made.id} {data.month}",
+        address(request, parts),
+        now,
+    )
+    return made
+
+
+@get("/v1/reports/{name:str}", guards=needs("read"), tags=["Reports"], summary="A report's file")
+async def get_report(
+    request: Call, name: str, parts: Here, threads: In, visitor: By
+) -> Response[bytes]:
+    """The file of a report in one of its formats: `/v1/reports/{id}.pdf`."""
+    whole_company(visitor)
+    id_, _, kind = name.rpartition(".")
+    body = None
+    if id_ and kind in _TYPES:
+        body = await run(threads.asks, reports.file, parts.state, id_, kind)
+    if body is None:
+        raise NotFound(
+            "unknown_report",
+            f"There is no report '{name[:60]}'.",
+            fix="/v1/reports lists them with their formats.",
+        )
+    await run(
+        threads.asks,
+        parts.gate.note,
+        visitor.viewer,
+        "report_read",
+        name,
+        address(request, parts),
+        parts.clock(),
+    )
+    headers = {"Content-Disposition": f'inline; filename="upwell-{id_}.{kind}"'}
+    return Response(body, media_type=_TYPES[kind], headers=headers)
+
+
+ROUTES = (see_alerts, act_on_alert, see_reports, make_report, get_report)

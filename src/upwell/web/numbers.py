@@ -1,0 +1,237 @@
+"""Questions and what stands behind their answers: rows, originals, products, metrics, sources."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from litestar import get, post
+from litestar.openapi.spec import OpenAPIType, Operation, Schema
+from litestar.openapi.spec import Parameter as OpenAPIParameter
+from litestar.params import Parameter
+
+from upwell.errors import NotFound, Rejected, UpwellError
+from upwell.period import to_instant
+from upwell.query import Answer, Question
+from upwell.web import asking, shapes
+from upwell.web.gate import Pass
+from upwell.web.parts import Parts
+from upwell.web.routes import PARAMETERS, By, Call, Here, In, needs, run, whole_company
+
+MAX_ROWS = 1000
+TEXT_BYTES = 64 * 1024
+
+_TAGS = ["Numbers"]
+
+
+def _said(name: str, text: str) -> Any:
+    return Parameter(query=name, description=text)
+
+
+@dataclass
+class _TakesQuestion(Operation):
+    """A question's parameters, described for OpenAPI; `asking` reads them."""
+
+    def __post_init__(self) -> None:
+        texts = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.STRING))
+        one = Schema(type=OpenAPIType.STRING)
+        mine = [
+            OpenAPIParameter(
+                name=name,
+                param_in="query",
+                description=text,
+                required=name == "metric",
+                schema=texts if name in ("product", "where") else one,
+            )
+            for name, text in asking.NAMES.items()
+        ]
+        self.parameters = [*mine, *(self.parameters or [])]
+
+
+@get(
+    "/v1/query",
+    guards=needs("read"),
+    opt={PARAMETERS: asking.NAMES},
+    operation_class=_TakesQuestion,
+    tags=_TAGS,
+    summary="Ask one question",
+)
+async def ask_one(
+    request: Call,
+    parts: Here,
+    threads: In,
+    visitor: By,
+) -> Answer:
+    """Series of one metric over local days: `from` inclusive, `to` exclusive.
+
+    Money is a decimal string in major units, counts and ratios are numbers.
+    """
+    question = asking.from_params(request.query_params.dict())
+    return await run(threads.asks, _answer, parts, question, visitor)
+
+
+@post(
+    "/v1/query",
+    status_code=200,
+    guards=needs("read", changes=False),
+    tags=_TAGS,
+    summary="Ask many questions",
+)
+async def ask_many(data: shapes.Questions, parts: Here, threads: In, visitor: By) -> shapes.Answers:
+    """Answers in the order of the questions; one that cannot be answered is an error in its place.
+
+    `product` may be one id or a list, `where` is `{"plan": ["team"]}`.
+    """
+    if len(data.questions) > asking.MAX_QUESTIONS:
+        raise Rejected(
+            "too_many_questions",
+            f"{len(data.questions)} questions in one request.",
+            fix=f"Send at most {asking.MAX_QUESTIONS}.",
+            where="questions",
+        )
+    return await run(threads.asks, _answers, parts, data.questions, visitor)
+
+
+@get(
+    "/v1/rows",
+    guards=needs("read"),
+    opt={PARAMETERS: asking.NAMES},
+    operation_class=_TakesQuestion,
+    tags=_TAGS,
+    summary="Events behind a number",
+)
+async def see_rows(
+    request: Call,
+    parts: Here,
+    threads: In,
+    visitor: By,
+    key: Annotated[str | None, _said("key", "With `by`: whose events are meant.")] = None,
+    limit: Annotated[str | None, _said("limit", f"At most {MAX_ROWS}; 100 when left out.")] = None,
+    cursor: Annotated[str | None, _said("cursor", "`cursor` of the page before.")] = None,
+) -> shapes.Rows:
+    """The events that make a number, each with the delivery that brought it."""
+    params = request.query_params.dict()
+    for name in ("key", "limit", "cursor"):
+        params.pop(name, None)
+    asked = shapes.RowsAsked(
+        question=asking.from_params(params),
+        key=key,
+        limit=_limit(limit, MAX_ROWS),
+        cursor=cursor,
+    )
+    return await run(threads.asks, parts.rows, asked, visitor.viewer)
+
+
+@get("/v1/deliveries/{seq:str}", guards=needs("read"), tags=_TAGS, summary="Show the original")
+async def see_original(seq: str, parts: Here, threads: In, visitor: By) -> shapes.Original:
+    """A delivery as it came: its first 64 KiB as text. For viewers of the whole company."""
+    whole_company(visitor)
+    found = None
+    if re.fullmatch(r"[0-9]{1,18}", seq):
+        found = await run(threads.asks, parts.original, int(seq))
+    if found is None:
+        raise NotFound(
+            "unknown_delivery",
+            f"There is no delivery '{seq[:40]}'.",
+            fix="Rows name the delivery that brought them.",
+            where="seq",
+        )
+    return shapes.Original(
+        seq=found.seq,
+        source=found.source,
+        received_at=to_instant(found.received_at),
+        kind=found.kind,
+        bytes=len(found.body),
+        text=found.body[:TEXT_BYTES].decode("utf-8", "replace"),
+    )
+
+
+@get("/v1/products", guards=needs("read"), tags=["What there is"], summary="Products")
+async def see_products(parts: Here, threads: In, visitor: By) -> shapes.Products:
+    """The products you may see, with how many events came and when the last did."""
+    found = await run(threads.asks, parts.products, visitor.viewer)
+    return shapes.Products(products=tuple(found))
+
+
+@get("/v1/events/names", guards=needs("read"), tags=["What there is"], summary="Event names")
+async def see_event_names(parts: Here, threads: In, visitor: By) -> shapes.EventNames:
+    """The event types and names there are, the most frequent first."""
+    found = await run(threads.asks, parts.event_names, visitor.viewer)
+    return shapes.EventNames(names=tuple(found))
+
+
+@get("/v1/metrics", guards=needs("read"), tags=["What there is"], summary="Metrics")
+async def see_metrics(parts: Here) -> shapes.Metrics:
+    """Every metric: what it means, its unit, direction, dimensions and counting rules."""
+    return shapes.Metrics(metrics=tuple(parts.metrics()))
+
+
+@get("/v1/sources", guards=needs("read"), tags=["What there is"], summary="Sources")
+async def see_sources(parts: Here, threads: In, visitor: By) -> shapes.Sources:
+    """How each source is doing, what waits, and the history that is being read."""
+    return await run(threads.asks, parts.sources, visitor.viewer)
+
+
+@get("/v1/dead-letters", guards=needs("read"), tags=["What there is"], summary="Not used")
+async def see_dead_letters(
+    parts: Here,
+    threads: In,
+    visitor: By,
+    limit: Annotated[str | None, _said("limit", "At most 1000; 100 when left out.")] = None,
+) -> shapes.DeadLetters:
+    """Records that were kept and could not be used, with the reason. For the whole company."""
+    whole_company(visitor)
+    letters = await run(threads.asks, parts.dead_letters, _limit(limit, 1000))
+    return shapes.DeadLetters(
+        dead_letters=tuple(
+            shapes.DeadLetter(
+                seq=letter.seq,
+                idx=letter.idx,
+                source=letter.source,
+                code=letter.code,
+                reason=letter.reason,
+                recorded_at=to_instant(letter.recorded_at),
+            )
+            for letter in letters
+        )
+    )
+
+
+def _answer(parts: Parts, question: Question, visitor: Pass) -> Answer:
+    return parts.ask(question, visitor.viewer)
+
+
+def _answers(parts: Parts, asked: list[dict[str, Any]], visitor: Pass) -> shapes.Answers:
+    answers: list[Answer | shapes.Failure] = []
+    for index, fields in enumerate(asked):
+        try:
+            answers.append(
+                parts.ask(asking.from_json(fields, f"questions[{index}]"), visitor.viewer)
+            )
+        except UpwellError as error:
+            answers.append(shapes.Failure(error=error.problem))
+    return shapes.Answers(answers=answers)
+
+
+def _limit(text: str | None, most: int) -> int:
+    if text is None:
+        return 100
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
+        raise Rejected(
+            "bad_limit", f"'{text[:40]}' is not a limit.", fix=f"Send 1 to {most}.", where="limit"
+        )
+    return int(text)
+
+
+ROUTES = (
+    ask_one,
+    ask_many,
+    see_rows,
+    see_original,
+    see_products,
+    see_event_names,
+    see_metrics,
+    see_sources,
+    see_dead_letters,
+)

@@ -1,0 +1,62 @@
+"""What the site is made of: `app` chooses the parts, routes only call them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from litestar.types import ControllerRouterHandler
+
+from upwell.access import Viewer
+from upwell.event import DeadLetter, Delivery
+from upwell.query import Ask
+from upwell.settings.schema import Settings
+from upwell.state.db import State
+from upwell.web import shapes
+from upwell.web.door import House
+from upwell.web.gate import Gate
+from upwell.web.meters import Meters
+
+PAGES = Path(__file__).parent / "pages"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """The concrete things behind the routes; blocking ones are called in threads.
+
+    `submit(delivery, carry)` answers the sequence once durable; `applied_to(seq, seconds)` whether
+    it is in the numbers in time; `backlog()` the applied and the newest sequence; `ready()` what is
+    missing, or "" when questions can be answered.
+    """
+
+    settings: Settings
+    house: House
+    clock: Callable[[], dt.datetime]
+    state: State
+    gate: Gate
+    meters: Meters
+
+    submit: Callable[[Delivery, Any], Awaitable[int]]
+    applied_to: Callable[[int, float], Awaitable[bool]]
+    backlog: Callable[[], tuple[int, int]]
+    original: Callable[[int], Delivery | None]
+    ready: Callable[[], str]
+
+    ask: Ask
+    rows: Callable[[shapes.RowsAsked, Viewer], shapes.Rows]
+    products: Callable[[Viewer], Sequence[shapes.Product]]
+    event_names: Callable[[Viewer], Sequence[shapes.EventName]]
+    metrics: Callable[[], Sequence[shapes.Metric]]
+    sources: Callable[[Viewer], shapes.Sources]
+    dead_letters: Callable[[int], Sequence[DeadLetter]]
+    first_day: Callable[[], dt.date | None]
+
+    alerts: Callable[[Viewer], Sequence[shapes.Alert]]
+    act_on_alert: Callable[[str, shapes.AlertAct, Viewer, dt.datetime], shapes.Alert]
+    make_report: Callable[[str, Viewer, dt.datetime], shapes.Report]
+
+    live: Sequence[ControllerRouterHandler] = ()
+    pages: Path = field(default=PAGES)

@@ -1,0 +1,136 @@
+"""What every route shares: who may call it, what it is handed, and where blocking work runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Annotated, Any, ParamSpec, TypeVar
+
+from litestar import Request
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+from litestar.params import Dependency, ParameterKwarg
+from litestar.types import Guard
+
+from upwell.access import Scope
+from upwell.errors import Forbidden
+from upwell.web.door import address_of, admit, check_change
+from upwell.web.failures import decode_json, unknown_parameter
+from upwell.web.gate import Pass
+from upwell.web.parts import Parts
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_VISITOR = "upwell.visitor"
+PARAMETERS = "parameters"
+"""The `opt` of a route that reads query parameters itself: their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Threads:
+    """Where blocking work runs, apart by kind, so that one kind cannot starve another."""
+
+    asks: Executor = field(default_factory=lambda: ThreadPoolExecutor(4, "ask"))
+    parsing: Executor = field(default_factory=lambda: ThreadPoolExecutor(2, "parse"))
+    # A password check takes 64 MiB for 50 ms on purpose; two at a time bound what a flood can take.
+    signing: Executor = field(default_factory=lambda: ThreadPoolExecutor(2, "sign"))
+
+    def close(self) -> None:
+        """Lets running work end and takes no more."""
+        for pool in (self.asks, self.parsing, self.signing):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def run(pool: Executor, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Calls it in the pool and waits without blocking the loop."""
+    return await asyncio.get_running_loop().run_in_executor(pool, lambda: call(*args, **kwargs))
+
+
+class Call(Request[Any, Any, Any]):
+    """A request whose JSON errors name line and column."""
+
+    async def json(self) -> Any:
+        """The decoded body; raises Rejected where it is not JSON."""
+        return decode_json(await self.body())
+
+
+Here = Annotated[Parts, Dependency(skip_validation=True)]
+By = Annotated[Pass, Dependency(skip_validation=True)]
+In = Annotated[Threads, Dependency(skip_validation=True)]
+
+
+def needs(scope: Scope, *, changes: bool = True) -> list[Guard]:
+    """Lets in who holds the scope; `changes` False: a POST that only reads needs no CSRF token."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        parts: Parts = connection.app.state.parts
+        visitor = await admit(connection.scope, parts.gate, parts.house, parts.clock())
+        if not visitor.viewer.may(scope):
+            raise Forbidden(
+                "wrong_scope",
+                f"This {'key' if visitor.via == 'key' else 'account'} has no '{scope}' scope.",
+                fix=f"Use a key that has it: `upwell key create --name N --scope {scope}`.",
+                where="Authorization",
+            )
+        if changes:
+            check_change(connection.scope, visitor, parts.house)
+        connection.scope[_VISITOR] = visitor  # type: ignore[literal-required]
+
+    return [guard]
+
+
+def whole_company(visitor: Pass) -> None:
+    """Raises Forbidden for viewers of some products: raw bytes may hold those of others."""
+    if visitor.viewer.products is not None:
+        raise Forbidden(
+            "some_products_only",
+            "This shows what arrived for every product, and you see only some.",
+            fix="Ask with a key that is not bound to products.",
+        )
+
+
+def address(request: Call, parts: Parts) -> str:
+    """The visitor's address, for limits and the audit."""
+    return address_of(request.scope, parts.house)
+
+
+def only_known_parameters(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Raises Rejected for a query parameter that the route does not declare."""
+    if not connection.scope["query_string"]:
+        return
+    known = _parameters(handler)
+    for name in connection.query_params:
+        if name not in known:
+            raise unknown_parameter(name, set(known))
+
+
+@lru_cache(maxsize=256)
+def _parameters(handler: BaseRouteHandler) -> frozenset[str]:
+    fields = handler.parsed_fn_signature.parameters.values()
+    kwargs = (field.kwarg_definition for field in fields)
+    declared = (k.query for k in kwargs if isinstance(k, ParameterKwarg) and k.query)
+    return frozenset([*declared, *handler.opt.get(PARAMETERS, ())])
+
+
+def the_parts(request: Request[Any, Any, Any]) -> Parts:
+    """Dependency `parts`."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+def the_threads(request: Request[Any, Any, Any]) -> Threads:
+    """Dependency `threads`."""
+    threads: Threads = request.app.state.threads
+    return threads
+
+
+def the_visitor(request: Request[Any, Any, Any]) -> Pass:
+    """Dependency `visitor`: whom the route's guard let in."""
+    visitor: Pass = request.scope[_VISITOR]  # type: ignore[literal-required]
+    return visitor

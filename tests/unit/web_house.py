@@ -1,0 +1,238 @@
+"""A whole small house for the routes' tests: real gate, state and journal, plain lists behind."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+
+from upwell.access import SYSTEM, Viewer
+from upwell.errors import NotFound
+from upwell.event import DeadLetter, Delivery
+from upwell.journal import Journal
+from upwell.metrics.catalog import CATALOG, metric_named
+from upwell.period import GRAINS
+from upwell.query import Answer, Point, Question, Series
+from upwell.settings.schema import Product, Server, Settings, Workspace
+from upwell.state.db import State
+from upwell.web import shapes
+from upwell.web.door import House
+from upwell.web.gate import Gate
+from upwell.web.meters import Meters
+from upwell.web.parts import Parts
+from upwell.web.site import Site, site
+
+NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+PASSWORD = "four walls and a roof"
+EVENT = {
+    "product_id": "mail",
+    "event_type": "signup",
+    "actor_id": "u1",
+    "timestamp": "2026-11-22T08:00:00Z",
+    "idempotency_key": "k1",
+}
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+    def pass_(self, **span: float) -> None:
+        self.now += dt.timedelta(**span)
+
+
+class Built:
+    """The site with what a test wants to look at."""
+
+    def __init__(self, folder: Path, *, demo: bool = False, server: Server | None = None) -> None:
+        self.clock = Clock()
+        self.state = State.open(folder / "state.db")
+        self.gate = Gate(self.state)
+        self.journal = Journal.open(folder)
+        self.failure: Exception | None = None
+        self.asked: list[tuple[Question, Viewer]] = []
+        self.alert = _alert()
+        server = server or Server()
+        settings = Settings(
+            workspace=Workspace(name="Acme"),
+            server=server,
+            products=(Product(id="mail", name="Mail"), Product(id="docs", name="Docs")),
+        )
+        self.parts = Parts(
+            settings=settings,
+            house=House.of(server, "127.0.0.1", demo),
+            clock=self.clock,
+            state=self.state,
+            gate=self.gate,
+            meters=Meters(),
+            submit=self._submit,
+            applied_to=self._applied_to,
+            backlog=lambda: (3, 5),
+            original=self.journal.get,
+            ready=lambda: "",
+            ask=self._ask,
+            rows=self._rows,
+            products=lambda viewer: [p for p in _PRODUCTS if viewer.sees(p.id)],
+            event_names=lambda _: [],
+            metrics=_metrics,
+            sources=lambda _: _SOURCES,
+            dead_letters=lambda limit: _LETTERS[:limit],
+            first_day=lambda: dt.date(2024, 11, 22),
+            alerts=lambda _: [self.alert],
+            act_on_alert=self._act,
+            make_report=self._report,
+            pages=folder / "pages",
+        )
+        self.site = site(self.parts)
+
+    def close(self) -> None:
+        self.journal.close()
+        self.state.close()
+
+    def with_(self, **changes: Any) -> Site:
+        """The same house with other parts."""
+        return site(replace(self.parts, **changes))
+
+    def client(
+        self,
+        *,
+        site: Site | None = None,
+        host: str = "localhost:8000",
+        peer: str = "127.0.0.1",
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.AsyncClient:
+        """A client whose socket comes from `peer`; errors inside come out as answers."""
+        transport = httpx.ASGITransport(
+            site or self.site, raise_app_exceptions=False, client=(peer, 5000)
+        )
+        return httpx.AsyncClient(
+            transport=transport, base_url=f"http://{host}", headers=headers or {}
+        )
+
+    def key(self, *scopes: str, products: tuple[str, ...] | None = None) -> dict[str, str]:
+        """The header of a fresh key."""
+        made = self.gate.create_key(
+            name="test", scopes=scopes, products=products, by=SYSTEM, now=self.clock.now
+        )
+        return {"Authorization": f"Bearer {made.key}"}
+
+    def owner(self) -> tuple[str, str]:
+        """Makes the owner; the session's secret and its CSRF token."""
+        token = self.gate.owner_token(self.clock.now)
+        assert token
+        secret = self.gate.make_owner(
+            token, "ada@acme.example", PASSWORD, "Ada", "127.0.0.1", self.clock.now
+        )
+        return secret, self.gate.by_session(secret, self.clock.now).csrf
+
+    async def _submit(self, delivery: Delivery, carry: Any) -> int:
+        if self.failure:
+            raise self.failure
+        return await self.journal.submit(delivery, carry)
+
+    async def _applied_to(self, seq: int, seconds: float) -> bool:
+        return seq < 100 and seconds > 0
+
+    def _ask(self, question: Question, viewer: Viewer) -> Answer:
+        if self.failure:
+            raise self.failure
+        metric = metric_named(question.metric)
+        for product in question.product:
+            if product not in ("mail", "docs") or not viewer.sees(product):
+                raise NotFound("unknown_product", f"Unknown product '{product}'.", where="product")
+        self.asked.append((question, viewer))
+        point = Point(start="2026-11-21", value=3, complete=True)
+        return Answer(
+            question=question,
+            series=(Series(key="", points=(point,), total=3),),
+            as_of={},
+            policy="upwell",
+            position="0-3",
+            unit=metric.unit,
+        )
+
+    def _rows(self, asked: shapes.RowsAsked, viewer: Viewer) -> shapes.Rows:
+        self._ask(asked.question, viewer)
+        return shapes.Rows(rows=(), cursor=None)
+
+    def _act(self, id_: str, act: str, _: Viewer, now: dt.datetime) -> shapes.Alert:
+        if id_ != self.alert.id:
+            raise NotFound("unknown_alert", f"There is no alert '{id_}'.")
+        states = {"ack": "acknowledged", "mute": "muted", "resolve": "resolved"}
+        told = (*self.alert.timeline, shapes.Told(at=now, text=act))
+        self.alert = msgspec.structs.replace(self.alert, state=states[act], timeline=told)
+        return self.alert
+
+    def _report(self, month: str, viewer: Viewer, now: dt.datetime) -> shapes.Report:
+        from upwell.state import reports
+
+        made = reports.add(
+            self.state,
+            id_=f"rep_{month}",
+            month=month,
+            created_at=1,
+            created_by=viewer.id,
+            answers=b"[]",
+            files={"pdf": b"%PDF-1.7"},
+        )
+        return shapes.Report(id=made.id, month=month, created_at=now, formats=made.formats)
+
+
+_PRODUCTS = tuple(
+    shapes.Product(
+        id=id_, name=id_.title(), events=1, last_seen=NOON, first_day=None, retired=False
+    )
+    for id_ in ("mail", "docs")
+)
+_SOURCES = shapes.Sources(sources=(), backlog=0, backfill=None, position="0-0")
+_LETTERS = (DeadLetter(seq=1, idx=0, source="s", code="c", reason="r", recorded_at=1),)
+
+
+def _metrics() -> list[shapes.Metric]:
+    return [
+        shapes.Metric(
+            name=m.name,
+            title=m.title,
+            unit=m.unit,
+            direction=m.direction,
+            definition=m.definition,
+            dimensions=m.dimensions,
+            grains=GRAINS,
+            policy="upwell",
+        )
+        for m in CATALOG.values()
+    ]
+
+
+def _alert() -> shapes.Alert:
+    return shapes.Alert(
+        id="alr_1",
+        state="open",
+        severity="high",
+        metric="cancellations",
+        product="mail",
+        title="Cancellations of Mail",
+        sentence="9 instead of about 2.",
+        opened_at=NOON,
+        resolved_at=None,
+        value=9,
+        expected=2.0,
+        low=0.0,
+        high=5.0,
+        z=4.2,
+        why=(),
+        customers=(),
+        timeline=(),
+        delivered=(),
+        day=NOON.date(),
+    )
