@@ -27,7 +27,7 @@ export function hours(n: number, level: number, seed: number): Point[] {
   const random = noise(seed);
   const begin = Date.parse('2026-10-31T00:00:00Z');
   return Array.from({ length: n }, (_, i) => {
-    const summer = i < 25; // New York leaves summer time on 1 Nov at 02:00: the hour 01 comes twice
+    const summer = i < 26; // New York leaves summer time on 1 Nov at 02:00: the hour 01 comes twice
     const wall = new Date(begin + (summer ? i : i - 1) * 3_600_000);
     const share = Math.max(0.08, Math.sin(((wall.getUTCHours() - 5) / 24) * 2 * Math.PI) * 0.5 + 0.5);
     const value = Math.round(level * share * (0.8 + 0.4 * random()));

@@ -43,16 +43,15 @@ export function layoutSparkline(data: SparklineData, width: number, height: numb
   const at = place(data.values);
   const cut = data.incompleteLast && n > 0 ? n - 1 : n;
   const last = at.findLastIndex((p) => p.y !== null);
-  const done = at.slice(0, cut);
   return {
     width,
     height,
     colour: data.colour ?? theme.colours.series[0],
-    path: linePath(done),
+    path: linePath(at.slice(0, cut)),
     running: cut < n ? linePath(at.slice(Math.max(0, cut - 1))) : '',
     compare: data.compare ? linePath(place(data.compare)) : '',
     area: data.area ? areaPath(at, height - INSET) : '',
-    dots: lonePoints(done).map((p) => ({ x: p.x, y: p.y! })),
+    dots: lonePoints(at).map((p) => ({ x: p.x, y: p.y! })),
     end: last >= 0 ? { x: at[last]!.x, y: at[last]!.y!, running: last >= cut } : null,
     at,
   };

@@ -9,6 +9,8 @@ export interface Column {
   readonly unit?: Unit;
   readonly currency?: string;
   readonly compact?: boolean;
+  /** What is read on screen in place of the value; copies and files keep the value. */
+  readonly text?: (value: Value) => string;
   readonly sortable?: boolean;
 }
 
@@ -67,6 +69,15 @@ export function toTsv(columns: readonly Column[], rows: readonly Row[]): string 
   return lines.map((cells) => cells.join('\t')).join('\n');
 }
 
+const START_LABELS: Record<Grain, string> = {
+  hour: 'Hour',
+  day: 'Day',
+  week: 'Week',
+  month: 'Month',
+  quarter: 'Quarter',
+  year: 'Year',
+};
+
 /** The table behind a time series, newest first: a row a bucket, a column a line. */
 export function tableOf(
   series: readonly Line[],
@@ -76,21 +87,20 @@ export function tableOf(
   compareLabel = 'Compared with',
 ): { columns: Column[]; rows: Row[] } {
   const columns: Column[] = [
-    { key: 'start', label: 'Start' },
-    { key: 'when', label: 'When', sortable: false },
+    { key: 'start', label: START_LABELS[grain], text: (value) => bucketName(String(value), grain) },
   ];
   const rows = new Map<string, Record<string, Value>>();
   series.forEach((line, i) => {
     columns.push({ key: `v${i}`, label: line.label || 'Value', unit, currency });
     if (line.compare) columns.push({ key: `c${i}`, label: series.length > 1 ? `${line.label}, ${compareLabel.toLowerCase()}` : compareLabel, unit, currency });
     line.points.forEach((point, n) => {
-      const row = rows.get(point.start) ?? { start: point.start, when: bucketName(point.start, grain) };
+      const row = rows.get(point.start) ?? { start: point.start };
       row[`v${i}`] = point.value;
       row[`c${i}`] = line.compare?.[n]?.value ?? null;
       row.complete = row.complete === 'no' || !point.complete ? 'no' : 'yes';
       rows.set(point.start, row);
     });
   });
-  columns.push({ key: 'complete', label: 'Complete' });
+  columns.push({ key: 'complete', label: 'Complete', text: (value) => (value === 'no' ? 'Still running' : 'Yes') });
   return { columns, rows: [...rows.values()].sort((a, b) => byText(b.start!, a.start!)) };
 }

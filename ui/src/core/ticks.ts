@@ -63,7 +63,11 @@ export function timeTicks(
   const pitch = starts.length > 1 ? (x[x.length - 1]! - x[0]!) / (starts.length - 1) : Infinity;
   for (const chosen of LEVELS[grain]) {
     const picked: number[] = [];
-    for (let i = 0; i < starts.length; i += 1) if (chosen(starts[i]!.wall)) picked.push(i);
+    for (let i = 0; i < starts.length; i += 1) {
+      const { wall } = starts[i]!;
+      const again = starts[picked.at(-1) ?? -1]?.wall.getTime() === wall.getTime(); // the hour that comes twice in autumn
+      if (chosen(wall) && !again) picked.push(i);
+    }
     if (picked.length === 0) continue;
     if (picked.length > 1 && ((picked.at(-1)! - picked[0]!) / (picked.length - 1)) * pitch < 20 + GAP / 2) continue;
     const ticks = named(picked, starts, x, grain, isRough(picked, starts, grain));
@@ -93,7 +97,7 @@ function named(picked: readonly number[], starts: readonly Start[], x: readonly 
 
 /** No calendar choice fits: every k-th bucket, counted so that the first is named. */
 function spaced(starts: readonly Start[], x: readonly number[], grain: Grain, room: number, size: number): TimeTick[] {
-  const widest = textWidth(grain === 'hour' ? '28 Sep' : '28 Sep', size) + GAP;
+  const widest = textWidth('28 Sep', size, 600) + GAP;
   const step = Math.max(1, Math.ceil((starts.length * widest) / Math.max(room, widest)));
   const picked = starts.map((_, i) => i).filter((i) => i % step === 0);
   return named(picked, starts, x, grain, false);

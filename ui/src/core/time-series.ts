@@ -155,7 +155,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
       running: linePath(running),
       compare: linePath(compareAt.map((value, i) => ({ x: x[i]!, y: value }))),
       area: fill ? areaPath(at, y(Math.max(axis.domain[0], Math.min(0, axis.domain[1])))) : '',
-      dots: [...lonePoints(done), ...(running.length === 1 ? running : [])].map((p) => ({ x: p.x, y: p.y! })).filter((p) => p.y !== null),
+      dots: lonePoints(at).map((p) => ({ x: p.x, y: p.y! })),
       at,
       compareAt,
     };
@@ -178,7 +178,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
     xTicks: timeTicks(buckets, x, data.grain, left, right, size),
     baseline: axis.domain[0] <= 0 && axis.domain[1] >= 0 ? round(y(0)) : null,
     lines,
-    labels: labelRoom > 0 ? directLabels(lines, labelRoom, right + LABEL_GAP, top, bottom, size, data.highlight ?? null) : [],
+    labels: labelRoom > 0 ? directLabels(lines, runningFrom, labelRoom, right + LABEL_GAP, top, bottom, size, data.highlight ?? null) : [],
     needsLegend: data.series.length > 1 && labelRoom === 0,
     hatch:
       runningFrom < x.length && right - hatchX > 0.5
@@ -251,6 +251,7 @@ function directRoom(lines: readonly Line[], width: number, size: number): number
 
 function directLabels(
   lines: readonly DrawnLine[],
+  runningFrom: number,
   room: number,
   x: number,
   top: number,
@@ -258,9 +259,10 @@ function directLabels(
   size: number,
   highlight: string | null,
 ): DirectLabel[] {
+  // A name stands where its line's last whole bucket ended: what still runs drops for a while.
   const ends = lines.flatMap((line) => {
-    const y = line.at.findLast((p) => p.y !== null)?.y;
-    return y === null || y === undefined ? [] : [{ line, y }];
+    const y = (line.at.findLast((p, i) => p.y !== null && i < runningFrom) ?? line.at.findLast((p) => p.y !== null))?.y ?? null;
+    return y === null ? [] : [{ line, y }];
   });
   const gap = Math.min(size + 4, (bottom - top) / Math.max(1, ends.length - 1));
   const ys = spread(ends.map((end) => end.y), gap, top, bottom);

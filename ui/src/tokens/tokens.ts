@@ -24,7 +24,7 @@ export const LIGHT: Palette = {
   surface: '#ffffff',
   ink: '#14181f',
   muted: '#505b6b',
-  faint: '#6b7686',
+  faint: '#5f6a7a',
   grid: '#e3e7ed',
   line: '#d3d9e2',
   accent: '#0072b2',

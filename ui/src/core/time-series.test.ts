@@ -1,0 +1,149 @@
+import { expect, test } from 'vitest';
+import { PRINT_THEME, SCREEN_THEME } from '../tokens/tokens';
+import type { Line, Value } from './data';
+import { hatchPath, linePath, thinned } from './path';
+import { layoutSparkline } from './sparkline';
+import { spread } from './spread';
+import { fitText, textWidth } from './text';
+import { bucketAt, bucketOf, layoutTimeSeries } from './time-series';
+
+const day = (i: number): string => new Date(Date.UTC(2026, 10, 1 + i)).toISOString().slice(0, 10);
+const line = (values: readonly Value[], key = '', running = false): Line => ({
+  key,
+  label: key || 'Revenue',
+  points: values.map((value, i) => ({ start: day(i), value, complete: !(running && i === values.length - 1) })),
+});
+const lay = (series: readonly Line[], more = {}, width = 600, height = 200) =>
+  layoutTimeSeries({ series, unit: 'count', grain: 'day', ...more }, width, height, SCREEN_THEME);
+
+test('a gap is a gap, and a day between two gaps is a dot', () => {
+  const scene = lay([line([1, 2, null, 4, null, 6, 7])]);
+  expect(scene.lines[0]!.path.match(/M/g)).toHaveLength(3);
+  expect(scene.lines[0]!.dots).toEqual([{ x: scene.x[3], y: scene.lines[0]!.at[3]!.y }]);
+});
+
+test('zero stands on the axis and null nowhere', () => {
+  const scene = lay([line([0, null, 10])]);
+  expect(scene.lines[0]!.at[0]!.y).toBe(scene.baseline);
+  expect(scene.lines[0]!.at[1]!.y).toBeNull();
+});
+
+test('the running bucket is hatched and its way is drawn apart', () => {
+  const scene = lay([line([5, 6, 7, 3], '', true)]);
+  const { path, running } = scene.lines[0]!;
+  expect(running.startsWith(`M${scene.x[2]},`)).toBe(true);
+  expect(path).not.toContain(String(scene.x[3]));
+  expect(scene.hatch!.x).toBeGreaterThan(scene.x[2]!);
+  expect(scene.hatch!.x + scene.hatch!.width).toBe(scene.right);
+  expect(lay([line([5, 6, 7])]).hatch).toBeNull();
+});
+
+test('four lines have colours, the rest is grey, and hiding one changes no colour', () => {
+  const series = ['a', 'b', 'c', 'd', 'e', 'f'].map((key, i) => line([i, i + 1, i + 2], key));
+  const colours = lay(series).lines.map((l) => l.colour);
+  expect(new Set(colours.slice(0, 4)).size).toBe(4);
+  expect(colours.slice(4)).toEqual([SCREEN_THEME.colours.rest, SCREEN_THEME.colours.rest]);
+  const fewer = lay(series, { hidden: new Set(['a', 'b']) });
+  expect(fewer.lines.map((l) => l.colour)).toEqual(colours.slice(2));
+});
+
+test('names beside the lines stay apart and inside; without room there is a legend', () => {
+  const series = Array.from({ length: 12 }, (_, i) => line([50, 50 + i / 10], `Product ${i}`));
+  const wide = lay(series, {}, 900, 320);
+  const ys = wide.labels.map((label) => label.y).sort((a, b) => a - b);
+  ys.slice(1).forEach((y, i) => expect(y - ys[i]!).toBeGreaterThanOrEqual(15.9));
+  expect(ys[0]).toBeGreaterThanOrEqual(wide.top);
+  expect(ys.at(-1)).toBeLessThanOrEqual(wide.bottom);
+  for (const label of wide.labels) expect(label.x + 6 + textWidth(label.text, 12, 600)).toBeLessThanOrEqual(900 + 4);
+  expect(lay(series, {}, 280).needsLegend).toBe(true);
+});
+
+test('money strings are drawn at their value', () => {
+  const scene = lay([line(['100.00', '200.00', '0.00'])], { unit: 'money', currency: 'USD' });
+  const [a, b, c] = scene.lines[0]!.at.map((p) => p.y!);
+  expect(c! - a!).toBeCloseTo(a! - b!, 0);
+  expect(scene.yTicks.map((tick) => tick.label)).toEqual(['$0', '$50', '$100', '$150', '$200']);
+});
+
+test('the comparison stands beside the bucket of the same place', () => {
+  const now = line([10, 20, 30]);
+  const compared = { ...now, compare: line([10, 10, 10, 99]).points };
+  const scene = lay([compared]);
+  expect(scene.lines[0]!.compareAt).toEqual([scene.lines[0]!.at[0]!.y, scene.lines[0]!.at[0]!.y, scene.lines[0]!.at[0]!.y]);
+});
+
+test('both hours named 01:00 have their own place', () => {
+  const starts = ['00:00:00-04:00', '01:00:00-04:00', '01:00:00-05:00', '02:00:00-05:00'].map((t) => `2026-11-01T${t}`);
+  const scene = lay([{ key: '', label: '', points: starts.map((start) => ({ start, value: 1, complete: true })) }], { grain: 'hour' });
+  const gaps = scene.x.slice(1).map((x, i) => Math.round(x - scene.x[i]!));
+  expect(new Set(gaps).size).toBe(1);
+});
+
+test('a day finds the hour it begins with and an hour finds its day', () => {
+  const days = lay([line([1, 2, 3])]);
+  expect(bucketOf(days, '2026-11-02T13:00:00-05:00')).toBe(1);
+  expect(bucketOf(days, '2026-10-31')).toBe(-1);
+  expect(bucketOf(days, '2026-11-09')).toBe(-1);
+  expect(bucketAt(days, days.x[2]! + 3)).toBe(2);
+});
+
+test('no data, no lines and one point are all drawable', () => {
+  expect(lay([]).empty).toBe(true);
+  expect(lay([line([null, null])]).empty).toBe(true);
+  const one = lay([line([5])]);
+  expect(one.empty).toBe(false);
+  expect(one.lines[0]!.dots).toHaveLength(1);
+  expect(lay([line([0, 0, 0])]).yTicks.map((tick) => tick.label)).toEqual(['0', '1']);
+});
+
+test('ten thousand points cost no more path than the pixels need, and keep their peaks', () => {
+  const points = Array.from({ length: 10_000 }, (_, i) => ({ x: (i / 10_000) * 600, y: i === 5003 ? 0 : 100 + (i % 7) }));
+  const kept = thinned(points);
+  expect(kept.length).toBeLessThanOrEqual(4 * 601);
+  expect(kept.some((p) => p.y === 0)).toBe(true);
+  expect(linePath(points)).toBe(linePath(kept));
+});
+
+test('nothing in a scene is NaN', () => {
+  const scene = lay([line(['1e400', 'x', '-3.5', null], '', true)], { marks: [{ id: 'm', start: day(1), kind: 'alert', title: 'x' }] });
+  expect(JSON.stringify(scene)).not.toMatch(/NaN|Infinity/);
+});
+
+test('an alert sits on its line, or on the axis when there are several and it names none', () => {
+  const marks = [{ id: 'm', start: day(1), kind: 'alert', title: 'Low' }];
+  expect(lay([line([1, 9, 1])], { marks }).marks[0]).toMatchObject({ index: 1, y: lay([line([1, 9, 1])], { marks }).lines[0]!.at[1]!.y });
+  expect(lay([line([1, 2], 'a'), line([3, 4], 'b')], { marks }).marks[0]!.y).toBeNull();
+  expect(lay([line([1, 2])], { marks: [{ ...marks[0], start: '2020-01-01' }] }).marks).toEqual([]);
+});
+
+test('hatching stays in its box', () => {
+  const numbers = [...hatchPath(100, 10, 20, 50).matchAll(/([\d.]+),([\d.]+)/g)];
+  expect(numbers.length).toBeGreaterThan(10);
+  for (const [, x, y] of numbers) {
+    expect(Number(x)).toBeGreaterThanOrEqual(100);
+    expect(Number(x)).toBeLessThanOrEqual(120);
+    expect(Number(y)).toBeGreaterThanOrEqual(10);
+    expect(Number(y)).toBeLessThanOrEqual(60);
+  }
+});
+
+test('labels move as little as they must', () => {
+  expect(spread([10, 50, 90], 16, 0, 100)).toEqual([10, 50, 90]);
+  expect(spread([50, 50], 16, 0, 100)).toEqual([42, 58]);
+  expect(spread([99, 100, 98], 16, 0, 100)).toEqual([84, 100, 68]);
+});
+
+test('text is cut with an ellipsis at the width given', () => {
+  expect(fitText('Analytics Suite', 400, 12)).toBe('Analytics Suite');
+  const cut = fitText('Analytics Suite', 60, 12);
+  expect(cut).toMatch(/^Analyt.*…$/);
+  expect(textWidth(cut, 12)).toBeLessThanOrEqual(60);
+});
+
+test('a sparkline ends in a dot, hollow while the bucket runs', () => {
+  const scene = layoutSparkline({ values: [1, null, 3, 2], incompleteLast: true }, 100, 24, PRINT_THEME);
+  expect(scene.end).toMatchObject({ x: 97, running: true });
+  expect(scene.dots).toEqual([{ x: 3, y: 15 }]);
+  expect(layoutSparkline({ values: [null, null] }, 100, 24, PRINT_THEME).end).toBeNull();
+  expect(JSON.stringify(layoutSparkline({ values: [] }, 100, 24, PRINT_THEME))).not.toMatch(/NaN|null,null/);
+});
