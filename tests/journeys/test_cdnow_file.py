@@ -41,7 +41,7 @@ def cdnow() -> Path:
         got = _download(cache)
         if got:
             pytest.skip(f"The CDNOW file cannot be had: {got}")
-        (wheel,) = cache.glob("lifetimes-*.whl")
+        (wheel,) = cache.glob("[Ll]ifetimes-*.whl")
         with zipfile.ZipFile(wheel) as archive:
             archive.extract(NAME, cache)
     return cache / NAME
@@ -50,7 +50,8 @@ def cdnow() -> Path:
 def _download(cache: Path) -> str:
     """Why the wheel could not be downloaded; empty where it was."""
     said = ""
-    for python in (sys.executable, "python3"):
+    # An environment may come without pip; the interpreter it was made from has one.
+    for python in (sys.executable, str(Path(sys.base_prefix) / "bin" / "python3")):
         command = [python, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(cache)]
         got = subprocess.run([*command, "lifetimes"], capture_output=True, text=True, check=False)
         if got.returncode == 0:
