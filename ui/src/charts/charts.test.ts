@@ -45,8 +45,8 @@ test('one crosshair for all charts, and only its owner shows the tooltip', async
 });
 
 test('Shift and arrows select, Enter zooms to whole days, Esc leaves', async () => {
-  const onbrush = vi.fn();
-  const onreset = vi.fn();
+  const onbrush = vi.fn<(range: { from: string; to: string }) => void>();
+  const onreset = vi.fn<() => void>();
   render(TimeSeries, { ...props, onbrush, onreset });
   await fireEvent.keyDown(slider(), { key: 'Home' });
   await fireEvent.keyDown(slider(), { key: 'ArrowRight', shiftKey: true });
@@ -65,22 +65,34 @@ test('nothing known says so in place of an axis', () => {
   expect(screen.queryByRole('slider')).toBeNull();
 });
 
+const pressed = (): (string | null)[] => screen.getAllByRole('button').map((b) => b.getAttribute('aria-pressed'));
+
+async function twice(button: HTMLElement): Promise<void> {
+  await fireEvent.click(button, { detail: 1 });
+  await fireEvent.click(button, { detail: 2 });
+}
+
 test('legend: a click toggles, two isolate, two more bring all back', async () => {
   const items = ['a', 'b', 'c'].map((key) => ({ key, label: key.toUpperCase() }));
   render(Legend, { items });
-  const pressed = (): (string | null)[] => screen.getAllByRole('button').map((b) => b.getAttribute('aria-pressed'));
   const [a, b] = screen.getAllByRole('button');
   await fireEvent.click(a!, { detail: 1 });
   expect(pressed()).toEqual(['false', 'true', 'true']);
   await fireEvent.click(a!, { detail: 1 });
-  const twice = async (button: HTMLElement): Promise<void> => {
-    await fireEvent.click(button, { detail: 1 });
-    await fireEvent.click(button, { detail: 2 });
-  };
   await twice(b!);
   expect(pressed()).toEqual(['false', 'true', 'false']);
   await twice(b!);
   expect(pressed()).toEqual(['true', 'true', 'true']);
+});
+
+test('names beside the lines are a legend too, and a line that is off can come back', async () => {
+  const series = ['Mail', 'Docs'].map((label) => ({ ...revenue, key: label, label }));
+  const { container } = render(TimeSeries, { ...props, series });
+  await fireEvent.click(screen.getByRole('button', { name: 'Docs' }), { detail: 1 });
+  expect(pressed()).toEqual(['true', 'false']);
+  expect(container.querySelectorAll('path[stroke-width="2"][stroke-dasharray]')).toHaveLength(1);
+  await fireEvent.click(screen.getByRole('button', { name: 'Docs' }), { detail: 1 });
+  expect(pressed()).toEqual(['true', 'true']);
 });
 
 test('a change is read out with what it is against', () => {

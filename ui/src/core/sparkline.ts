@@ -27,13 +27,14 @@ export interface SparklineScene {
 }
 
 const INSET = 3; // room for the end's dot
+const LEFT = 1; // flush with the text above it
 
 /** Lays out a sparkline in `width` by `height` px. */
 export function layoutSparkline(data: SparklineData, width: number, height: number, theme: Theme): SparklineScene {
   const known = [...data.values, ...(data.compare ?? [])].filter((value) => value !== null);
   const [low, high] = data.domain ?? [Math.min(0, ...known), Math.max(0, ...known)];
   const n = data.values.length;
-  const x = (i: number): number => round(INSET + (n > 1 ? (i / (n - 1)) * (width - 2 * INSET) : (width - 2 * INSET) / 2));
+  const x = (i: number): number => round(LEFT + (width - LEFT - INSET) * (n > 1 ? i / (n - 1) : 0.5));
   const y = (value: number): number => {
     const share = high === low ? (high === 0 ? 0 : 0.5) : (value - low) / (high - low);
     return round(height - INSET - Math.max(0, Math.min(1, share)) * (height - 2 * INSET));

@@ -143,7 +143,7 @@ test('text is cut with an ellipsis at the width given', () => {
 test('a sparkline ends in a dot, hollow while the bucket runs', () => {
   const scene = layoutSparkline({ values: [1, null, 3, 2], incompleteLast: true }, 100, 24, PRINT_THEME);
   expect(scene.end).toMatchObject({ x: 97, running: true });
-  expect(scene.dots).toEqual([{ x: 3, y: 15 }]);
+  expect(scene.dots).toEqual([{ x: 1, y: 15 }]);
   expect(layoutSparkline({ values: [null, null] }, 100, 24, PRINT_THEME).end).toBeNull();
   expect(JSON.stringify(layoutSparkline({ values: [] }, 100, 24, PRINT_THEME))).not.toMatch(/NaN|null,null/);
 });

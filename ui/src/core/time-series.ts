@@ -53,6 +53,8 @@ export interface DirectLabel {
   readonly x: number;
   readonly y: number;
   readonly weight: 400 | 600;
+  /** Switched off: the name stays, at the foot, so that it can be brought back. */
+  readonly off: boolean;
 }
 
 export interface DrawnMark extends Mark {
@@ -107,6 +109,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
   const shown = data.series
     .map((line, index) => ({ line, index }))
     .filter(({ line }) => !data.hidden?.has(line.key));
+  const off = data.series.filter((line) => data.hidden?.has(line.key));
   const buckets = bucketsOf(data.series);
   const marks = data.marks ?? [];
   const bottom = height - (size + 12);
@@ -117,7 +120,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
   const y = scaleLinear().domain(axis.domain).range([bottom, top]);
 
   const left = Math.ceil(Math.max(0, ...axis.ticks.map((tick) => textWidth(tick.label, size)))) + 12;
-  const labelRoom = directRoom(shown.map(({ line }) => line), width - left, size);
+  const labelRoom = directRoom(data.series, width - left, size);
   const right = width - (labelRoom > 0 ? labelRoom + LABEL_GAP + 4 : 4);
   const instants = buckets.map((bucket) => bucket.instant);
   const step = stepOf(instants, data.grain);
@@ -178,7 +181,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
     xTicks: timeTicks(buckets, x, data.grain, left, right, size),
     baseline: axis.domain[0] <= 0 && axis.domain[1] >= 0 ? round(y(0)) : null,
     lines,
-    labels: labelRoom > 0 ? directLabels(lines, runningFrom, labelRoom, right + LABEL_GAP, top, bottom, size, data.highlight ?? null) : [],
+    labels: labelRoom > 0 ? directLabels(lines, off, theme.colours.line, runningFrom, labelRoom, right + LABEL_GAP, top, bottom, size, data.highlight ?? null) : [],
     needsLegend: data.series.length > 1 && labelRoom === 0,
     hatch:
       runningFrom < x.length && right - hatchX > 0.5
@@ -251,6 +254,8 @@ function directRoom(lines: readonly Line[], width: number, size: number): number
 
 function directLabels(
   lines: readonly DrawnLine[],
+  hidden: readonly Line[],
+  offColour: string,
   runningFrom: number,
   room: number,
   x: number,
@@ -260,15 +265,16 @@ function directLabels(
   highlight: string | null,
 ): DirectLabel[] {
   // A name stands where its line's last whole bucket ended: what still runs drops for a while.
-  const ends = lines.flatMap((line) => {
+  const on = lines.flatMap((line) => {
     const y = (line.at.findLast((p, i) => p.y !== null && i < runningFrom) ?? line.at.findLast((p) => p.y !== null))?.y ?? null;
-    return y === null ? [] : [{ line, y }];
+    return y === null ? [] : [{ ...line, y, off: false }];
   });
+  const ends = [...on, ...hidden.map(({ key, label }) => ({ key, label, colour: offColour, y: bottom, off: true }))];
   const gap = Math.min(size + 4, (bottom - top) / Math.max(1, ends.length - 1));
   const ys = spread(ends.map((end) => end.y), gap, top, bottom);
-  return ends.map(({ line }, i) => {
-    const weight = line.key === highlight ? 600 : 400;
-    return { key: line.key, text: fitText(line.label, room, size, 600), colour: line.colour, x, y: round(ys[i]!), weight };
+  return ends.map(({ key, label, colour, off }, i) => {
+    const weight = key === highlight ? 600 : 400;
+    return { key, text: fitText(label, room, size, 600), colour, x, y: round(ys[i]!), weight, off };
   });
 }
 

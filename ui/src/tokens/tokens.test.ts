@@ -37,13 +37,14 @@ function contrast(a: string, b: string): number {
 const BLIND = {
   protan: [[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]],
   deutan: [[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]],
-} as const; // prettier-ignore
+} satisfies Record<string, readonly (readonly number[])[]>; // prettier-ignore
+
+const f = (t: number): number => (t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116);
 
 /** CIE 1976 difference as someone with that vision sees it. */
 function difference(a: string, b: string, vision: keyof typeof BLIND): number {
   const lab = (hex: string): number[] => {
     const [r, g, bl] = BLIND[vision].map((row) => row.reduce((sum, w, i) => sum + w * channels(hex)[i]!, 0)) as [number, number, number];
-    const f = (t: number): number => (t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116);
     const x = f((0.4124 * r + 0.3576 * g + 0.1805 * bl) / 0.9505);
     const y = f(0.2126 * r + 0.7152 * g + 0.0722 * bl);
     const z = f((0.0193 * r + 0.1192 * g + 0.9505 * bl) / 1.089);
