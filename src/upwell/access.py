@@ -141,14 +141,16 @@ def email_of(text: str) -> str:
 
 def judge_password(password: str, email: str) -> None:
     """Raises Rejected("weak_password") for one that is short, common or made of the address."""
-    plain = re.sub(r"[^a-z0-9]", "", password.lower())
+    plain, local = (
+        re.sub(r"[^a-z0-9]", "", text.lower()) for text in (password, email.split("@")[0])
+    )
     if len(password) < MIN_PASSWORD:
         message = f"The password is shorter than {MIN_PASSWORD} characters."
     elif len(password) > MAX_PASSWORD:
         message = f"The password is longer than {MAX_PASSWORD} characters."
     elif len(set(password)) < 5 or plain.strip("0123456789") in _COMMON or _runs(plain):
         message = "The password is among the first that anyone would try."
-    elif len(plain) - len(email.split("@")[0]) < 5 and email.split("@")[0] in plain:
+    elif len(plain) - len(local) < 5 and local in plain:
         message = "The password is made of the e-mail address."
     else:
         return

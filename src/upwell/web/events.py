@@ -14,7 +14,7 @@ from litestar.openapi.spec import (
     RequestBody,
     Schema,
 )
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from upwell.errors import Problem, Rejected
 from upwell.event import MAX_BODY, Position, Reject
@@ -67,7 +67,7 @@ async def take(
     visitor: By,
     wait: Annotated[
         str | None,
-        Parameter(query="wait", description="`applied`: answer when they can be queried."),
+        QueryParameter(name="wait", description="`applied`: answer when they can be queried."),
     ] = None,
 ) -> Response[shapes.Accepted]:
     """Takes one event, an array, or one a line. Good events are kept where others are refused.

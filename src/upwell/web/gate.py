@@ -295,8 +295,8 @@ class Gate:
                 fix="Send `Authorization: Bearer uw_…` with a key of `upwell key create`.",
                 where="Authorization",
             )
-        ended = key.revoked_at or (key.expires_at if (key.expires_at or micros) < micros else None)
-        if ended is not None:
+        ended = key.revoked_at or key.expires_at
+        if ended is not None and ended <= micros:
             verb = "was revoked" if key.revoked_at else "expired"
             raise SignedOut(
                 "key_ended",

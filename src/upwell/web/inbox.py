@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from litestar import Response, get, post
+from litestar.params import FromPath, JSONBody
 
 from upwell.errors import NotFound, Rejected
 from upwell.period import to_instant
@@ -36,7 +37,12 @@ async def see_alerts(parts: Here, threads: In, visitor: By) -> shapes.Alerts:
     summary="Acknowledge, mute or resolve",
 )
 async def act_on_alert(
-    request: Call, alert_id: str, act: str, parts: Here, threads: In, visitor: By
+    request: Call,
+    alert_id: FromPath[str],
+    act: FromPath[str],
+    parts: Here,
+    threads: In,
+    visitor: By,
 ) -> shapes.Alert:
     """`ack`: somebody looks at it; `mute`: no more messages; `resolve`: it is over."""
     acts: dict[str, Literal["ack", "mute", "resolve"]] = {
@@ -88,7 +94,7 @@ async def see_reports(parts: Here, threads: In, visitor: By) -> shapes.Reports:
     summary="Make a report",
 )
 async def make_report(
-    request: Call, data: shapes.NewReport, parts: Here, threads: In, visitor: By
+    request: Call, data: JSONBody[shapes.NewReport], parts: Here, threads: In, visitor: By
 ) -> shapes.Report:
     """Makes the board report of a month and keeps it with its answers."""
     whole_company(visitor)
@@ -115,7 +121,7 @@ async def make_report(
 
 @get("/v1/reports/{name:str}", guards=needs("read"), tags=["Reports"], summary="A report's file")
 async def get_report(
-    request: Call, name: str, parts: Here, threads: In, visitor: By
+    request: Call, name: FromPath[str], parts: Here, threads: In, visitor: By
 ) -> Response[bytes]:
     """The file of a report in one of its formats: `/v1/reports/{id}.pdf`."""
     whole_company(visitor)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from litestar import get, post
 from litestar.openapi.spec import OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as OpenAPIParameter
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from upwell.errors import NotFound, Rejected, UpwellError
 from upwell.period import to_instant
@@ -25,8 +25,8 @@ TEXT_BYTES = 64 * 1024
 _TAGS = ["Numbers"]
 
 
-def _said(name: str, text: str) -> Any:
-    return Parameter(query=name, description=text)
+def _said(name: FromPath[str], text: str) -> Any:
+    return QueryParameter(name=name, description=text)
 
 
 @dataclass
@@ -78,7 +78,9 @@ async def ask_one(
     tags=_TAGS,
     summary="Ask many questions",
 )
-async def ask_many(data: shapes.Questions, parts: Here, threads: In, visitor: By) -> shapes.Answers:
+async def ask_many(
+    data: JSONBody[shapes.Questions], parts: Here, threads: In, visitor: By
+) -> shapes.Answers:
     """Answers in the order of the questions; one that cannot be answered is an error in its place.
 
     `product` may be one id or a list, `where` is `{"plan": ["team"]}`.
@@ -124,7 +126,9 @@ async def see_rows(
 
 
 @get("/v1/deliveries/{seq:str}", guards=needs("read"), tags=_TAGS, summary="Show the original")
-async def see_original(seq: str, parts: Here, threads: In, visitor: By) -> shapes.Original:
+async def see_original(
+    seq: FromPath[str], parts: Here, threads: In, visitor: By
+) -> shapes.Original:
     """A delivery as it came: its first 64 KiB as text. For viewers of the whole company."""
     whole_company(visitor)
     found = None

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Annotated, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from litestar import Request
 from litestar.connection import ASGIConnection
+from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Dependency, ParameterKwarg
+from litestar.params import QueryParameter, SkipValidation
 from litestar.types import Guard
 
 from upwell.access import Scope
@@ -58,9 +59,9 @@ class Call(Request[Any, Any, Any]):
         return decode_json(await self.body())
 
 
-Here = Annotated[Parts, Dependency(skip_validation=True)]
-By = Annotated[Pass, Dependency(skip_validation=True)]
-In = Annotated[Threads, Dependency(skip_validation=True)]
+Here = NamedDependency[SkipValidation[Parts]]
+By = NamedDependency[SkipValidation[Pass]]
+In = NamedDependency[SkipValidation[Threads]]
 
 
 def needs(scope: Scope, *, changes: bool = True) -> list[Guard]:
@@ -114,7 +115,7 @@ def only_known_parameters(
 def _parameters(handler: BaseRouteHandler) -> frozenset[str]:
     fields = handler.parsed_fn_signature.parameters.values()
     kwargs = (field.kwarg_definition for field in fields)
-    declared = (k.query for k in kwargs if isinstance(k, ParameterKwarg) and k.query)
+    declared = (k.name for k in kwargs if isinstance(k, QueryParameter) and k.name)
     return frozenset([*declared, *handler.opt.get(PARAMETERS, ())])
 
 

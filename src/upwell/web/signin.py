@@ -6,6 +6,7 @@ import datetime as dt
 from typing import Any
 
 from litestar import Response, delete, get, post
+from litestar.params import FromPath, JSONBody
 
 from upwell import __version__
 from upwell.errors import Forbidden, SignedOut
@@ -38,7 +39,7 @@ async def see(request: Call, parts: Here, threads: In) -> Response[shapes.Sessio
 
 @post("/v1/session", status_code=200, tags=_TAGS, summary="Sign in")
 async def sign_in(
-    request: Call, data: shapes.SignIn, parts: Here, threads: In
+    request: Call, data: JSONBody[shapes.SignIn], parts: Here, threads: In
 ) -> Response[shapes.Session]:
     """Opens a session by e-mail and password and sets its cookie.
 
@@ -72,7 +73,7 @@ async def sign_out(request: Call, parts: Here, threads: In) -> Response[None]:
 
 @post("/v1/owner", status_code=200, tags=_TAGS, summary="Make the owner")
 async def make_owner(
-    request: Call, data: shapes.NewOwner, parts: Here, threads: In
+    request: Call, data: JSONBody[shapes.NewOwner], parts: Here, threads: In
 ) -> Response[shapes.Session]:
     """Makes the first owner with the one-time token that `upwell serve` prints, and signs in."""
     check_origin(request.scope, parts.house)
@@ -103,7 +104,9 @@ async def list_keys(parts: Here, threads: In) -> shapes.Keys:
 
 
 @post("/v1/keys", status_code=201, guards=needs("admin"), tags=["Keys"], summary="Make a key")
-async def make_key(data: shapes.NewKey, parts: Here, threads: In, visitor: By) -> shapes.MadeKey:
+async def make_key(
+    data: JSONBody[shapes.NewKey], parts: Here, threads: In, visitor: By
+) -> shapes.MadeKey:
     """Makes a key with scopes `ingest`, `read`, `admin`, for some products or all."""
     made = await run(
         threads.asks,
@@ -119,7 +122,7 @@ async def make_key(data: shapes.NewKey, parts: Here, threads: In, visitor: By) -
 
 
 @delete("/v1/keys/{key_id:str}", guards=needs("admin"), tags=["Keys"], summary="Revoke a key")
-async def revoke_key(key_id: str, parts: Here, threads: In, visitor: By) -> None:
+async def revoke_key(key_id: FromPath[str], parts: Here, threads: In, visitor: By) -> None:
     """Ends a key at once, for good."""
     await run(threads.asks, parts.gate.revoke_key, key_id, by=visitor.viewer, now=parts.clock())
 
