@@ -45,7 +45,7 @@ def payments(
     fails = (rng.random(len(row)) < 0.016) & (k > 0)
     if product.id in company.outage.products:
         day = index_of(days, due) == outage_index(company, days)
-        fails |= day & (k > 0) & (rng.random(len(row)) < 0.45)
+        fails |= day & (k > 0) & (rng.random(len(row)) < 0.7)
     fails |= final
     delay = (rng.uniform(0.7, 3.2, len(row)) * DAY).astype(np.int64)
     paid_at = np.where(fails, due + delay, due)

@@ -161,7 +161,7 @@ _DOCS = Product(
     plans=(
         Plan("starter", 0.50, 12, 0.038),
         Plan("team", 0.42, 8, 0.024, seats=9),
-        Plan("enterprise", 0.08, 12, 0.010, seats=46, yearly=0.25),
+        Plan("enterprise", 0.08, 12, 0.010, seats=46, yearly=0.05),
     ),
     countries=_ENGLISH,
     channels=_SHARED,
@@ -191,7 +191,7 @@ _DESK = Product(
     plans=(
         Plan("starter", 0.36, 55, 0.034, was=49),
         Plan("team", 0.50, 32, 0.022, seats=8, was=29),
-        Plan("enterprise", 0.14, 54, 0.010, seats=26, yearly=0.2, was=49),
+        Plan("enterprise", 0.14, 54, 0.010, seats=26, yearly=0.15, was=49),
     ),
     countries=_ENGLISH,
     channels=_SOLD,
