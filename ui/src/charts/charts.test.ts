@@ -59,6 +59,24 @@ test('Shift and arrows select, Enter zooms to whole days, Esc leaves', async () 
   expect(onreset).toHaveBeenCalledOnce();
 });
 
+test('a sweep zooms and opens nothing, a click opens its bucket', async () => {
+  HTMLElement.prototype.setPointerCapture = () => undefined;
+  const onbrush = vi.fn<(range: { from: string; to: string }) => void>();
+  const onpick = vi.fn<(start: string) => void>();
+  render(TimeSeries, { ...props, onbrush, onpick });
+  await fireEvent.pointerDown(slider(), { clientX: 10, button: 0 });
+  await fireEvent.pointerMove(slider(), { clientX: 300 });
+  await fireEvent.pointerUp(slider(), { clientX: 300 });
+  await fireEvent.click(slider());
+  expect(onbrush).toHaveBeenCalledExactlyOnceWith({ from: '2026-11-01', to: '2026-11-04' });
+  expect(onpick).not.toHaveBeenCalled();
+  await fireEvent.pointerDown(slider(), { clientX: 10, button: 0 });
+  await fireEvent.pointerUp(slider(), { clientX: 10 });
+  await fireEvent.click(slider());
+  expect(onpick).toHaveBeenCalledExactlyOnceWith('2026-11-01');
+  expect(onbrush).toHaveBeenCalledOnce();
+});
+
 test('nothing known says so in place of an axis', () => {
   render(TimeSeries, { ...props, series: [{ ...revenue, points: points.map((p) => ({ ...p, value: null })) }], emptyTitle: 'No revenue yet' });
   expect(screen.getByText('No revenue yet')).toBeTruthy();
