@@ -6,6 +6,7 @@ export const PAGES = [
   'home',
   'products',
   'product',
+  'explore',
   'live',
   'alerts',
   'reports',
@@ -37,8 +38,8 @@ export const START: Route = {
   own: {},
 };
 
-const COMPARES = ['off', 'previous', 'week', 'year'];
-const GRAINS = ['auto', 'hour', 'day', 'week', 'month', 'quarter', 'year'];
+const COMPARES = new Set(['off', 'previous', 'week', 'year']);
+const GRAINS = new Set(['auto', 'hour', 'day', 'week', 'month', 'quarter', 'year']);
 const SHARED = new Set(['products', 'range', 'compare', 'grain']);
 
 export function parse(path: string, search: string): Route {
@@ -52,8 +53,8 @@ export function parse(path: string, search: string): Route {
     ...pageOf(first, second, more.length > 0),
     products: (params.get('products') ?? '').split(',').filter(Boolean),
     range: rangeOf(params.get('range') ?? ''),
-    compare: COMPARES.includes(compare) ? (compare as Route['compare']) : START.compare,
-    grain: GRAINS.includes(grain) ? (grain as Route['grain']) : START.grain,
+    compare: COMPARES.has(compare) ? (compare as Route['compare']) : START.compare,
+    grain: GRAINS.has(grain) ? (grain as Route['grain']) : START.grain,
     own,
   };
 }
@@ -77,8 +78,8 @@ function decoded(part: string): string {
 
 function rangeOf(text: string): Range {
   if (isPreset(text)) return text;
-  const [from = '', to = ''] = text.split('..');
-  return isDay(from) && isDay(to) && from < to ? { from, to } : START.range;
+  const [from = '', end = ''] = text.split('..');
+  return isDay(from) && isDay(end) && from < end ? { from, to: end } : START.range;
 }
 
 /** The address; what is as it starts is left out, so that links stay short. */

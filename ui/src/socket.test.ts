@@ -1,27 +1,19 @@
 import { expect, test } from 'vitest';
-import { backOff, Socket, type Link, type Wire } from './socket';
+import { backOff, Socket, type Ears, type Link } from './socket';
 import type { Frame, Watch } from './wire';
 
 function surroundings() {
-  const wires: (Wire & { sent: Watch[] })[] = [];
+  const wires: { sent: Watch[]; ears: Ears }[] = [];
   const timers: { run: () => void; ms: number; live: boolean }[] = [];
   const links: Link[] = [];
   const frames: Frame[] = [];
   let signedOut = 0;
   let position: string | null = null;
   const socket = new Socket({
-    connect() {
+    connect(ears) {
       const sent: Watch[] = [];
-      const wire = {
-        sent,
-        send: (text: string) => void sent.push(JSON.parse(text) as Watch),
-        close: () => undefined,
-        onopen: null,
-        onmessage: null,
-        onclose: null,
-      };
-      wires.push(wire);
-      return wire;
+      wires.push({ sent, ears });
+      return { send: (text) => void sent.push(JSON.parse(text) as Watch), close: () => undefined };
     },
     frame: (frame) => void frames.push(frame),
     link: (link) => void links.push(link),
@@ -41,8 +33,8 @@ function surroundings() {
     frames,
     signedOut: () => signedOut,
     at: (text: string | null) => void (position = text),
-    open: () => wires.at(-1)!.onopen!(),
-    drop: (code = 1006) => wires.at(-1)!.onclose!({ code }),
+    open: () => wires.at(-1)!.ears.open(),
+    drop: (code = 1006) => wires.at(-1)!.ears.close(code),
     /** Runs the timers of that wait and says how many there were. */
     fire(ms: number): number {
       const due = timers.filter((timer) => timer.live && timer.ms === ms);
@@ -131,8 +123,20 @@ test('frames are handed on as they came', () => {
   const it = surroundings();
   it.socket.start();
   it.open();
-  it.wires[0]!.onmessage!({ data: '{"alerts":{"open":1,"latest":null}}' });
+  it.wires[0]!.ears.message('{"alerts":{"open":1,"latest":null}}');
   expect(it.frames).toEqual([{ alerts: { open: 1, latest: null } }]);
+});
+
+test('what an earlier wire says late is not heard', () => {
+  const it = surroundings();
+  it.socket.start();
+  it.open();
+  it.drop();
+  it.fire(125);
+  it.wires[0]!.ears.message('{"alerts":{"open":1,"latest":null}}');
+  it.wires[0]!.ears.close(1006);
+  expect(it.frames).toEqual([]);
+  expect(it.links.at(-1)).toBe('connecting');
 });
 
 test('the wait is bounded and never nothing', () => {

@@ -6,13 +6,16 @@ export type Link = 'connecting' | 'open' | 'waiting' | 'closed';
 export interface Wire {
   send(text: string): void;
   close(): void;
-  onopen: (() => void) | null;
-  onmessage: ((event: { data: unknown }) => void) | null;
-  onclose: ((event: { code: number }) => void) | null;
+}
+
+export interface Ears {
+  open(): void;
+  message(data: unknown): void;
+  close(code: number): void;
 }
 
 export interface Surroundings {
-  connect(): Wire;
+  connect(ears: Ears): Wire;
   frame(frame: Frame): void;
   link(link: Link): void;
   signedOut(): void;
@@ -55,19 +58,24 @@ export class Socket {
     this.#cancelRetry?.();
     this.#cancelRetry = null;
     this.#around.link('connecting');
-    const wire = this.#around.connect();
+    // What an earlier wire still has to say is no longer heard.
+    const mine = (): boolean => this.#wire === wire;
+    const wire: Wire = this.#around.connect({
+      open: () => {
+        if (!mine()) return;
+        this.#open = true;
+        this.#cancelSteady = this.#around.later(() => (this.#tries = 0), STEADY);
+        this.#around.link('open');
+        this.#say(this.#around.position());
+      },
+      message: (data) => {
+        if (mine() && typeof data === 'string') this.#around.frame(JSON.parse(data) as Frame);
+      },
+      close: (code) => {
+        if (mine()) this.#lost(code);
+      },
+    });
     this.#wire = wire;
-    wire.onopen = () => {
-      this.#open = true;
-      this.#cancelSteady = this.#around.later(() => (this.#tries = 0), STEADY);
-      this.#around.link('open');
-      // Only a resumed watch may ask for changes alone; the first one needs the whole answers.
-      this.#say(this.#around.position());
-    };
-    wire.onmessage = ({ data }) => {
-      if (typeof data === 'string') this.#around.frame(JSON.parse(data) as Frame);
-    };
-    wire.onclose = ({ code }) => this.#lost(code);
   }
 
   stop(): void {
@@ -118,11 +126,6 @@ export class Socket {
   #forget(): void {
     this.#cancelSteady?.();
     this.#cancelSteady = null;
-    if (this.#wire) {
-      this.#wire.onopen = null;
-      this.#wire.onmessage = null;
-      this.#wire.onclose = null;
-    }
     this.#wire = null;
     this.#open = false;
   }

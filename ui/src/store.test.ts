@@ -35,6 +35,18 @@ const snapshot: Frame = {
   position: '0-1',
 };
 
+const event = (n: number): FeedEvent => ({
+  product: 'mail',
+  type: 'signup',
+  name: null,
+  actor: null,
+  value: 1,
+  currency: null,
+  at: new Date(1_000_000 + n * 1000).toISOString(),
+  country: null,
+  plan: null,
+});
+
 describe('apply', () => {
   test('a snapshot becomes the tile', () => {
     const state = after(snapshot);
@@ -142,17 +154,6 @@ describe('apply', () => {
   });
 
   test('the feed is newest first and bounded', () => {
-    const event = (n: number): FeedEvent => ({
-      product: 'mail',
-      type: 'signup',
-      name: null,
-      actor: null,
-      value: 1,
-      currency: null,
-      at: new Date(1_000_000 + n * 1000).toISOString(),
-      country: null,
-      plan: null,
-    });
     let state = EMPTY;
     for (let n = 0; n < FEED_KEPT; n += 2) {
       state = apply(state, { feed: { events: [event(n), event(n + 1)], per_second: n } }, n);

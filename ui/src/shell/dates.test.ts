@@ -74,9 +74,9 @@ describe('step', () => {
   });
 });
 
-describe('bucket sizes', () => {
-  const span = (length: number) => ({ from: '2026-01-01', to: addDays('2026-01-01', length) });
+const span = (length: number) => ({ from: '2026-01-01', to: addDays('2026-01-01', length) });
 
+describe('bucket sizes', () => {
   test('automatic by length', () => {
     expect([1, 28, 90, 180, 365, 3000].map((length) => autoGrain(span(length)))).toEqual([
       'hour',

@@ -66,14 +66,14 @@ function iso(date: Date): string {
   return date.toISOString().slice(0, 10);
 }
 
-export function addDays(day: string, days: number): string {
-  return iso(new Date(at(day).getTime() + days * DAY));
+export function addDays(day: string, count: number): string {
+  return iso(new Date(at(day).getTime() + count * DAY));
 }
 
-/** The first day of the month `months` after the one that holds `day`. */
-export function firstOfMonth(day: string, months = 0): string {
+/** The first day of the month `after` months after the one that holds `day`. */
+export function firstOfMonth(day: string, after = 0): string {
   const date = at(day);
-  return iso(new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + months, 1)));
+  return iso(new Date(Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + after, 1)));
 }
 
 export function days(span: Span): number {

@@ -1,0 +1,370 @@
+/** The one thing with a life on the page: session, address, clock, and the answers being watched. */
+import { untrack } from 'svelte';
+import { createApi, problemFrom, UNREACHABLE, type Api } from '../api';
+import { format, parse, type Route } from '../router';
+import { Socket, type Link } from '../socket';
+import { apply, EMPTY, idOf, pruned, withAnswer, withError, type State, type Tile } from '../store';
+import type { Answer, Frame, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
+import { effectiveGrain, resolve, weekStartOf, type Calendar, type Span } from './dates';
+import { clockIn, dayIn } from './clock';
+
+const SPARE = 120; // answers of pages left, kept so that going back shows at once
+const GRACE = 600; // ms without a link before questions are asked the plain way
+const POLL = 15_000;
+const REFRESH = 60_000;
+
+const NOWHERE: Workspace = {
+  name: '',
+  timezone: 'UTC',
+  currency: 'USD',
+  week_start: 'monday',
+  now: '1970-01-01T00:00:00Z',
+  today: '1970-01-01',
+  first_day: null,
+};
+
+export class Desk {
+  readonly api: Api;
+  route = $state.raw<Route>(parse(location.pathname, location.search));
+  session = $state.raw<Session | null>(null);
+  failed = $state.raw<Problem | null>(null); // the session could not be had
+  state = $state.raw<State>(EMPTY);
+  link = $state<Link>('closed');
+  products = $state.raw<Product[]>([]);
+  metrics = $state.raw<Metric[]>([]);
+  sources = $state.raw<Sources | null>(null);
+  known = $state(false); // products and metrics are there
+  now = $state(Date.now()); // the server's time, ms, a tick a second
+  lastFrame = $state(0);
+  #seen = $state.raw<ReadonlyMap<string, number>>(new Map()); // product -> when a figure of it moved
+
+  workspace = $derived(this.session?.workspace ?? NOWHERE);
+  today = $derived(this.session ? dayIn(this.workspace.timezone, this.now) : NOWHERE.today);
+  calendar = $derived<Calendar>({
+    today: this.today,
+    weekStart: weekStartOf(this.workspace.week_start),
+    firstDay: this.workspace.first_day,
+  });
+  span = $derived<Span>(resolve(this.route.range, this.calendar));
+  metricByName = $derived(new Map(this.metrics.map((metric) => [metric.name, metric])));
+  productById = $derived(new Map(this.products.map((product) => [product.id, product])));
+  sourceById = $derived(new Map<string, Source>((this.sources?.sources ?? []).map((one) => [one.id, one])));
+  /** What is open, as last told; it changes only when the server says so. */
+  alerts = $derived(this.state.alerts);
+  /** The products in scope that are still sold, or all that were chosen. */
+  scope = $derived(
+    this.route.products.length
+      ? this.products.filter((product) => this.route.products.includes(product.id))
+      : this.products.filter((product) => !product.retired),
+  );
+
+  #socket: Socket;
+  #asked = new Map<string, { question: Question; count: number }>();
+  #feeds = 0;
+  #offset = 0;
+  #flushing = false;
+  #said = '';
+  #frames: Frame[] = [];
+  #whole = new Set<string>(); // ids answered over the link that is open, or was
+  #stop: (() => void)[] = [];
+
+  constructor() {
+    this.api = createApi((...given) => fetch(...given), () => this.#signedOut());
+    this.#socket = new Socket({
+      connect: (ears) => {
+        const address = new URL('/v1/live', location.href);
+        address.protocol = address.protocol.replace('http', 'ws');
+        const wire = new WebSocket(address);
+        wire.addEventListener('open', () => ears.open());
+        wire.addEventListener('message', ({ data }) => ears.message(data));
+        wire.addEventListener('close', ({ code }) => ears.close(code));
+        return wire;
+      },
+      frame: (frame) => this.#receive(frame),
+      link: (link) => {
+        this.link = link;
+        if (link === 'waiting') this.#fallBack();
+      },
+      signedOut: () => void this.load(),
+      position: () => ([...this.#asked.keys()].every((id) => this.#whole.has(id)) ? this.state.position : null),
+      later: (run, ms) => {
+        const timer = setTimeout(run, ms);
+        return () => clearTimeout(timer);
+      },
+      random: Math.random,
+    });
+  }
+
+  /** Begins: session, then what there is, then the live link. Returns what ends it. */
+  start(): () => void {
+    const every = (ms: number, run: () => void): void => {
+      const timer = setInterval(run, ms);
+      this.#stop.push(() => clearInterval(timer));
+    };
+    const on = (name: string, run: () => void): void => {
+      addEventListener(name, run);
+      this.#stop.push(() => removeEventListener(name, run));
+    };
+    on('popstate', () => (this.route = parse(location.pathname, location.search)));
+    on('online', () => this.#socket.retryNow());
+    on('focus', () => this.#socket.retryNow());
+    every(1000, () => (this.now = Date.now() + this.#offset));
+    every(POLL, () => {
+      if (this.link !== 'open' && this.session?.viewer) void this.#askPlainly([...this.#asked.keys()]);
+    });
+    every(REFRESH, () => {
+      if (this.session?.viewer) void this.refresh();
+    });
+    void this.load();
+    return () => {
+      for (const stop of this.#stop.splice(0)) stop();
+      this.#socket.stop();
+    };
+  }
+
+  async load(): Promise<void> {
+    try {
+      this.enter(await this.api.session());
+      this.failed = null;
+    } catch (thrown) {
+      this.failed = problemFrom(thrown);
+    }
+  }
+
+  /** Takes a session as the server told it, and opens or shuts the house by it. */
+  enter(session: Session): void {
+    this.#offset = Date.parse(session.workspace.now) - Date.now();
+    this.now = Date.now() + this.#offset;
+    this.session = session;
+    if (!session.viewer) {
+      this.#socket.stop();
+      this.state = EMPTY;
+      this.#whole.clear();
+      return;
+    }
+    void this.refresh();
+    this.#socket.start();
+  }
+
+  /** Products, metrics and sources again; what cannot be had stays as it was. */
+  async refresh(): Promise<void> {
+    const take = async <T>(path: string, put: (answer: T) => void): Promise<void> => {
+      try {
+        put(await this.api.get<T>(path));
+      } catch (thrown) {
+        if (!this.known) this.failed = problemFrom(thrown);
+      }
+    };
+    await Promise.all([
+      take<{ products: Product[] }>('/v1/products', ({ products }) => (this.products = products)),
+      take<{ metrics: Metric[] }>('/v1/metrics', ({ metrics }) => (this.metrics = metrics)),
+      take<Sources>('/v1/sources', (sources) => (this.sources = sources)),
+    ]);
+    this.known ||= this.metrics.length > 0;
+    if (this.known && this.session?.viewer) this.failed = null;
+  }
+
+  async signOut(): Promise<void> {
+    await this.api.signOut();
+    await this.load();
+  }
+
+  go(route: Route, how: 'push' | 'replace' = 'push'): void {
+    const address = format(route);
+    if (address === location.pathname + location.search) return;
+    if (how === 'push') history.pushState(null, '', address);
+    else history.replaceState(null, '', address);
+    const turned = route.page !== this.route.page || route.id !== this.route.id;
+    this.route = parse(location.pathname, location.search);
+    if (turned && how === 'push') scrollTo(0, 0);
+  }
+
+  /** Which bucket size the page's questions ask for, of a metric where one is meant. */
+  grain(metric?: Metric): NonNullable<Question['grain']> {
+    return effectiveGrain(this.route.grain, this.span, metric?.grains ?? null);
+  }
+
+  /** A metric over the chosen dates, comparison and products, with whatever else is asked. */
+  question(metric: Metric, more: Partial<Question> = {}): Question {
+    const { products, compare } = this.route;
+    return {
+      metric: metric.name,
+      ...this.span,
+      grain: this.grain(metric),
+      ...(products.length ? { product: products } : {}),
+      ...(compare === 'off' ? {} : { compare }),
+      ...more,
+    };
+  }
+
+  /** When something of that product last arrived, as far as this page can know. */
+  lastSeen(product: Product): number | null {
+    const told = product.last_seen ? Date.parse(product.last_seen) : null;
+    const moved = this.#seen.get(product.id) ?? null;
+    return told === null ? moved : Math.max(told, moved ?? 0);
+  }
+
+  time(instant: string | number): string {
+    return clockIn(this.workspace.timezone, instant);
+  }
+
+  /** Watches a question until the returned function is called. */
+  watch(question: Question): () => void {
+    const id = idOf(question);
+    const found = this.#asked.get(id);
+    if (found) found.count += 1;
+    else {
+      this.#asked.set(id, { question, count: 1 });
+      this.#flush();
+    }
+    return () => {
+      const held = this.#asked.get(id);
+      if (!held) return;
+      held.count -= 1;
+      if (held.count > 0) return;
+      this.#asked.delete(id);
+      this.#flush();
+    };
+  }
+
+  watchFeed(): () => void {
+    this.#feeds += 1;
+    this.#flush();
+    return () => {
+      this.#feeds -= 1;
+      this.#flush();
+    };
+  }
+
+  /** Asks again for a tile that failed. */
+  retry(question: Question): void {
+    const id = idOf(question);
+    const tiles = new Map(this.state.tiles);
+    const tile = tiles.get(id);
+    if (tile?.answer) tiles.set(id, { ...tile, error: null });
+    else tiles.delete(id);
+    this.state = { ...this.state, tiles };
+    void this.#askPlainly([id]);
+  }
+
+  /** What changes within one turn of the loop is said once. */
+  #flush(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      const watched = new Map([...this.#asked].map(([id, { question }]) => [id, question]));
+      for (const id of this.#whole) if (!watched.has(id)) this.#whole.delete(id);
+      const said = JSON.stringify([...watched.keys(), this.#feeds > 0]);
+      if (said === this.#said) return;
+      this.#said = said;
+      this.state = pruned(this.state, new Set(watched.keys()), SPARE);
+      this.#socket.watch(watched, this.#feeds > 0);
+      this.#fallBack();
+    });
+  }
+
+  /** Without a link for a moment, what is still unanswered is asked in one plain request. */
+  #fallBack(): void {
+    if (this.#socket.open) return;
+    setTimeout(() => {
+      if (this.#socket.open || !this.session?.viewer) return;
+      void this.#askPlainly([...this.#asked.keys()].filter((id) => !this.state.tiles.get(id)));
+    }, GRACE);
+  }
+
+  async #askPlainly(ids: string[]): Promise<void> {
+    const wanted = ids.flatMap((id) => {
+      const found = this.#asked.get(id);
+      return found ? [{ id, question: found.question }] : [];
+    });
+    if (!wanted.length) return;
+    let state = this.state;
+    try {
+      const answers = await this.api.ask(wanted.map(({ question }) => question));
+      state = this.state;
+      answers.forEach((answer, index) => {
+        const { id } = wanted[index]!;
+        state =
+          'error' in answer
+            ? withError(state, id, answer.error, this.now)
+            : withAnswer(state, id, answer, this.now);
+      });
+    } catch (thrown) {
+      const problem = problemFrom(thrown);
+      state = this.state;
+      // Where the server is away the link's state says so; a tile that shows something keeps it.
+      const bare = wanted.filter(({ id }) => problem !== UNREACHABLE || !state.tiles.get(id)?.answer);
+      for (const { id } of bare) state = withError(state, id, problem, this.now);
+    }
+    this.state = state;
+  }
+
+  /** Frames of one picture are applied together; a hidden page has no pictures, so time does. */
+  #receive(frame: Frame): void {
+    this.#frames.push(frame);
+    if (this.#frames.length > 1) return;
+    const take = (): void => {
+      const frames = this.#frames;
+      this.#frames = [];
+      let state = this.state;
+      const seen = new Map(this.#seen);
+      for (const one of frames) {
+        if ('answer' in one) this.#whole.add(one.id);
+        else if ('points' in one) {
+          const question = this.#asked.get(one.id)?.question;
+          const products = question?.by === 'product' ? one.points.map((point) => point.key) : question?.product;
+          if (products?.length === 1 || question?.by === 'product') for (const id of products ?? []) seen.set(id, this.now);
+        }
+        state = apply(state, one, this.now);
+      }
+      this.#seen = seen;
+      this.state = state;
+      this.lastFrame = this.now;
+    };
+    if (document.hidden) setTimeout(take, 250);
+    else requestAnimationFrame(take);
+  }
+
+  #signedOut(): void {
+    if (this.session?.viewer) void this.load();
+  }
+}
+
+export const desk = new Desk();
+
+/** One tile's question over time: while a new one loads, the old answer stays to be shown. */
+export class Asked {
+  #question: () => Question | null;
+  #last: Answer | null = null;
+  #id = $derived.by(() => {
+    const question = this.#question();
+    return question ? idOf(question) : null;
+  });
+  #tile = $derived<Tile | undefined>(this.#id === null ? undefined : desk.state.tiles.get(this.#id));
+  error = $derived(this.#tile?.error ?? null);
+  answer = $derived.by(() => {
+    const found = this.#tile?.answer;
+    if (found) this.#last = found;
+    return found ?? this.#last;
+  });
+  /** Nothing to show yet. */
+  waiting = $derived(this.answer === null && this.error === null);
+  /** What is shown answers the question before this one. */
+  old = $derived(this.answer !== null && this.error === null && !this.#tile?.answer);
+
+  constructor(question: () => Question | null) {
+    this.#question = question;
+    $effect(() => {
+      // The id decides, so that an equal question made anew is not asked again.
+      if (this.#id === null) return undefined;
+      const asked = untrack(question);
+      return asked ? untrack(() => desk.watch(asked)) : undefined;
+    });
+  }
+
+  retry = (): void => {
+    const question = this.#question();
+    if (question) desk.retry(question);
+  };
+}
