@@ -182,13 +182,9 @@ class Projection:
         columns = columns.append_column("key_low", pa.array(hashes.low))
         columns = located(columns, self.ground, self.zone)
         with self._commit(delivery.seq) as db:
-            db.register("reading", columns)
-            db.register("reread", pa.table({"seq": [entry.delivery.seq for entry in staged]}))
-            try:
+            reread = pa.table({"seq": [entry.delivery.seq for entry in staged]})
+            with store.given(db, "reading", columns), store.given(db, "reread", reread):
                 gone = _count(db.execute(_SUPERSEDE, [delivery.received_at, delivery.seq]))
-            finally:
-                db.unregister("reading")
-                db.unregister("reread")
             at = pa.array([delivery.received_at] * len(columns), pa.int64())
             by = pa.array([delivery.seq] * len(columns), pa.int64())
             for name, column in (("recorded_at", at), ("version_seq", by)):
@@ -263,11 +259,8 @@ def _stack(staged: Sequence[Staged]) -> pa.Table:
 
 
 def _queue_outgoing(db: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
-    db.register("leaving", fresh)
-    try:
+    with store.given(db, "leaving", fresh):
         db.execute("insert into outgoing select seq, idx, version_seq from leaving")
-    finally:
-        db.unregister("leaving")
 
 
 def _count(result: duckdb.DuckDBPyConnection) -> int:

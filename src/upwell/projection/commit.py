@@ -30,7 +30,7 @@ STORED = (
     + ", ".join(DIMENSIONS)
     + ", excluded, late, corrected, recorded_at, version_seq, superseded_at, superseded_seq"
 )
-FRESH = "(select *, 1 as sign, recorded_at as at, version_seq as by_seq from fresh)"
+FRESH = "(select *, 1 as sign, recorded_at as changed_at, version_seq as by_seq from fresh)"
 
 HourRow = tuple[str, str, str, int, int, int, int]  # product, type, currency, day, hour, n, value
 
@@ -96,26 +96,20 @@ def fold(
     """Write fresh, located events and the change of every sum; return what memory must add."""
     plan = Plan()
     fresh = fresh.append_column("actor_no", pa.array(_number_actors(db, fresh, memory)))
-    db.register("fresh", fresh)
-    try:
+    with store.given(db, "fresh", fresh):
         db.execute(f"insert into events select {STORED} from fresh")
         db.execute("insert into cells " + store.CELLS.format(facts=FRESH))
         if pc.any(fresh["late"]).as_py():
             db.execute("insert into cell_changes " + store.CHANGES.format(facts=FRESH))
-        hours = db.execute(store.HOURS.format(facts=FRESH)).to_arrow_table()
-    finally:
-        db.unregister("fresh")
+        hours = db.sql(store.HOURS.format(facts=FRESH)).to_arrow_table()
     counted = fresh.filter(pc.and_(pc.is_valid(fresh["actor"]), pc.invert(fresh["excluded"])))
     products = _actor_products(counted)
     derived = _visits(plan, counted, products, zone, memory)
     derived.update(_cohorts(plan, counted, products, zone, memory))
     _active_days(db, plan, counted, products, ground, memory)
     hours = _with_derived(hours, derived)
-    db.register("hour_rows", hours)
-    try:
+    with store.given(db, "hour_rows", hours):
         db.execute("insert into hours select * from hour_rows")
-    finally:
-        db.unregister("hour_rows")
     for row in zip(*(column.to_pylist() for column in hours.columns), strict=True):
         product, kind, currency, day, hour, n, value = row
         plan.hours.append((product, kind, currency, day, hour, n, nanos(value)))
@@ -160,11 +154,8 @@ def _number_actors(db: duckdb.DuckDBPyConnection, fresh: pa.Table, memory: Memor
                 "low": hashes.low[new],
             }
         )
-        db.register("new_actors", known)
-        try:
+        with store.given(db, "new_actors", known):
             db.execute("insert into actors select * from new_actors")
-        finally:
-            db.unregister("new_actors")
     return pa.array(numbers).take(coded.indices)
 
 
@@ -247,11 +238,8 @@ def _active_days(
                 "day": days.astype(np.int32),
             }
         )
-        db.register("new_days", new)
-        try:
+        with store.given(db, "new_days", new):
             db.execute("insert into actor_days select * from new_days")
-        finally:
-            db.unregister("new_days")
         counts: Counter[tuple[str, int, int]] = Counter()
         for actor, day, earlier, sign in zip(*(c.tolist() for c in gaps), strict=True):
             counts[products[actor], day, earlier] += sign

@@ -17,6 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from upwell.event import DeadLetter
+from upwell.projection import store
 from upwell.projection.runs import I64, U64, KeyIndex
 
 IDX_BITS = 20  # a delivery holds fewer than a million events
@@ -117,9 +118,8 @@ def _stored(db: duckdb.DuckDBPyConnection, at: list[int]) -> dict[int, dict[str,
     if not at:
         return {}
     wanted = pa.table({"place": pa.array(at, pa.int64())})
-    db.register("wanted", wanted)
-    try:
-        found: pa.Table = db.execute(
+    with store.given(db, "wanted", wanted):
+        found: pa.Table = db.sql(
             f"""select (e.seq << {IDX_BITS}) | e.idx as place, e.type, e.ts, e.value, e.currency,
               a.actor, e.metadata, e.corrected
             from events e left join actors a on a.no = e.actor
@@ -128,8 +128,6 @@ def _stored(db: duckdb.DuckDBPyConnection, at: list[int]) -> dict[int, dict[str,
               and ((e.seq << {IDX_BITS}) | e.idx) in (select place from wanted)"""
         ).to_arrow_table()
         rows: list[dict[str, Any]] = found.to_pylist()
-    finally:
-        db.unregister("wanted")
     return {row["place"]: row for row in rows}
 
 

@@ -73,19 +73,19 @@ def relocate(
     `old` is a second connection, which still reads the committed events while `db` writes.
     """
     db.execute("create table moved as select * from events limit 0")
-    reader: pa.RecordBatchReader = old.execute(
+    reader: pa.RecordBatchReader = old.sql(
         "select e.* exclude (day, hour, late, excluded, superseded_at, superseded_seq, actor),"
         " e.superseded_at as gone_at, e.superseded_seq as gone_seq, e.actor as actor_no,"
         " a.actor from events e left join actors a on a.no = e.actor"
     ).to_arrow_reader(CHUNK)
-    empty: pa.Table = db.execute("select * from moved").to_arrow_table()
+    names = [row[0] for row in db.execute("describe moved").fetchall()]
     for batch in reader:
         table = located(pa.Table.from_batches([batch]), ground, zone)
         table = table.drop_columns(["superseded_at", "superseded_seq", "actor"])
         table = table.rename_columns(
             {"gone_at": "superseded_at", "gone_seq": "superseded_seq", "actor_no": "actor"}
         )
-        _insert(db, "moved", table.select(empty.column_names))
+        _insert(db, "moved", table.select(names))
     db.execute("drop table events")
     db.execute("alter table moved rename to events")
 
@@ -149,8 +149,5 @@ def _membership(ground: Ground, members: str) -> tuple[str, list[object]]:
 
 
 def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
-    db.register("incoming", rows)
-    try:
+    with store.given(db, "incoming", rows):
         db.execute(f"insert into {table} select * from incoming")
-    finally:
-        db.unregister("incoming")

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
 from upwell.errors import Rejected, Unavailable
 from upwell.event import DIMENSIONS
@@ -63,7 +66,7 @@ from {{facts}} where not excluded group by all
 CHANGES = f"""
 select product, type, coalesce(currency, '') as currency, source, day, {_DIMS},
   sum(sign)::bigint as n, sum(sign * value)::decimal(38, 9) as value,
-  at as recorded_at, by_seq as seq
+  changed_at as recorded_at, by_seq as seq
 from {{facts}} where not excluded and late group by all
 """
 
@@ -73,15 +76,15 @@ select product, type, coalesce(currency, '') as currency, day, hour,
 from {facts} where not excluded group by all
 """
 
-LIVE = """(select *, 1 as sign, recorded_at as at, version_seq as by_seq from events
+LIVE = """(select *, 1 as sign, recorded_at as changed_at, version_seq as by_seq from events
   where superseded_at is null)"""
 
 EVER = """(
   select * exclude (recorded_at, superseded_at, version_seq, superseded_seq),
-    1 as sign, recorded_at as at, version_seq as by_seq from events
+    1 as sign, recorded_at as changed_at, version_seq as by_seq from events
   union all
   select * exclude (recorded_at, superseded_at, version_seq, superseded_seq)
-    replace (true as late), -1 as sign, superseded_at as at, superseded_seq as by_seq
+    replace (true as late), -1 as sign, superseded_at as changed_at, superseded_seq as by_seq
   from events where superseded_at is not null)"""
 
 VISITS = f"""
@@ -154,6 +157,18 @@ def connect(path: Path, memory: str = "1GB", threads: int = 2) -> duckdb.DuckDBP
             fix="Install the newer version, or use another data directory.",
         )
     return connection
+
+
+@contextmanager
+def given(db: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[None]:
+    """Let statements in the block read Arrow rows by name."""
+    db.register(name, rows)
+    try:
+        yield
+    finally:
+        # In a transaction that failed even this is refused; the rollback drops the view too.
+        with suppress(duckdb.TransactionException):
+            db.unregister(name)
 
 
 def put_aside(path: Path) -> None:
