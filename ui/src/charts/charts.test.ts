@@ -77,6 +77,24 @@ test('a sweep zooms and opens nothing, a click opens its bucket', async () => {
   expect(onbrush).toHaveBeenCalledOnce();
 });
 
+test('a finger reads with one tap, opens with the second, and lets go elsewhere', async () => {
+  const onpick = vi.fn<(start: string) => void>();
+  const { container } = render(TimeSeries, { ...props, onpick });
+  const tap = async (): Promise<void> => {
+    await fireEvent.pointerDown(slider(), { clientX: 300, button: 0, pointerType: 'touch' });
+    await fireEvent.pointerUp(slider(), { clientX: 300, pointerType: 'touch' });
+    await fireEvent.pointerLeave(slider(), { pointerType: 'touch' });
+    await fireEvent.click(slider());
+  };
+  await tap();
+  expect(container.querySelector('.tip')?.textContent).toContain('$150.00');
+  expect(onpick).not.toHaveBeenCalled();
+  await tap();
+  expect(onpick).toHaveBeenCalledExactlyOnceWith('2026-11-03');
+  await fireEvent.pointerDown(document.body);
+  expect(container.querySelector('.tip')).toBeNull();
+});
+
 test('nothing known says so in place of an axis', () => {
   render(TimeSeries, { ...props, series: [{ ...revenue, points: points.map((p) => ({ ...p, value: null })) }], emptyTitle: 'No revenue yet' });
   expect(screen.getByText('No revenue yet')).toBeTruthy();

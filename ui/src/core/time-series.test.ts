@@ -47,6 +47,12 @@ test('four lines have colours, the rest is grey, and hiding one changes no colou
   expect(fewer.lines.map((l) => l.colour)).toEqual(colours.slice(2));
 });
 
+test('a highlighted line sets the others back; one that is off sets back none', () => {
+  const series = ['a', 'b', 'c'].map((key, i) => line([i, i + 1], key));
+  expect(lay(series, { highlight: 'b' }).lines.map((l) => l.opacity)).toEqual([0.25, 1, 0.25]);
+  expect(lay(series, { highlight: 'b', hidden: new Set(['b']) }).lines.map((l) => l.opacity)).toEqual([1, 1]);
+});
+
 test('names beside the lines stay apart and inside; without room there is a legend', () => {
   const series = Array.from({ length: 12 }, (_, i) => line([50, 50 + i / 10], `Product ${i}`));
   const wide = lay(series, {}, 900, 320);

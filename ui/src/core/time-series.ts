@@ -110,6 +110,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
     .map((line, index) => ({ line, index }))
     .filter(({ line }) => !data.hidden?.has(line.key));
   const off = data.series.filter((line) => data.hidden?.has(line.key));
+  const highlight = shown.some(({ line }) => line.key === data.highlight) ? data.highlight! : null;
   const buckets = bucketsOf(data.series);
   const marks = data.marks ?? [];
   const bottom = height - (size + 12);
@@ -146,13 +147,13 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
     });
     const done = at.slice(0, firstRunning);
     const running = firstRunning < at.length ? at.slice(Math.max(0, firstRunning - 1)) : [];
-    const setBack = data.highlight !== null && data.highlight !== undefined && data.highlight !== line.key;
+    const setBack = highlight !== null && highlight !== line.key;
     const fill = (data.area ?? false) && shown.length === 1;
     return {
       key: line.key,
       label: line.label,
       colour: seriesColour(theme.colours, index),
-      width: data.highlight === line.key ? 2.5 : index < 4 ? 2 : 1.5,
+      width: highlight === line.key ? 2.5 : index < 4 ? 2 : 1.5,
       opacity: setBack ? 0.25 : 1,
       path: linePath(done),
       running: linePath(running),
@@ -181,7 +182,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
     xTicks: timeTicks(buckets, x, data.grain, left, right, size),
     baseline: axis.domain[0] <= 0 && axis.domain[1] >= 0 ? round(y(0)) : null,
     lines,
-    labels: labelRoom > 0 ? directLabels(lines, off, theme.colours.line, runningFrom, labelRoom, right + LABEL_GAP, top, bottom, size, data.highlight ?? null) : [],
+    labels: labelRoom > 0 ? directLabels(lines, off, theme.colours.line, runningFrom, labelRoom, right + LABEL_GAP, top, bottom, size, highlight) : [],
     needsLegend: data.series.length > 1 && labelRoom === 0,
     hatch:
       runningFrom < x.length && right - hatchX > 0.5
