@@ -1,0 +1,154 @@
+"""An answer, a dict as the API gives it, as a table with bars, as CSV, as Parquet. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+BAR = 24
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def shown(value: Any, unit: str, currency: str | None) -> str:
+    """The value as a person writes it: 1,234.50 USD, 8.5 %, 47; a dash where there is none."""
+    if value is None:
+        return "–"
+    number = Decimal(str(value))
+    if unit == "money":
+        return f"{number:,} {currency}" if currency else f"{number:,}"
+    if unit == "ratio":
+        return f"{(number * 100).quantize(Decimal('0.1'))} %"
+    if number == number.to_integral():
+        return f"{int(number):,}"
+    return f"{number.quantize(Decimal('0.01')):,}"
+
+
+def spark(values: Sequence[Any]) -> str:
+    """A line of blocks, lowest to highest; a space where there is no value."""
+    known = [float(value) for value in values if value is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    span = (high - low) or 1.0
+    return "".join(
+        " " if value is None else BLOCKS[int((float(value) - low) / span * (len(BLOCKS) - 1))]
+        for value in values
+    )
+
+
+def bar(value: Any, highest: float) -> str:
+    """A bar from zero; the highest value takes BAR letters."""
+    if value is None or highest <= 0 or float(value) <= 0:
+        return ""
+    eighths = round(float(value) / highest * BAR * 8)
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+
+
+def table(answer: Mapping[str, Any]) -> tuple[list[str], list[list[str]], str]:
+    """Headers, rows, and which headers stand right: points of one series, or a line a series."""
+    unit, currency = answer["unit"], answer.get("currency")
+    series = answer["series"]
+    if len(series) == 1 and not answer["question"].get("by"):
+        (only,) = series
+        values = [point["value"] for point in only["points"]]
+        highest = max((float(value) for value in values if value is not None), default=0.0)
+        compare = [point["value"] for point in (only.get("compare") or {}).get("points", [])]
+        rows = []
+        for index, point in enumerate(only["points"]):
+            row = [point["start"], shown(point["value"], unit, currency)]
+            if compare:
+                before = compare[index] if index < len(compare) else None
+                row.append(shown(before, unit, currency))
+            row += [bar(point["value"], highest), "" if point["complete"] else "so far"]
+            rows.append(row)
+        total = ["total", shown(only["total"], unit, currency)]
+        if compare:
+            total.append(shown(only["compare"]["total"], unit, currency))
+        rows.append([*total, "", ""])
+        headers = ["start", "value", *(["before"] if compare else []), "", " "]
+        return headers, rows, "value before"
+    rows = [
+        [
+            each.get("label") or each["key"] or "(none)",
+            shown(each["total"], unit, currency),
+            spark([point["value"] for point in each["points"]]),
+        ]
+        for each in series
+    ]
+    return [answer["question"].get("by") or "series", "total", ""], rows, "total"
+
+
+def notes(answer: Mapping[str, Any]) -> list[str]:
+    """What a reader has to know beside the numbers."""
+    found = [answer["note"]] if answer.get("note") else []
+    found += [
+        f"not converted, as no rate is known: {money['total']} {money['currency']}"
+        for money in answer.get("unconverted", ())
+    ]
+    if answer.get("unlinked"):
+        found.append(f"{answer['unlinked']:,} are not linked over products")
+    if any(point.get("provisional") for each in answer["series"] for point in each["points"]):
+        found.append("the newest points are converted at the last known rate")
+    return found
+
+
+def as_csv(answer: Mapping[str, Any]) -> str:
+    """`start,key,value,complete` in long form; no cell can start a formula."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["start", "key", "value", "complete"])
+    for row in _long(answer):
+        writer.writerow(
+            [
+                row["start"],
+                _safe(row["key"]),
+                "" if row["value"] is None else row["value"],
+                "true" if row["complete"] else "false",
+            ]
+        )
+    return out.getvalue()
+
+
+def as_parquet(answer: Mapping[str, Any]) -> bytes:
+    """The same four columns; money as decimals, everything else as floats."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = _long(answer)
+    money = answer["unit"] == "money"
+    values = [
+        None if row["value"] is None else Decimal(row["value"]) if money else float(row["value"])
+        for row in rows
+    ]
+    columns = {
+        "start": pa.array([row["start"] for row in rows], pa.string()),
+        "key": pa.array([row["key"] for row in rows], pa.string()),
+        "value": pa.array(values, pa.decimal128(38, 9) if money else pa.float64()),
+        "complete": pa.array([row["complete"] for row in rows], pa.bool_()),
+    }
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    found: bytes = sink.getvalue().to_pybytes()
+    return found
+
+
+def _long(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {
+            "start": point["start"],
+            "key": each["key"],
+            "value": point["value"],
+            "complete": point["complete"],
+        }
+        for each in answer["series"]
+        for point in each["points"]
+    ]
+
+
+def _safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -1,0 +1,142 @@
+"""Commands about the server itself: serve, demo, check, config, version."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+import click
+
+from upwell import __version__, settings
+from upwell.cli.frame import Home, Parts, as_json, ask, fail, places, put_json
+from upwell.errors import Problem, Unavailable
+
+DEMO_DATA = "demo-data"
+
+
+def read_settings(home: Home) -> settings.Settings:
+    """The configuration, with the metrics and event types that it names checked too."""
+    from upwell.event import EVENT_TYPES  # pyarrow: `upwell version` starts without it
+    from upwell.metrics.catalog import CATALOG
+
+    names = settings.Names(metrics=frozenset(CATALOG), event_types=frozenset(EVENT_TYPES))
+    return settings.load(home.config, os.environ, names)
+
+
+def port_taken(port: int) -> Unavailable:
+    """The error for a port that another process listens on."""
+    return Unavailable(
+        "port_taken",
+        f"Port {port} is taken by another process.",
+        fix=f"Stop it, or choose another: --port {port + 1}",
+        where=f"port {port}",
+    )
+
+
+def check_port(host: str, port: int) -> None:
+    """Raises Unavailable where the address cannot be listened on; before anything is opened."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise click.UsageError(f"--host {host} is no address of this machine") from None
+    family, kind, _, _, address = found[0]
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise port_taken(port) from None
+            raise Unavailable(
+                "port_refused",
+                f"{host}:{port} cannot be listened on: {error.strerror}.",
+                fix="Ports below 1024 need rights; choose another with --port.",
+            ) from None
+
+
+_port = click.option(
+    "--port", type=click.IntRange(1, 65_535), default=8000, show_default=True, envvar="UPWELL_PORT"
+)
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, envvar="UPWELL_HOST")
+@_port
+@places
+def serve(home: Home, host: str, port: int) -> None:
+    """The server."""
+    read_settings(home)  # what is wrong is said before anything starts
+    check_port(host, port)
+    house: Parts = click.get_current_context().obj()
+    try:
+        house.serve(data=home.data, config=home.config, host=host, port=port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise port_taken(port) from None
+        raise
+
+
+@click.command()
+@_port
+@click.option("--data", metavar="DIR", default=DEMO_DATA, show_default=True)
+@click.option("--scale", type=click.FloatRange(0.01, 100), default=1.0, show_default=True)
+def demo(data: str, port: int, scale: float) -> None:
+    """A company with 12 products, 24 months of history, and live events."""
+    check_port("127.0.0.1", port)
+    house: Parts = click.get_current_context().obj()
+    house.demo(data=Path(data), port=port, scale=scale)
+
+
+@click.command()
+@as_json
+@places
+def check(home: Home, as_json: bool) -> int:
+    """Read the configuration, try what it names, and say what is wrong and how to mend it."""
+    problems: tuple[Problem, ...] = ()
+    level = 0
+    try:
+        read = read_settings(home)
+    except settings.ConfigError as error:
+        problems, level = error.problems, 2
+    else:
+        if home.data.is_dir():
+            config = str(home.config.absolute()) if home.config else None
+            tried = ask(home, "check", config=config)
+            problems = tuple(Problem(**each) for each in tried["problems"])
+            level = 1 if problems else 0
+    if as_json:
+        put_json({"ok": not problems, "problems": problems})
+        return level
+    fail(problems)
+    if not problems:
+        where = home.config or "no configuration: an empty workspace"
+        click.echo(f"ok: {where}")
+        click.echo(
+            f"{len(read.products)} products, {len(read.sources)} sources, "
+            f"{len(read.channels)} channels, {len(read.alerts)} alerts"
+        )
+    return level
+
+
+@click.group()
+def config() -> None:
+    """The configuration."""
+
+
+@config.command()
+@places
+def export(home: Home) -> None:
+    """What holds now, as a file; secrets written inline are hidden."""
+    if home.data.is_dir():
+        click.echo(ask(home, "config_export")["toml"], nl=False)
+    else:
+        click.echo(settings.export(read_settings(home)), nl=False)
+
+
+@click.command()
+@as_json
+def version(as_json: bool) -> None:
+    """The version of Upwell."""
+    put_json({"version": __version__}) if as_json else click.echo(f"upwell {__version__}")
