@@ -1,0 +1,209 @@
+"""Reading a series: what has come in, and what was expected by now, asked at the one door."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from upwell.access import SYSTEM
+from upwell.alerts import words
+from upwell.alerts.incident import Reading
+from upwell.detect import (
+    HISTORY,
+    WEEKS,
+    Expected,
+    Kind,
+    Limits,
+    by_now,
+    so_far,
+    weights,
+    zscore_30,
+)
+from upwell.metrics.catalog import Metric, Net, Sum
+from upwell.period import to_date, to_day
+from upwell.query import Answer, Ask, Point, Question, Value
+
+WHOLE_DAY = 24.0
+
+Hours = tuple[tuple[int, float, float], ...]  # day, local hour it starts at, value
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """A reading with what it rests on, so that it can be explained.
+
+    `elapsed` is in hours of local time; `weight` says how much each earlier day counted for the
+    mean; `usual` and `hours` hold the hours of those days and of the day itself.
+    """
+
+    reading: Reading
+    day: int
+    elapsed: float
+    weight: Mapping[int, float] = {}
+    usual: Hours = ()
+    hours: Hours = ()
+    currency: str | None = None
+
+    def usual_by(self, elapsed: float) -> float:
+        """What usually has come in by a time of day."""
+        past = by_now(self.usual, elapsed)
+        return sum(past.get(day, 0.0) * weight for day, weight in self.weight.items())
+
+
+def adds_over_hours(metric: Metric) -> bool:
+    """Whether a day is the sum of its hours, so that a day in progress can be judged."""
+    return isinstance(metric.rule, Sum | Net)
+
+
+def kind_of(metric: Metric) -> Kind:
+    """Counts have a Poisson floor, everything else a relative one."""
+    return "count" if metric.unit == "count" else "amount"
+
+
+def past_hours(ask: Ask, metric: str, product: str, day: int) -> Hours:
+    """The hours of the weeks before `day`."""
+    return hours_of(_hourly(ask, metric, product, day - 7 * WEEKS, day))
+
+
+def measure(
+    ask: Ask,
+    metric: Metric,
+    product: str,
+    *,
+    day: int,
+    now: dt.datetime,
+    zone: ZoneInfo,
+    first_day: int | None,
+    past: Hours,
+    limits: Limits,
+    imported: float = 0.0,
+) -> Measured:
+    """A day so far (or the whole of a past one) against earlier days at the same time of day.
+
+    `past` is from `past_hours` of the same day; `first_day` is the first with data, which is
+    seldom whole and is left out; `imported` is what history alone brought that day and is no news.
+    """
+    local = now.astimezone(zone)
+    today = to_day(local.date())
+    running = day == today
+    elapsed = local.hour + local.minute / 60 + local.second / 3600 if running else WHOLE_DAY
+    answer = _hourly(ask, metric.name, product, day, day + 1)
+    hours = hours_of(answer)
+    value = sum(entry[2] for entry in hours)
+    known = {d: v for d, v in by_now(past, elapsed).items() if _after(d, first_day)}
+    found = so_far(
+        known,
+        day,
+        value - imported,
+        kind=kind_of(metric),
+        direction=metric.direction,
+        limits=limits,
+    )
+    weight = weights(known, day, kind_of(metric)) if found.mean is not None else {}
+    text = words.reading(metric, value, found, local if running else to_date(day), answer.currency)
+    return Measured(
+        reading=Reading(
+            product=product,
+            day=to_date(day),
+            value=value,
+            expected=found,
+            text=text,
+            share=_share(past, weight, found, elapsed) if running else 1.0,
+        ),
+        day=day,
+        elapsed=elapsed,
+        weight=weight,
+        usual=tuple(entry for entry in past if entry[0] in weight),
+        hours=hours,
+        currency=answer.currency,
+    )
+
+
+def measure_whole(
+    ask: Ask, metric: Metric, product: str, *, today: int, first_day: int | None, limits: Limits
+) -> Measured | None:
+    """The newest complete day against the 30 before it; None where no day is complete yet.
+
+    For numbers that are no sum of their hours: different people, rates.
+    """
+    answer = ask(
+        Question(
+            metric=metric.name,
+            product=(product,) if product else (),
+            start=to_date(today - 2 * HISTORY),
+            end=to_date(today),
+            grain="day",
+        ),
+        SYSTEM,
+    )
+    days = [
+        (to_day(dt.date.fromisoformat(point.start[:10])), number(point.value))
+        for point in _points(answer)
+        if point.complete
+    ]
+    days = [(day, value) for day, value in days if _after(day, first_day) and day < today]
+    if not days:
+        return None
+    day, value = days[-1]
+    found: Expected = zscore_30(
+        [earlier for _, earlier in days[:-1]],
+        value,
+        kind=kind_of(metric),
+        direction=metric.direction,
+        limits=limits,
+    )
+    text = words.reading(metric, value, found, to_date(day), answer.currency)
+    reading = Reading(product=product, day=to_date(day), value=value, expected=found, text=text)
+    return Measured(reading=reading, day=day, elapsed=WHOLE_DAY, currency=answer.currency)
+
+
+def hours_of(answer: Answer, key: str | None = None) -> Hours:
+    """The hours that hold something, of one series of an answer (of all where `key` is None)."""
+    found: list[tuple[int, float, float]] = []
+    days: dict[str, int] = {}
+    for series in answer.series:
+        if key is not None and series.key != key:
+            continue
+        for point in series.points:
+            value = number(point.value) or 0.0
+            date = point.start[:10]
+            if date not in days:
+                days[date] = to_day(dt.date.fromisoformat(date))
+            hour = int(point.start[11:13]) + int(point.start[14:16]) / 60
+            found.append((days[date], hour, value))
+    return tuple(found)
+
+
+def number(value: Value) -> float | None:
+    """A value of an answer as a number; None where it is not defined."""
+    return None if value is None else float(value)
+
+
+def _hourly(ask: Ask, metric: str, product: str, start: int, end: int) -> Answer:
+    question = Question(
+        metric=metric,
+        product=(product,) if product else (),
+        start=to_date(start),
+        end=to_date(end),
+        grain="hour",
+    )
+    return ask(question, SYSTEM)
+
+
+def _points(answer: Answer) -> tuple[Point, ...]:
+    return answer.series[0].points if answer.series else ()
+
+
+def _after(day: int, first_day: int | None) -> bool:
+    return first_day is not None and day > first_day
+
+
+def _share(past: Hours, weight: Mapping[int, float], found: Expected, elapsed: float) -> float:
+    """How much of a usual day has come in by now; the clock's share where that is not known."""
+    whole = by_now(past, WHOLE_DAY)
+    usual = sum(whole.get(day, 0.0) * w for day, w in weight.items())
+    if found.mean is None or usual <= 0:
+        return min(elapsed / WHOLE_DAY, 0.999)
+    return min(max(found.mean / usual, 0.0), 0.999)
