@@ -388,8 +388,9 @@ async def test_what_people_did_is_in_the_audit(built: Built) -> None:
         body = {"name": "site", "scopes": ["ingest"]}
         made = (await client.post("/v1/keys", json=body, headers=token)).json()
         await client.delete(f"/v1/keys/{made['id']}", headers=token)
-        await client.post("/v1/reports", json={"month": "2026-10"}, headers=token)
-        await client.get("/v1/reports/rep_2026-10.pdf")
+        month = {"month": "2026-10"}
+        report = (await client.post("/v1/reports", json=month, headers=token)).json()
+        await client.get(f"/v1/reports/{report['id']}.pdf")
         await client.post("/v1/alerts/alr_1/ack", headers=token)
         await client.delete("/v1/session", headers=token)
     trail = [entry.action for entry in reversed(people.trail(built.state))]

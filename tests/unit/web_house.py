@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from upwell.access import SYSTEM, Viewer
+from upwell.access import SYSTEM, Viewer, mint_id
 from upwell.errors import NotFound
 from upwell.event import DeadLetter, Delivery
 from upwell.journal import Journal
@@ -178,7 +178,7 @@ class Built:
 
         made = reports.add(
             self.state,
-            id_=f"rep_{month}",
+            id_=mint_id("rep"),
             month=month,
             created_at=1,
             created_by=viewer.id,

@@ -98,17 +98,20 @@ def _told() -> Iterator[None]:
         ) from error
 
 
+# `hide_parameters`: what a failed statement was given would stand in the log, hashes included.
+
+
 def _file(path: Path) -> Engine:
     # The file holds password hashes: created for its owner only, before SQLite sees it.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-    engine = create_engine(f"sqlite:///{path}")
+    engine = create_engine(f"sqlite:///{path}", hide_parameters=True)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
 
 
 def _server(url: str) -> Engine:
-    return create_engine(make_url(url), pool_pre_ping=True)
+    return create_engine(make_url(url), pool_pre_ping=True, hide_parameters=True)
 
 
 def _prepare(connection: Any, _: object) -> None:

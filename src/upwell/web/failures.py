@@ -117,7 +117,7 @@ def _invalid(error: ValidationException) -> Problem:
     """Litestar's list of complaints as one problem about the first of them."""
     extra = error.extra if isinstance(error.extra, list) else []
     first = extra[0] if extra and isinstance(extra[0], dict) else {}
-    if not first:
+    if not first or first.get("message") == "'data'":  # Litestar's words for a body that is none
         return Problem(
             code="missing_body",
             message="The request has no body.",

@@ -8,18 +8,18 @@ from upwell.access import Viewer
 from upwell.errors import Forbidden
 from upwell.web import shapes
 from upwell.web.door import admit, is_local_visit
-from upwell.web.routes import Call, Here
+from upwell.web.routes import OPEN, Call, Here
 
 _TAGS = ["Server"]
 
 
-@get("/healthz", tags=_TAGS, summary="Alive")
+@get("/healthz", guards=OPEN, tags=_TAGS, summary="Alive")
 async def alive() -> shapes.Health:
     """Answers as long as the process does."""
     return shapes.Health(status="ok")
 
 
-@get("/readyz", tags=_TAGS, summary="Ready")
+@get("/readyz", guards=OPEN, tags=_TAGS, summary="Ready")
 async def ready(parts: Here) -> Response[shapes.Health]:
     """200 when questions are answered, 503 with what is missing until then."""
     missing = parts.ready()
@@ -28,7 +28,7 @@ async def ready(parts: Here) -> Response[shapes.Health]:
     return Response(answer, status_code=503 if missing else 200, headers=headers)
 
 
-@get("/metrics", tags=_TAGS, summary="Prometheus", media_type="text/plain")
+@get("/metrics", guards=OPEN, tags=_TAGS, summary="Prometheus", media_type="text/plain")
 async def metrics(request: Call, parts: Here) -> Response[bytes]:
     """Counters in Prometheus' text format: free on this machine, elsewhere with a `read` key."""
     if not is_local_visit(request.scope, parts.house):

@@ -64,6 +64,22 @@ By = NamedDependency[SkipValidation[Pass]]
 In = NamedDependency[SkipValidation[Threads]]
 
 
+def only_known_parameters(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
+) -> None:
+    """Raises Rejected for a query parameter that the route does not declare."""
+    if not connection.scope["query_string"]:
+        return
+    known = _parameters(handler)
+    for name in connection.query_params:
+        if name not in known:
+            raise unknown_parameter(name, set(known))
+
+
+OPEN: list[Guard] = [only_known_parameters]
+"""The guards of a route that anybody may call."""
+
+
 def needs(scope: Scope, *, changes: bool = True) -> list[Guard]:
     """Lets in who holds the scope; `changes` False: a POST that only reads needs no CSRF token."""
 
@@ -81,7 +97,7 @@ def needs(scope: Scope, *, changes: bool = True) -> list[Guard]:
             check_change(connection.scope, visitor, parts.house)
         connection.scope[_VISITOR] = visitor  # type: ignore[literal-required]
 
-    return [guard]
+    return [guard, only_known_parameters]
 
 
 def whole_company(visitor: Pass) -> None:
@@ -97,18 +113,6 @@ def whole_company(visitor: Pass) -> None:
 def address(request: Call, parts: Parts) -> str:
     """The visitor's address, for limits and the audit."""
     return address_of(request.scope, parts.house)
-
-
-def only_known_parameters(
-    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
-) -> None:
-    """Raises Rejected for a query parameter that the route does not declare."""
-    if not connection.scope["query_string"]:
-        return
-    known = _parameters(handler)
-    for name in connection.query_params:
-        if name not in known:
-            raise unknown_parameter(name, set(known))
 
 
 @lru_cache(maxsize=256)

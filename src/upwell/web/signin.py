@@ -16,12 +16,12 @@ from upwell.web import shapes
 from upwell.web.door import admit, check_change, check_origin, is_local_visit, set_cookie
 from upwell.web.gate import Pass
 from upwell.web.parts import Parts
-from upwell.web.routes import By, Call, Here, In, address, needs, run
+from upwell.web.routes import OPEN, By, Call, Here, In, address, needs, run
 
 _TAGS = ["Sign-in"]
 
 
-@get("/v1/session", tags=_TAGS, summary="Who is here")
+@get("/v1/session", guards=OPEN, tags=_TAGS, summary="Who is here")
 async def see(request: Call, parts: Here, threads: In) -> Response[shapes.Session]:
     """The viewer, or null; whether an owner is still to be made; the CSRF token; the workspace.
 
@@ -37,7 +37,7 @@ async def see(request: Call, parts: Here, threads: In) -> Response[shapes.Sessio
     return _session(parts, visitor, now, cookie)
 
 
-@post("/v1/session", status_code=200, tags=_TAGS, summary="Sign in")
+@post("/v1/session", status_code=200, guards=OPEN, tags=_TAGS, summary="Sign in")
 async def sign_in(
     request: Call, data: JSONBody[shapes.SignIn], parts: Here, threads: In
 ) -> Response[shapes.Session]:
@@ -58,7 +58,7 @@ async def sign_in(
     return await _enter(request, parts, threads, secret, now)
 
 
-@delete("/v1/session", tags=_TAGS, summary="Sign out")
+@delete("/v1/session", guards=OPEN, tags=_TAGS, summary="Sign out")
 async def sign_out(request: Call, parts: Here, threads: In) -> Response[None]:
     """Ends the session on the server, so that its cookie opens nothing any more."""
     now = parts.clock()
@@ -71,7 +71,7 @@ async def sign_out(request: Call, parts: Here, threads: In) -> Response[None]:
     return Response(None, status_code=204, headers=gone)
 
 
-@post("/v1/owner", status_code=200, tags=_TAGS, summary="Make the owner")
+@post("/v1/owner", status_code=200, guards=OPEN, tags=_TAGS, summary="Make the owner")
 async def make_owner(
     request: Call, data: JSONBody[shapes.NewOwner], parts: Here, threads: In
 ) -> Response[shapes.Session]:

@@ -21,7 +21,6 @@ from upwell.web.parts import Parts
 from upwell.web.routes import (
     Call,
     Threads,
-    only_known_parameters,
     the_parts,
     the_threads,
     the_visitor,
@@ -124,7 +123,6 @@ def _api(parts: Parts) -> Litestar:
             "threads": Provide(the_threads, sync_to_thread=False),
             "visitor": Provide(the_visitor, sync_to_thread=False),
         },
-        guards=[only_known_parameters],
         exception_handlers=HANDLERS,
         request_class=Call,
         request_max_body_size=_BODY_LIMIT,
