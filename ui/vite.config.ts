@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 const server = process.env.UPWELL_SERVER ?? 'http://127.0.0.1:8000';
 
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte(), ...(mode === 'test' ? [svelteTesting()] : [])],
+  plugins: [svelte({ configFile: false }), ...(mode === 'test' ? [svelteTesting()] : [])],
   build: {
     outDir: '../src/upwell/web/pages',
     emptyOutDir: true,

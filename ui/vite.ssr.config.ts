@@ -6,7 +6,7 @@ import { defineConfig } from 'vite';
 const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte({ configFile: false })],
   resolve: { alias: { 'node:async_hooks': at('./src/charts/ssr/no-async-hooks.ts') } },
   ssr: { target: 'webworker', noExternal: true },
   publicDir: false,
