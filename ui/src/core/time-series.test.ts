@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import { PRINT_THEME, SCREEN_THEME } from '../tokens/tokens';
 import type { Line, Value } from './data';
-import { layoutBars } from './bars';
 import { hatchPath, linePath, thinned } from './path';
 import { layoutSparkline } from './sparkline';
 import { spread } from './spread';
@@ -145,16 +144,6 @@ test('text is cut with an ellipsis at the width given', () => {
   const cut = fitText('Analytics Suite', 60, 12);
   expect(cut).toMatch(/^Analyt.*…$/);
   expect(textWidth(cut, 12)).toBeLessThanOrEqual(60);
-});
-
-test('bars share one zero, losses go the other way', () => {
-  const scene = layoutBars([{ key: 'a', label: 'A', value: 300, compare: 100 }, { key: 'b', label: 'B', value: -100 }, { key: 'c', label: 'C', value: null }], 400, 84, PRINT_THEME);
-  expect(scene.zero).toBe(100);
-  expect(scene.bars.map(({ x, width, before }) => ({ x, width, before }))).toEqual([
-    { x: 100, width: 300, before: 200 },
-    { x: 0, width: 100, before: null },
-    { x: 100, width: 0, before: null },
-  ]);
 });
 
 test('a sparkline ends in a dot, hollow while the bucket runs', () => {
