@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -87,10 +86,6 @@ def main(argv: Sequence[str] | None = None, parts: Callable[[], Parts] = _app) -
         fail([error.problem])
         wrong = isinstance(error, Rejected) and error.problem.code != "internal"
         return WRONG if wrong else FAILED
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; what is still buffered goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
     except Exception as error:  # a sentence for a person; UPWELL_DEBUG for the rest
         if os.environ.get("UPWELL_DEBUG"):
             raise

@@ -106,9 +106,9 @@ def _write(answer: dict[str, Any], form: str, out: str | None) -> None:
     if out:
         Path(out).write_bytes(body)
     else:
-        stream = click.get_binary_stream("stdout")
-        stream.write(body)
-        stream.flush()
+        sys.stdout.flush()
+        sys.stdout.buffer.write(body)
+        sys.stdout.buffer.flush()
 
 
 @click.command()

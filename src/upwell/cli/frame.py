@@ -77,7 +77,9 @@ def places(command: F) -> F:
         help=f"The data directory. [default: UPWELL_DATA or ./{DATA}]",
     )
     config = click.option(
-        "--config", metavar="FILE", help="The configuration. [default: see docs/guide]"
+        "--config",
+        metavar="FILE",
+        help="The configuration. [default: UPWELL_CONFIG, ./upwell.toml or DATA/upwell.toml]",
     )
     return data(config(with_home))  # type: ignore[return-value]
 
