@@ -1,12 +1,17 @@
-/** The server's shapes, in its names (src/upwell/query.py and src/upwell/web). */
+/** The server's shapes, made by `python -m upwell.web.wire`; change them there. */
 
+/** Money is a decimal string; null: not defined, or nothing known. */
+export type Value = string | number | null;
 export type Grain = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 export type Compare = 'previous' | 'week' | 'year';
 export type Unit = 'money' | 'count' | 'ratio' | 'seconds';
 export type Direction = 'up' | 'down' | 'none';
-/** Money is a decimal string; null: not defined, or nothing known. */
-export type Value = string | number | null;
+export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed';
+export type AlertState = 'open' | 'acknowledged' | 'muted' | 'resolved';
+export type Severity = 'high' | 'medium';
+export type AlertAct = 'ack' | 'mute' | 'resolve';
 
+/** What is asked, over local days: `from` inclusive, `to` exclusive. */
 export interface Question {
   metric: string;
   product?: string[];
@@ -21,6 +26,7 @@ export interface Question {
   currency?: string;
 }
 
+/** One bucket: its start (a date; a local time for hours), value, and whether it is final. */
 export interface Point {
   start: string;
   value: Value;
@@ -28,11 +34,13 @@ export interface Point {
   provisional?: boolean;
 }
 
+/** The same series over the span compared with; `total` covers the same elapsed time. */
 export interface Compared {
   points: Point[];
   total: Value;
 }
 
+/** One line: `key` is '' or the value of the breakdown. */
 export interface Series {
   key: string;
   points: Point[];
@@ -41,11 +49,13 @@ export interface Series {
   compare?: Compared | null;
 }
 
+/** Money in a currency without any rate: shown apart, never as 0. */
 export interface Unconverted {
   currency: string;
   total: string;
 }
 
+/** Series with what they rest on: freshness by source, counting rules, position. */
 export interface Answer {
   question: Question;
   series: Series[];
@@ -60,6 +70,7 @@ export interface Answer {
   note: string;
 }
 
+/** What went wrong, in the one shape that people and programs get. */
 export interface Problem {
   code: string;
   message: string;
@@ -67,6 +78,19 @@ export interface Problem {
   where: string;
 }
 
+/** Every error: what went wrong, what to change, and where. */
+export interface Failure {
+  error: Problem;
+}
+
+/** Who is signed in. */
+export interface Visitor {
+  id: string;
+  name: string;
+  kind: string;
+}
+
+/** The company and its calendar; `first_day` is the first with an event. */
 export interface Workspace {
   name: string;
   timezone: string;
@@ -77,8 +101,9 @@ export interface Workspace {
   first_day: string | null;
 }
 
+/** Who is here and what a page needs first; `setup`: there is no owner yet. */
 export interface Session {
-  viewer: { id: string; name: string; kind: string } | null;
+  viewer: Visitor | null;
   setup: boolean;
   csrf: string;
   demo: boolean;
@@ -86,6 +111,52 @@ export interface Session {
   version: string;
 }
 
+/** An owner's e-mail and password. */
+export interface SignIn {
+  email: string;
+  password: string;
+}
+
+/** The one-time token of the printed link, and the owner to make. */
+export interface NewOwner {
+  token: string;
+  email: string;
+  password: string;
+  name?: string;
+}
+
+/** Opens one live socket within 30 seconds: `/v1/live?ticket=…`. */
+export interface Ticket {
+  ticket: string;
+}
+
+/** A key to make; without `products` it is for all of them. */
+export interface NewKey {
+  name: string;
+  scopes: string[];
+  products?: string[];
+  expires_at?: string;
+}
+
+/** A fresh key; `key` is shown this once. */
+export interface MadeKey {
+  id: string;
+  key: string;
+}
+
+/** A key without its secret; `prefix` is how its secret begins. */
+export interface Key {
+  id: string;
+  prefix: string;
+  name: string;
+  scopes: string[];
+  products: string[] | null;
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+}
+
+/** A product with how much is known of it. */
 export interface Product {
   id: string;
   name: string;
@@ -95,6 +166,7 @@ export interface Product {
   retired: boolean;
 }
 
+/** An entry of the catalogue; `dimensions` are those that need no scan. */
 export interface Metric {
   name: string;
   title: string;
@@ -106,11 +178,20 @@ export interface Metric {
   policy: string;
 }
 
+/** An event type, or the name of an engagement, and how often it was seen. */
+export interface EventName {
+  name: string;
+  type: string;
+  events: number;
+  last_seen: string | null;
+}
+
+/** One thing that happened to one product; value is exact, times are UTC. */
 export interface GrowthEvent {
   product_id: string;
   event_type: string;
   timestamp: string;
-  value?: string | number;
+  value?: string;
   currency?: string | null;
   source?: string | null;
   actor_id?: string | null;
@@ -118,16 +199,43 @@ export interface GrowthEvent {
   metadata?: Record<string, string | number | boolean | null>;
 }
 
-export interface Row {
-  event: GrowthEvent;
-  delivery: { seq: number; source: string; received_at: string };
+/** One event of a request that was not taken, and what to change. */
+export interface Reject {
+  index: number;
+  code: string;
+  message: string;
+  fix: string;
 }
 
+/** What became of a body: durable when this is answered. */
+export interface Accepted {
+  accepted: number;
+  rejected: Reject[];
+  position: string | null;
+  note?: string;
+  error?: Problem | null;
+}
+
+/** The delivery that brought an event. */
+export interface RowDelivery {
+  seq: number;
+  source: string;
+  received_at: string;
+}
+
+/** One event and the delivery that brought it. */
+export interface Row {
+  event: GrowthEvent;
+  delivery: RowDelivery;
+}
+
+/** A page of events; `cursor` leads to the next, null on the last. */
 export interface Rows {
   rows: Row[];
   cursor: string | null;
 }
 
+/** A delivery as it came; `text` is its first 64 KiB, `bytes` its whole size. */
 export interface Original {
   seq: number;
   source: string;
@@ -137,16 +245,18 @@ export interface Original {
   text: string;
 }
 
+/** History that is being read: what, how much of how much. */
 export interface Backfill {
   label: string;
   done: number;
   total: number;
 }
 
+/** How one source is doing. */
 export interface Source {
   id: string;
   kind: string;
-  state: 'live' | 'quiet' | 'backfilling' | 'failed';
+  state: SourceState;
   last_received: string | null;
   deliveries: number;
   events: number;
@@ -154,6 +264,7 @@ export interface Source {
   error: string | null;
 }
 
+/** Every source; `backlog` counts deliveries not yet in the numbers. */
 export interface Sources {
   sources: Source[];
   backlog: number;
@@ -161,6 +272,7 @@ export interface Sources {
   position: string;
 }
 
+/** A record that was kept and could not be used, with the reason. */
 export interface DeadLetter {
   seq: number;
   idx: number;
@@ -170,6 +282,7 @@ export interface DeadLetter {
   recorded_at: string;
 }
 
+/** One part of the change: its share of the whole and by how much it moved. */
 export interface Why {
   by: string;
   key: string;
@@ -177,10 +290,24 @@ export interface Why {
   delta: number;
 }
 
+/** One line of an alert's history. */
+export interface Told {
+  at: string;
+  text: string;
+}
+
+/** Where an alert was sent, and whether it arrived. */
+export interface Delivered {
+  channel: string;
+  state: string;
+  at: string | null;
+}
+
+/** Something that moved further than expected on `day`, and what became of it. */
 export interface Alert {
   id: string;
-  state: 'open' | 'acknowledged' | 'muted' | 'resolved';
-  severity: 'high' | 'medium';
+  state: AlertState;
+  severity: Severity;
   metric: string;
   product: string;
   title: string;
@@ -194,11 +321,17 @@ export interface Alert {
   z: number | null;
   why: Why[];
   customers: string[];
-  timeline: { at: string; text: string }[];
-  delivered: { channel: string; state: string; at: string | null }[];
+  timeline: Told[];
+  delivered: Delivered[];
   day: string;
 }
 
+/** The month to report on, like 2026-10. */
+export interface NewReport {
+  month: string;
+}
+
+/** A report that was made. */
 export interface Report {
   id: string;
   month: string;
@@ -206,6 +339,14 @@ export interface Report {
   formats: string[];
 }
 
+/** How many deliveries wait to be applied, and the history that is being read. */
+export interface Status {
+  backlog: number;
+  backfill: Backfill | null;
+  position: string;
+}
+
+/** One event as it arrived, for the Live page. */
 export interface FeedEvent {
   product: string;
   type: string;
@@ -223,12 +364,7 @@ export interface Moved extends Point {
   key: string;
 }
 
-export interface Status {
-  backlog: number;
-  backfill: Backfill | null;
-  position: string;
-}
-
+/** What the live socket says. */
 export type Frame =
   | { id: string; answer: Answer; position: string }
   | {
@@ -243,6 +379,7 @@ export type Frame =
   | { alerts: { open: number; latest: Alert | null } }
   | { error: Problem & { id?: string } };
 
+/** What a page says on the live socket: all that it watches, each time. */
 export interface Watch {
   watch: { id: string; question: Question }[];
   since: string | null;

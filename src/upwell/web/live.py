@@ -196,9 +196,10 @@ def _take(hub: Hub, connection: Connection, body: bytes) -> None:
 async def _speak(connection: Connection, send: Send, patience: float) -> Farewell | None:
     """Send what the reader has not been sent yet; ends when it does not take it in time."""
     try:
-        async for text in connection.messages():
+        async for group in connection.messages():
             async with asyncio.timeout(patience):
-                await send({"type": "websocket.send", "text": text, "bytes": None})
+                for text in group:
+                    await send({"type": "websocket.send", "text": text, "bytes": None})
     except OSError:  # gone, or (TimeoutError is one) too slow: its frames would only grow stale
         pass
     return None

@@ -250,12 +250,15 @@ class EventNames(_Shape, frozen=True):
     names: tuple[EventName, ...]
 
 
+SourceState = Literal["live", "quiet", "backfilling", "failed"]
+
+
 class Source(_Shape, frozen=True):
     """How one source is doing."""
 
     id: str
     kind: str
-    state: Literal["live", "quiet", "backfilling", "failed"]
+    state: SourceState
     last_received: dt.datetime | None
     deliveries: int
     events: int

@@ -1,0 +1,214 @@
+"""The server's shapes as TypeScript: `python -m upwell.web.wire > ui/src/wire.ts`.
+
+Interfaces come from the structs of `query`, `shapes` and `live.frames`, in a fixed order. A field
+is optional where the server may leave it out (or, in what a client sends, may be left out).
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any, get_args, get_type_hints
+
+import msgspec
+from msgspec import inspect
+
+from upwell import query
+from upwell.errors import Problem
+from upwell.event import GrowthEvent, Reject
+from upwell.live import frames
+from upwell.metrics.catalog import Direction, Unit
+from upwell.period import Grain
+from upwell.web import shapes
+
+ALIASES: dict[str, Any] = {
+    "Grain": Grain,
+    "Compare": query.Compare,
+    "Unit": Unit,
+    "Direction": Direction,
+    "SourceState": shapes.SourceState,
+    "AlertState": shapes.AlertState,
+    "Severity": shapes.Severity,
+    "AlertAct": shapes.AlertAct,
+}
+"""Unions of words that are used under a name of their own."""
+
+STRUCTS: tuple[type[msgspec.Struct], ...] = (
+    query.Question,
+    query.Point,
+    query.Compared,
+    query.Series,
+    query.Unconverted,
+    query.Answer,
+    Problem,
+    shapes.Failure,
+    shapes.Visitor,
+    shapes.Workspace,
+    shapes.Session,
+    shapes.SignIn,
+    shapes.NewOwner,
+    shapes.Ticket,
+    shapes.NewKey,
+    shapes.MadeKey,
+    shapes.Key,
+    shapes.Product,
+    shapes.Metric,
+    shapes.EventName,
+    GrowthEvent,
+    Reject,
+    shapes.Accepted,
+    shapes.RowDelivery,
+    shapes.Row,
+    shapes.Rows,
+    shapes.Original,
+    frames.Backfill,
+    shapes.Source,
+    shapes.Sources,
+    shapes.DeadLetter,
+    shapes.Why,
+    shapes.Told,
+    shapes.Delivered,
+    shapes.Alert,
+    shapes.NewReport,
+    shapes.Report,
+    frames.Status,
+)
+SENT = frozenset({"Question", "SignIn", "NewOwner", "NewKey", "NewReport"})
+"""What clients send: a field with a default may be left out, and null is never needed."""
+
+NARROWER = {("Answer", "unit"): "Unit"}
+"""Fields whose values are known better than their type says."""
+
+HEAD = """\
+/** The server's shapes, made by `python -m upwell.web.wire`; change them there. */
+
+/** Money is a decimal string; null: not defined, or nothing known. */
+export type Value = string | number | null;
+"""
+
+TAIL = """\
+/** One event as it arrived, for the Live page. */
+export interface FeedEvent {
+  product: string;
+  type: string;
+  name: string | null;
+  actor: string | null;
+  value: Value;
+  currency: string | null;
+  at: string;
+  country: string | null;
+  plan: string | null;
+}
+
+/** One changed point of a watched question; `key` names its series. */
+export interface Moved extends Point {
+  key: string;
+}
+
+/** What the live socket says. */
+export type Frame =
+  | { id: string; answer: Answer; position: string }
+  | {
+      id: string;
+      position: string;
+      points: Moved[];
+      totals?: Record<string, Value>;
+      as_of?: Record<string, string>;
+    }
+  | { feed: { events: FeedEvent[]; per_second: number } }
+  | { status: Status }
+  | { alerts: { open: number; latest: Alert | null } }
+  | { error: Problem & { id?: string } };
+
+/** What a page says on the live socket: all that it watches, each time. */
+export interface Watch {
+  watch: { id: string; question: Question }[];
+  since: string | null;
+  feed: boolean;
+}
+"""
+
+
+def typescript() -> str:
+    """The whole file."""
+    unions = [f"export type {name} = {_words(alias)};" for name, alias in ALIASES.items()]
+    return "\n".join([HEAD + "\n".join(unions) + "\n", *map(_interface, STRUCTS), TAIL])
+
+
+def _interface(struct: type[msgspec.Struct]) -> str:
+    sent = struct.__name__ in SENT
+    may_lack = sent or struct.__struct_config__.omit_defaults
+    hints = get_type_hints(struct)
+    lines = []
+    for field in inspect.type_info(struct).fields:  # type: ignore[attr-defined]
+        lacking = may_lack and not field.required
+        known = NARROWER.get((struct.__name__, field.encode_name))
+        written = known or _type(field.type, hints[field.name])
+        if lacking and sent:
+            written = written.removesuffix(" | null")
+        lines.append(f"  {field.encode_name}{'?' if lacking else ''}: {written};")
+    doc = (struct.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
+    return f"/** {doc} */\nexport interface {struct.__name__} {{\n" + "\n".join(lines) + "\n}\n"
+
+
+def _type(info: inspect.Type, hint: Any) -> str:
+    for name, alias in ALIASES.items():
+        if hint == alias:
+            return name
+        if hint == alias | None:
+            return f"{name} | null"
+    if hint == query.Value:
+        return "Value"
+    match info:
+        case (
+            inspect.StrType()
+            | inspect.DecimalType()
+            | inspect.DateTimeType()
+            | (inspect.DateType())
+        ):
+            return "string"
+        case inspect.IntType() | inspect.FloatType():
+            return "number"
+        case inspect.BoolType():
+            return "boolean"
+        case inspect.NoneType():
+            return "null"
+        case inspect.LiteralType(values=values):
+            return " | ".join(f"'{value}'" for value in values)
+        case inspect.StructType(cls=cls):
+            return cls.__name__
+        case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
+            return _array(_type(item, _inner(hint)))
+        case inspect.DictType(value_type=value):
+            return f"Record<string, {_type(value, _inner(hint))}>"
+        case inspect.UnionType(types=kinds):
+            return _union(kinds, hint)
+    raise TypeError(f"no TypeScript for {info}")
+
+
+def _union(kinds: tuple[inspect.Type, ...], hint: Any) -> str:
+    options = get_args(hint) if isinstance(hint, types.UnionType) else ()
+    present = [option for option in options if option is not type(None)]
+    one = present[0] if len(present) == 1 else None
+    words = [_type(kind, one) for kind in kinds if not isinstance(kind, inspect.NoneType)]
+    unique = dict.fromkeys(words)
+    null = any(isinstance(kind, inspect.NoneType) for kind in kinds)
+    return " | ".join([*unique, *(["null"] if null else [])])
+
+
+def _inner(hint: Any) -> Any:
+    """The hint of an element, or of a dictionary's value."""
+    named = [part for part in get_args(hint) if part is not Ellipsis]
+    return named[-1] if named else None
+
+
+def _array(item: str) -> str:
+    return f"({item})[]" if "|" in item else f"{item}[]"
+
+
+def _words(alias: Any) -> str:
+    return " | ".join(f"'{word}'" for word in get_args(alias))
+
+
+if __name__ == "__main__":
+    sys.stdout.write(typescript())
