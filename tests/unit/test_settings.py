@@ -131,14 +131,14 @@ def test_the_environment_is_over_the_file(tmp_path: Path) -> None:
         ACME,
         {
             "UPWELL_WORKSPACE_TIMEZONE": "Asia/Tokyo",
-            "UPWELL_WORKSPACE_EXCLUDE": "*@a.example, bot:yes",
+            "UPWELL_WORKSPACE_EXCLUDE": "*@a.example, bot=yes",
             "UPWELL_WORKSPACE_FISCAL_YEAR_START": "4",
             "UPWELL_DATA": "elsewhere",
         },
     )
     assert settings.workspace.timezone == "Asia/Tokyo"
     assert settings.workspace.name == "Acme"
-    assert settings.workspace.exclude == ("*@a.example", "bot:yes")
+    assert settings.workspace.exclude == ("*@a.example", "bot=yes")
     assert settings.workspace.fiscal_year_start == 4
 
 

@@ -129,7 +129,7 @@ def _workspace(settings: Settings, names: Names) -> Iterator[Mistake]:
             "Write it between 0 and 1: 0.8 is 80 %.",
         )
     for index, pattern in enumerate(space.exclude):
-        if not pattern.strip("*?: "):
+        if not pattern.strip("*?@. "):
             yield (
                 ("workspace", "exclude", index),
                 "bad_pattern",

@@ -58,7 +58,7 @@ class Workspace(_Table, frozen=True, kw_only=True):
         tuple[Text, ...],
         Meta(
             description="Staff, tests and bots, left out of every number: patterns such as "
-            "`*@acme.example` for an e-mail or id, or `key:pattern` for a metadata key."
+            "`*@acme.example` for an id, e-mail or address, a domain, or a trait, `staff=true`."
         ),
     ] = ()
     active: Annotated[
