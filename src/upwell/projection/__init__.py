@@ -8,7 +8,7 @@ loaded from the file at start.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ import pyarrow as pa
 from upwell.event import DeadLetter, Delivery, Position, Touched, Translated
 from upwell.period import Zone
 from upwell.projection import store
-from upwell.projection.commit import Memory, Plan, fold, located, write_dead
+from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
 from upwell.projection.ground import Ground
 from upwell.projection.keys import hash_keys, only_new, places
 from upwell.projection.refold import load, refold, relocate
@@ -54,6 +54,7 @@ class Projection:
         self.ground = Ground()
         self.zone = Zone("UTC")
         self.applied = 0
+        self.generation = 0  # counts how often all sums were replaced
         self._memory = Memory()
         self._load()
 
@@ -71,6 +72,42 @@ class Projection:
     def products(self) -> frozenset[str]:
         """The ids of the products that exist here."""
         return frozenset(product.id for product in self.ground.products)
+
+    def known_products(self) -> tuple[str, ...]:
+        """Configured products in their order; `unassigned` last, once it has events."""
+        ids = tuple(product.id for product in self.ground.products)
+        seen = {product for product, _ in self._memory.seen}
+        return ids + tuple(sorted(seen.difference(ids)))
+
+    def product_name(self, product: str) -> str:
+        """What people call the product."""
+        names = {entry.id: entry.name for entry in self.ground.products}
+        return names.get(product) or product
+
+    def changed(self, products: Iterable[str], kinds: Iterable[str]) -> int:
+        """The last delivery that changed any of these types in any of these products."""
+        changed, own = self.sums.changed, tuple(products)
+        return max((changed.get((p, kind), 0) for kind in kinds for p in own), default=0)
+
+    def freshness(self, products: Iterable[str]) -> dict[str, int]:
+        """For each source of these products, when it last brought an event (UTC micros)."""
+        wanted, found = set(products), dict[str, int]()
+        for (product, source), seen in list(self._memory.seen.items()):
+            if product in wanted:
+                found[source] = max(found.get(source, 0), seen.last_recorded)
+        return dict(sorted(found.items()))
+
+    def first_recorded(self, products: Iterable[str]) -> int | None:
+        """When the first event of these products was recorded; None before there is any."""
+        wanted = set(products)
+        return min(
+            (s.first_recorded for (p, _), s in list(self._memory.seen.items()) if p in wanted),
+            default=None,
+        )
+
+    def seen(self) -> dict[tuple[str, str], Seen]:
+        """For each product and source, how much was seen of it and when."""
+        return dict(self._memory.seen)
 
     def reader(self) -> duckdb.DuckDBPyConnection:
         """A connection of the calling thread's own; it sees whole commits only."""
@@ -223,6 +260,7 @@ class Projection:
             self.ground = msgspec.json.decode(text, type=Ground)
             self.zone = Zone(self.ground.timezone)
         self._memory = load(self._db)
+        self.generation += 1
 
 
 _SUPERSEDE = """

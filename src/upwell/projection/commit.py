@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -35,6 +35,28 @@ FRESH = "(select *, 1 as sign, recorded_at as changed_at, version_seq as by_seq 
 HourRow = tuple[str, str, str, int, int, int, int]  # product, type, currency, day, hour, n, value
 
 
+class Seen(NamedTuple):
+    """Events of one product from one source: how many, and the spans of their times (micros)."""
+
+    events: int
+    first_recorded: int
+    last_recorded: int
+    first: int
+    last: int
+
+    def joined(self, other: Seen | None) -> Seen:
+        """Both together."""
+        if other is None:
+            return self
+        return Seen(
+            self.events + other.events,
+            min(self.first_recorded, other.first_recorded),
+            max(self.last_recorded, other.last_recorded),
+            min(self.first, other.first),
+            max(self.last, other.last),
+        )
+
+
 @dataclass(slots=True)
 class Memory:
     """What is held in memory beside the file, and loaded from it."""
@@ -50,6 +72,7 @@ class Memory:
         default_factory=lambda: {name: CohortHistory(rule) for name, rule in COHORTS.items()}
     )
     sums: Sums = field(default_factory=Sums)
+    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -59,6 +82,7 @@ class Plan:
     hours: list[HourRow] = field(default_factory=list)
     gaps: dict[tuple[str, str], list[tuple[int, int, int]]] = field(default_factory=dict)
     touched: set[tuple[str, str, int]] = field(default_factory=set)
+    seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
 
     def show(self, memory: Memory, seq: int) -> None:
         """Make the commit visible to readers, all at once."""
@@ -68,6 +92,8 @@ class Plan:
                 sums.add(*row)
             for (product, members), pairs in self.gaps.items():
                 sums.add_gaps(product, members, pairs)
+            for key, seen in self.seen.items():
+                memory.seen[key] = seen.joined(memory.seen.get(key))
             for product, kind, _ in self.touched:
                 sums.changed[product, kind] = seq
 
@@ -101,6 +127,7 @@ def fold(
         db.execute("insert into cells " + store.CELLS.format(facts=FRESH))
         if pc.any(fresh["late"]).as_py():
             db.execute("insert into cell_changes " + store.CHANGES.format(facts=FRESH))
+        plan.seen = seen_in(db, "fresh")
         hours = db.sql(store.HOURS.format(facts=FRESH)).to_arrow_table()
     counted = fresh.filter(pc.and_(pc.is_valid(fresh["actor"]), pc.invert(fresh["excluded"])))
     products = _actor_products(counted)
@@ -116,6 +143,15 @@ def fold(
         if not kind.startswith("@"):
             plan.touched.add((product, kind, day))
     return plan
+
+
+def seen_in(db: duckdb.DuckDBPyConnection, facts: str) -> dict[tuple[str, str], Seen]:
+    """What there is of each product and source in the batch, or among the stored events."""
+    rows = db.execute(
+        f"""select product, source, count(*), min(recorded_at), max(recorded_at), min(ts), max(ts)
+        from {facts} where superseded_at is null group by all"""
+    ).fetchall()
+    return {(product, source): Seen(*rest) for product, source, *rest in rows}
 
 
 def write_dead(db: duckdb.DuckDBPyConnection, letters: Sequence[DeadLetter]) -> None:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from upwell.period import DAY_MICROS, Zone
 from upwell.projection import store
-from upwell.projection.commit import SET_NAMES, Memory, located
+from upwell.projection.commit import SET_NAMES, Memory, located, seen_in
 from upwell.projection.ground import Ground
 from upwell.projection.histories import COHORTS
 from upwell.projection.keys import IDX_BITS
@@ -101,6 +101,7 @@ def load(db: duckdb.DuckDBPyConnection) -> Memory:
     found = db.execute("select high, low, no from actors").fetchnumpy()
     memory.actors.add(found["high"], found["low"], found["no"])
     memory.actor_count = int(found["no"].max()) if len(found["no"]) else 0
+    memory.seen = seen_in(db, "events")
     for members, days in memory.days.items():
         found = db.execute(
             "select actor, day from actor_days where members = ?", [members]

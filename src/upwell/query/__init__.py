@@ -1,0 +1,27 @@
+"""The one door: a question in, an answer out, for tiles, alerts, reports, commands and programs."""
+
+from upwell.query.desk import Desk
+from upwell.query.question import (
+    Answer,
+    Ask,
+    Compare,
+    Compared,
+    Point,
+    Question,
+    Series,
+    Unconverted,
+    Value,
+)
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "Compare",
+    "Compared",
+    "Desk",
+    "Point",
+    "Question",
+    "Series",
+    "Unconverted",
+    "Value",
+]

@@ -1,0 +1,221 @@
+"""A question made certain: which metric, products, days, buckets; or why it cannot be answered."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Literal
+
+from upwell.access import Viewer
+from upwell.errors import Forbidden, Rejected, nearest
+from upwell.event import DIMENSIONS
+from upwell.metrics.catalog import Cohort, Metric, Net, Sessions, Sum, metric_named
+from upwell.money import currencies
+from upwell.period import (
+    Bucket,
+    Zone,
+    add_months,
+    buckets,
+    to_date,
+    to_day,
+    to_micros,
+)
+from upwell.query.question import Compare, Question
+
+LONGEST = {"hour": 92, "day": 3_700}  # days a question may span, by grain; 37,000 for the others
+SCANNED_DAYS = 400  # days that may be scanned for what no sum is kept of
+DEFAULT_DAYS = 30
+
+How = Literal["sums", "cells", "scan"]
+CELL_KEYS = (*DIMENSIONS, "source")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to read, over which days, and how."""
+
+    question: Question
+    metric: Metric
+    products: tuple[str, ...]
+    zone: Zone
+    week_start: int
+    start: int  # first day
+    end: int  # day after the last
+    now: int  # UTC micros: what lies beyond is not over yet
+    currency: str | None  # None: each currency apart
+    how: How
+    known_at: int | None = None
+
+    @property
+    def buckets(self) -> list[Bucket]:
+        """The buckets of the question's own span."""
+        return buckets(self.zone, self.start, self.end, self.question.grain, self.week_start)
+
+    @property
+    def additive(self) -> bool:
+        """Whether the metric is a sum of events, so that any dimension divides it exactly."""
+        return isinstance(self.metric.rule, Sum | Net)
+
+    def moved(self, start: int, end: int) -> Plan:
+        """The same question over other days."""
+        return Plan(
+            self.question,
+            self.metric,
+            self.products,
+            self.zone,
+            self.week_start,
+            start,
+            end,
+            self.now,
+            self.currency,
+            self.how,
+            self.known_at,
+        )
+
+
+def plan(
+    question: Question,
+    viewer: Viewer,
+    products: tuple[str, ...],
+    zone: Zone,
+    *,
+    now: dt.datetime,
+    currency: str,
+    week_start: int,
+) -> Plan:
+    """Check a question against what exists and what the viewer may see; Rejected or Forbidden."""
+    if not viewer.may("read"):
+        raise Forbidden(
+            "no_read_scope",
+            "This key may not ask questions.",
+            fix="Use a key with the scope 'read'.",
+        )
+    metric = metric_named(question.metric)
+    chosen = scope(question.product, products, viewer)
+    start, end = _days(question, zone, now)
+    if question.policy not in (None, "upwell"):
+        raise Rejected(
+            "unknown_policy",
+            f"Unknown counting rules '{question.policy}'.",
+            fix=nearest(question.policy or "", ["upwell"]),
+            where="policy",
+        )
+    how = _how(question, metric, end - start)
+    known_at = None if question.known_at is None else to_micros(question.known_at)
+    shown: str | None = None
+    if metric.unit == "money":
+        shown = _currency(question, currency)
+    return Plan(
+        question,
+        metric,
+        chosen,
+        zone,
+        week_start,
+        start,
+        end,
+        to_micros(now),
+        shown,
+        how,
+        known_at,
+    )
+
+
+def scope(asked: tuple[str, ...], products: tuple[str, ...], viewer: Viewer) -> tuple[str, ...]:
+    """The products asked for, or all visible; one out of scope is unknown, like one that is not."""
+    visible = tuple(product for product in products if viewer.sees(product))
+    for product in asked:
+        if product not in visible:
+            raise Rejected(
+                "unknown_product",
+                f"Unknown product '{product}'.",
+                fix=nearest(product, visible),
+                where="product",
+            )
+    return tuple(dict.fromkeys(asked)) or visible
+
+
+def compared_days(compare: Compare, start: int, end: int) -> tuple[int, int]:
+    """The days that a span is compared with; whole months go with whole months."""
+    first, after = to_date(start), to_date(end)
+    if compare == "week":
+        back = 7 * max(1, -(-(end - start) // 7)) if end - start > 7 else 7
+        return start - back, end - back
+    if compare == "year":
+        return to_day(add_months(first, -12)), to_day(add_months(after, -12))
+    if first.day == 1 and after.day == 1:
+        months = (after.year - first.year) * 12 + after.month - first.month
+        return to_day(add_months(first, -months)), start
+    return start - (end - start), start
+
+
+def _days(question: Question, zone: Zone, now: dt.datetime) -> tuple[int, int]:
+    today = zone.today(now)
+    end = today + 1 if question.end is None else to_day(question.end)
+    start = end - DEFAULT_DAYS if question.start is None else to_day(question.start)
+    if start >= end:
+        raise Rejected(
+            "empty_range",
+            f"'from' {to_date(start)} is not before 'to' {to_date(end)}.",
+            fix="'from' is included and 'to' is not: one day is from=2026-01-01&to=2026-01-02.",
+            where="from",
+        )
+    longest = LONGEST.get(question.grain, 37_000)
+    if end - start > longest:
+        raise Rejected(
+            "long_range",
+            f"{end - start:,} days by {question.grain} are too many points.",
+            fix=f"Ask for at most {longest:,} days, or for a coarser grain.",
+            where="grain",
+        )
+    return start, end
+
+
+def _currency(question: Question, own: str) -> str | None:
+    asked = question.currency
+    if asked == "native":
+        return None
+    if asked is not None and asked.upper() not in currencies():
+        raise Rejected(
+            "unknown_currency",
+            f"'{asked}' is not an ISO 4217 currency.",
+            fix='Use a code such as "EUR", or "native" for each currency apart.',
+            where="currency",
+        )
+    return (asked or own).upper()
+
+
+def _how(question: Question, metric: Metric, days: int) -> How:
+    by = None if question.by in ("product", "currency") else question.by
+    keys = {key for key in (by, *question.where) if key is not None}
+    additive = isinstance(metric.rule, Sum | Net)
+    if question.by == "currency" and metric.unit != "money":
+        raise _no_split(metric, "currency")
+    if not keys and not (question.grain == "hour" and not _by_hour(metric)):
+        return "sums"
+    if additive and question.grain != "hour" and keys <= {*CELL_KEYS, "currency"}:
+        return "cells"
+    for key in keys:
+        if isinstance(metric.rule, Sessions | Cohort):
+            raise _no_split(metric, key)
+    if days > SCANNED_DAYS:
+        raise Rejected(
+            "long_scan",
+            f"No sum is kept of this, and {days:,} days are too many to read event by event.",
+            fix=f"Ask for at most {SCANNED_DAYS} days, or split by one of: "
+            f"{', '.join(metric.dimensions) or 'product'}.",
+            where="from",
+        )
+    return "scan"
+
+
+def _by_hour(metric: Metric) -> bool:
+    return isinstance(metric.rule, Sum | Net | Sessions)
+
+
+def _no_split(metric: Metric, key: str) -> Rejected:
+    return Rejected(
+        "no_such_split",
+        f"{metric.title} cannot be split by '{key}'.",
+        fix=f"It can be split by: {', '.join(('product', *metric.dimensions))}.",
+        where="by",
+    )
