@@ -280,7 +280,7 @@ def test_import_with_bad_rows(run: Terminal, tmp_path: Path) -> None:
     assert "usable: 2 of the first 3" in run.out
     assert run("import", "sales.csv", *options) == 0
     assert "rows: 3\nstored: 2\nrepeats: 0\nrefused: 1\nimport: imp_" in run.out
-    assert "row 3: Row 3: 'never' is no time" in run.err
+    assert "Row 3: 'never' is no time" in run.err
     assert run("import", "sales.csv", "sales.csv", *options, "--json") == 0
     assert [each["usable"] for each in msgspec.json.decode(run.out)] == [2, 2]
     assert "zone" not in run.house.asked[0][1], "the house knows the workspace's"

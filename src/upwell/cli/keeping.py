@@ -100,7 +100,7 @@ def _put_import(file: str, result: dict[str, Any]) -> None:
 
 def _put_refused(rows: list[dict[str, Any]], total: int) -> None:
     for row in rows:
-        click.echo(f"row {row['row']}: {row['reason']}", err=True)
+        click.echo(row["reason"], err=True)
     if total > len(rows):
         click.echo(f"… and {total - len(rows):,} more: upwell dead-letters list", err=True)
 
