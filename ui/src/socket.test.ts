@@ -49,15 +49,16 @@ function surroundings() {
 
 const watched = new Map([['a', { metric: 'dau' }]]);
 
-test('says what is watched when it opens, and again whole when that changes', () => {
+test('says what is watched when it opens, and again when that changes, with what is known', () => {
   const it = surroundings();
   it.socket.start();
   it.socket.watch(watched, false);
   it.open();
+  it.at('0-3');
   it.socket.watch(watched, true);
   expect(it.wires[0]!.sent).toEqual([
     { watch: [{ id: 'a', question: { metric: 'dau' } }], since: null, feed: false },
-    { watch: [{ id: 'a', question: { metric: 'dau' } }], since: null, feed: true },
+    { watch: [{ id: 'a', question: { metric: 'dau' } }], since: '0-3', feed: true },
   ]);
 });
 

@@ -1,4 +1,7 @@
-/** One WebSocket for the whole page: says what is watched, reconnects, resumes from a position. */
+/**
+ * One WebSocket for the whole page: says what is watched, reconnects, resumes from a position.
+ * The server sends a whole answer for every watch it has not given this page before that position.
+ */
 import type { Frame, Question, Watch } from './wire';
 
 export type Link = 'connecting' | 'open' | 'waiting' | 'closed';
@@ -19,7 +22,8 @@ export interface Surroundings {
   frame(frame: Frame): void;
   link(link: Link): void;
   signedOut(): void;
-  position(): string | null;
+  /** The newest position that is shown; on a new link null where something watched was never whole. */
+  position(resuming: boolean): string | null;
   later(run: () => void, ms: number): () => void;
   random(): number;
 }
@@ -66,7 +70,7 @@ export class Socket {
         this.#open = true;
         this.#cancelSteady = this.#around.later(() => (this.#tries = 0), STEADY);
         this.#around.link('open');
-        this.#say(this.#around.position());
+        this.#say(true);
       },
       message: (data) => {
         if (mine() && typeof data === 'string') this.#around.frame(JSON.parse(data) as Frame);
@@ -87,11 +91,11 @@ export class Socket {
     this.#around.link('closed');
   }
 
-  /** Replaces what is watched; whole answers come for everything in it. */
+  /** Replaces what is watched; whole answers come for what is new in it. */
   watch(watched: ReadonlyMap<string, Question>, feed: boolean): void {
     this.#watched = new Map(watched);
     this.#feed = feed;
-    if (this.#open) this.#say(null);
+    if (this.#open) this.#say(false);
   }
 
   /** Tries at once: the network came back, or a person asked. */
@@ -101,10 +105,10 @@ export class Socket {
     this.start();
   }
 
-  #say(since: string | null): void {
+  #say(resuming: boolean): void {
     const said: Watch = {
       watch: [...this.#watched].map(([id, question]) => ({ id, question })),
-      since,
+      since: this.#around.position(resuming),
       feed: this.#feed,
     };
     this.#wire?.send(JSON.stringify(said));

@@ -2,7 +2,7 @@
 import { untrack } from 'svelte';
 import { createApi, problemFrom, UNREACHABLE, type Api } from '../api';
 import { format, parse, type Route } from '../router';
-import { Socket, type Link } from '../socket';
+import { Socket, type Ears, type Link, type Wire } from '../socket';
 import { apply, EMPTY, idOf, pruned, withAnswer, withError, type State, type Tile } from '../store';
 import type { Answer, Frame, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
 import { effectiveGrain, resolve, weekStartOf, type Calendar, type Span } from './dates';
@@ -22,6 +22,11 @@ const NOWHERE: Workspace = {
   today: '1970-01-01',
   first_day: null,
 };
+
+export interface Outside {
+  fetcher: typeof fetch;
+  connect: (ears: Ears) => Wire;
+}
 
 export class Desk {
   readonly api: Api;
@@ -51,11 +56,11 @@ export class Desk {
   sourceById = $derived(new Map<string, Source>((this.sources?.sources ?? []).map((one) => [one.id, one])));
   /** What is open, as last told; it changes only when the server says so. */
   alerts = $derived(this.state.alerts);
-  /** The products in scope that are still sold, or all that were chosen. */
+  /** The products chosen above, or all. */
   scope = $derived(
     this.route.products.length
       ? this.products.filter((product) => this.route.products.includes(product.id))
-      : this.products.filter((product) => !product.retired),
+      : this.products,
   );
 
   #socket: Socket;
@@ -68,25 +73,18 @@ export class Desk {
   #whole = new Set<string>(); // ids answered over the link that is open, or was
   #stop: (() => void)[] = [];
 
-  constructor() {
-    this.api = createApi((...given) => fetch(...given), () => this.#signedOut());
+  constructor({ fetcher, connect }: Outside) {
+    this.api = createApi(fetcher, () => this.#signedOut());
     this.#socket = new Socket({
-      connect: (ears) => {
-        const address = new URL('/v1/live', location.href);
-        address.protocol = address.protocol.replace('http', 'ws');
-        const wire = new WebSocket(address);
-        wire.addEventListener('open', () => ears.open());
-        wire.addEventListener('message', ({ data }) => ears.message(data));
-        wire.addEventListener('close', ({ code }) => ears.close(code));
-        return wire;
-      },
+      connect,
       frame: (frame) => this.#receive(frame),
       link: (link) => {
         this.link = link;
         if (link === 'waiting') this.#fallBack();
       },
       signedOut: () => void this.load(),
-      position: () => ([...this.#asked.keys()].every((id) => this.#whole.has(id)) ? this.state.position : null),
+      position: (resuming) =>
+        resuming && ![...this.#asked.keys()].every((id) => this.#whole.has(id)) ? null : this.state.position,
       later: (run, ms) => {
         const timer = setTimeout(run, ms);
         return () => clearTimeout(timer);
@@ -331,17 +329,29 @@ export class Desk {
   }
 }
 
-export const desk = new Desk();
+export const desk = new Desk({
+  fetcher: (...given) => fetch(...given),
+  connect: (ears) => {
+    const address = new URL('/v1/live', location.href);
+    address.protocol = address.protocol.replace('http', 'ws');
+    const wire = new WebSocket(address);
+    wire.addEventListener('open', () => ears.open());
+    wire.addEventListener('message', ({ data }) => ears.message(data));
+    wire.addEventListener('close', ({ code }) => ears.close(code));
+    return wire;
+  },
+});
 
 /** One tile's question over time: while a new one loads, the old answer stays to be shown. */
 export class Asked {
   #question: () => Question | null;
+  #desk: () => Desk;
   #last: Answer | null = null;
   #id = $derived.by(() => {
     const question = this.#question();
     return question ? idOf(question) : null;
   });
-  #tile = $derived<Tile | undefined>(this.#id === null ? undefined : desk.state.tiles.get(this.#id));
+  #tile = $derived.by<Tile | undefined>(() => (this.#id === null ? undefined : this.#desk().state.tiles.get(this.#id)));
   error = $derived(this.#tile?.error ?? null);
   answer = $derived.by(() => {
     const found = this.#tile?.answer;
@@ -353,18 +363,19 @@ export class Asked {
   /** What is shown answers the question before this one. */
   old = $derived(this.answer !== null && this.error === null && !this.#tile?.answer);
 
-  constructor(question: () => Question | null) {
+  constructor(question: () => Question | null, at: Desk = desk) {
     this.#question = question;
+    this.#desk = () => at;
     $effect(() => {
       // The id decides, so that an equal question made anew is not asked again.
       if (this.#id === null) return undefined;
       const asked = untrack(question);
-      return asked ? untrack(() => desk.watch(asked)) : undefined;
+      return asked ? untrack(() => at.watch(asked)) : undefined;
     });
   }
 
   retry = (): void => {
     const question = this.#question();
-    if (question) desk.retry(question);
+    if (question) this.#desk().retry(question);
   };
 }
