@@ -117,7 +117,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
   const top = marks.length > 0 ? TOP + 12 : TOP;
 
   const [low, high] = extent(shown.map(({ line }) => line), data.expected ?? [], data.zero ?? true);
-  const axis = valueAxis(low, high, height < 140 ? 2 : height < 320 ? 3 : 5, data.unit, data.currency ?? '');
+  const axis = valueAxis(low, high, height < 140 ? 2 : height < 320 ? 3 : 4, data.unit, data.currency ?? '');
   const y = scaleLinear().domain(axis.domain).range([bottom, top]);
 
   const left = Math.ceil(Math.max(0, ...axis.ticks.map((tick) => textWidth(tick.label, size)))) + 12;
