@@ -92,7 +92,9 @@ def measure(
     answer = _hourly(ask, metric.name, product, day, day + 1)
     hours = hours_of(answer)
     value = sum(entry[2] for entry in hours)
-    known = {d: v for d, v in by_now(past, elapsed).items() if _after(d, first_day)}
+    came = by_now(past, elapsed)
+    # A day of which nothing is listed brought nothing; only before the first day nothing is known.
+    known = {d: came.get(d, 0.0) for d in range(day - 7 * WEEKS, day) if _after(d, first_day)}
     found = so_far(
         known,
         day,

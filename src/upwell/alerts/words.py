@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
@@ -54,7 +55,10 @@ def reading(
     text = f"{amount(metric, value, currency)} {at}"
     if expected.low is None or expected.high is None:
         return text
-    low, high = (amount(metric, bound, currency) for bound in (expected.low, expected.high))
+    inner = (expected.low, expected.high)
+    if metric.unit == "count":  # whole ones: the lowest and the highest that is no news
+        inner = (math.ceil(expected.low), max(math.floor(expected.high), 0))
+    low, high = (amount(metric, bound, currency) for bound in inner)
     return f"{text}, expected {low if low == high else f'{low}–{high}'}"
 
 
