@@ -405,3 +405,32 @@ async def test_what_people_did_is_in_the_audit(built: Built) -> None:
         "alert_ack",
         "sign_out",
     ]
+
+
+async def test_nobody_gives_a_key_for_more_than_they_see(built: Built) -> None:
+    async with built.client(headers=built.key("admin", products=("mail",))) as client:
+        body = {"name": "k", "scopes": ["read"]}
+        refused = await client.post("/v1/keys", json={**body, "products": ["docs"]})
+        assert refused.json()["error"]["code"] == "unknown_product"
+        made = (await client.post("/v1/keys", json=body)).json()
+    assert built.gate.by_key(made["key"], NOON).viewer.products == {"mail"}
+
+
+async def test_a_key_for_a_misspelt_product_is_refused(built: Built) -> None:
+    async with built.client(headers=built.key("admin")) as client:
+        body = {"name": "k", "scopes": ["read"], "products": ["mial"]}
+        refused = await client.post("/v1/keys", json=body)
+    assert (refused.status_code, refused.json()["error"]["where"]) == (400, "products")
+    assert "mail" in refused.json()["error"]["fix"]
+
+
+def test_a_time_without_a_zone_does_not_end_a_key(built: Built) -> None:
+    with pytest.raises(Rejected):
+        built.gate.create_key(
+            name="k",
+            scopes=("read",),
+            products=None,
+            by=SYSTEM,
+            now=NOON,
+            expires_at=NOON.replace(tzinfo=None),
+        )

@@ -22,9 +22,7 @@ from upwell.period import to_micros
 from upwell.sources import http
 from upwell.web import shapes
 from upwell.web.door import header
-from upwell.web.gate import Pass
-from upwell.web.parts import Parts
-from upwell.web.routes import By, Call, Here, In, needs, run
+from upwell.web.routes import Call, needs, run
 
 SHORT = 16 * 1024  # a body that is parsed in less time than a thread takes to start on it
 APPLIED_WITHIN = 30.0  # seconds that ?wait=applied waits
@@ -62,9 +60,6 @@ class _TakesEvents(Operation):
 )
 async def take(
     request: Call,
-    parts: Here,
-    threads: In,
-    visitor: By,
     wait: Annotated[
         str | None,
         QueryParameter(name="wait", description="`applied`: answer when they can be queried."),
@@ -82,23 +77,23 @@ async def take(
     body = await request.body()
     encoding = header(request.scope, b"content-encoding")
     if len(body) > SHORT or encoding:
-        received = await run(threads.parsing, _judge, body, encoding, request, parts, visitor)
+        received = await run(request.threads.parsing, _judge, body, encoding, request)
     else:
-        received = _judge(body, encoding, request, parts, visitor)
+        received = _judge(body, encoding, request)
     for reject in received.rejected:
-        parts.meters.rejected.labels(reject.code).inc()
+        request.parts.meters.rejected.labels(reject.code).inc()
     if received.delivery is None:
         return _refused(received.rejected)
-    seq = await parts.submit(received.delivery, received.batch)
-    parts.meters.accepted.inc(received.accepted)
-    parts.meters.deliveries.inc()
+    seq = await request.parts.submit(received.delivery, received.batch)
+    request.parts.meters.accepted.inc(received.accepted)
+    request.parts.meters.deliveries.inc()
     notes = []
     if received.keyless:
         events = "event has" if received.keyless == 1 else "events have"
         notes.append(
             f"{received.keyless} {events} no idempotency_key: sent again, they count again."
         )
-    if wait and not await parts.applied_to(seq, APPLIED_WITHIN):
+    if wait and not await request.parts.applied_to(seq, APPLIED_WITHIN):
         notes.append("They are stored, and will be in the numbers a little later.")
     answer = shapes.Accepted(
         accepted=received.accepted,
@@ -109,15 +104,15 @@ async def take(
     return Response(answer)
 
 
-def _judge(body: bytes, encoding: str, request: Call, parts: Parts, visitor: Pass) -> http.Received:
-    viewer = visitor.viewer
-    products = frozenset(p.id for p in parts.settings.products if viewer.sees(p.id))
+def _judge(body: bytes, encoding: str, request: Call) -> http.Received:
+    viewer, known = request.viewer, request.parts.settings.products
+    products = frozenset(product.id for product in known if viewer.sees(product.id))
     return http.receive(
         http.unpack(body, encoding, MAX_BODY),
         header(request.scope, b"content-type"),
         source=viewer.name if viewer.kind == "key" else "browser",
         products=products,
-        received_at=to_micros(parts.clock()),
+        received_at=to_micros(request.now()),
     )
 
 

@@ -210,8 +210,23 @@ class Gate:
         by: Viewer,
         now: dt.datetime,
         expires_at: dt.datetime | None = None,
+        known: frozenset[str] | None = None,
     ) -> NewKey:
-        """Makes an API key; the secret is in the answer and nowhere else."""
+        """Makes an API key; the secret is in the answer and nowhere else.
+
+        `known`: the products there are. Whoever sees some products gives keys for no others.
+        """
+        seen = known if by.products is None else by.products
+        if by.products is not None and products is None:
+            products = tuple(sorted(by.products))
+        for product in products or ():
+            if seen is not None and product not in seen:
+                raise Rejected(
+                    "unknown_product",
+                    f"Unknown product '{product}'.",
+                    fix=nearest(product, seen),
+                    where="products",
+                )
         for scope in scopes:
             if scope not in access.SCOPES:
                 raise Rejected(
@@ -227,6 +242,13 @@ class Gate:
                 f"A key needs {field}.",
                 fix='For example: "name": "website", "scopes": ["ingest"].',
                 where="name" if scopes else "scopes",
+            )
+        if expires_at is not None and (expires_at.tzinfo is None or expires_at <= now):
+            raise Rejected(
+                "bad_expiry",
+                "'expires_at' is not a time to come with its zone.",
+                fix="Send RFC 3339 such as 2027-01-31T00:00:00Z.",
+                where="expires_at",
             )
         minted = access.mint_key()
         row = keys.Key(

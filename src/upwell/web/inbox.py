@@ -12,7 +12,7 @@ from upwell.errors import NotFound, Rejected
 from upwell.period import to_instant
 from upwell.state import reports
 from upwell.web import shapes
-from upwell.web.routes import By, Call, Here, In, address, needs, run, whole_company
+from upwell.web.routes import Call, needs, whole_company
 
 _TYPES = {
     "pdf": "application/pdf",
@@ -23,9 +23,9 @@ _TYPES = {
 
 
 @get("/v1/alerts", guards=needs("read"), tags=["Alerts"], summary="The inbox")
-async def see_alerts(parts: Here, threads: In, visitor: By) -> shapes.Alerts:
+async def see_alerts(request: Call) -> shapes.Alerts:
     """Alerts on the products you may see, newest first."""
-    found = await run(threads.asks, parts.alerts, visitor.viewer)
+    found = await request.run(request.parts.alerts, request.viewer)
     return shapes.Alerts(alerts=tuple(found))
 
 
@@ -40,9 +40,6 @@ async def act_on_alert(
     request: Call,
     alert_id: FromPath[str],
     act: FromPath[str],
-    parts: Here,
-    threads: In,
-    visitor: By,
 ) -> shapes.Alert:
     """`ack`: somebody looks at it; `mute`: no more messages; `resolve`: it is over."""
     acts: dict[str, Literal["ack", "mute", "resolve"]] = {
@@ -54,25 +51,30 @@ async def act_on_alert(
         raise NotFound(
             "unknown_act", f"An alert cannot be '{act[:40]}'.", fix="Post ack, mute or resolve."
         )
-    now = parts.clock()
-    changed = await run(threads.asks, parts.act_on_alert, alert_id, acts[act], visitor.viewer, now)
-    await run(
-        threads.asks,
-        parts.gate.note,
-        visitor.viewer,
+    now = request.now()
+    changed = await request.run(
+        request.parts.act_on_alert,
+        alert_id,
+        acts[act],
+        request.viewer,
+        now,
+    )
+    await request.run(
+        request.gate.note,
+        request.viewer,
         f"alert_{act}",
         alert_id,
-        address(request, parts),
+        request.address,
         now,
     )
     return changed
 
 
 @get("/v1/reports", guards=needs("read"), tags=["Reports"], summary="Reports made")
-async def see_reports(parts: Here, threads: In, visitor: By) -> shapes.Reports:
+async def see_reports(request: Call) -> shapes.Reports:
     """Every report, newest first."""
-    whole_company(visitor)
-    made = await run(threads.asks, reports.every, parts.state)
+    whole_company(request.visitor)
+    made = await request.run(reports.every, request.parts.state)
     return shapes.Reports(
         reports=tuple(
             shapes.Report(
@@ -94,10 +96,11 @@ async def see_reports(parts: Here, threads: In, visitor: By) -> shapes.Reports:
     summary="Make a report",
 )
 async def make_report(
-    request: Call, data: JSONBody[shapes.NewReport], parts: Here, threads: In, visitor: By
+    request: Call,
+    data: JSONBody[shapes.NewReport],
 ) -> shapes.Report:
     """Makes the board report of a month and keeps it with its answers."""
-    whole_company(visitor)
+    whole_company(request.visitor)
     if not re.fullmatch(r"(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])", data.month):
         raise Rejected(
             "bad_month",
@@ -105,15 +108,14 @@ async def make_report(
             fix="Send it as 2026-10.",
             where="month",
         )
-    now = parts.clock()
-    made = await run(threads.asks, parts.make_report, data.month, visitor.viewer, now)
-    await run(
-        threads.asks,
-        parts.gate.note,
-        visitor.viewer,
+    now = request.now()
+    made = await request.run(request.parts.make_report, data.month, request.viewer, now)
+    await request.run(
+        request.gate.note,
+        request.viewer,
         "report_made",
         f"{made.id} {data.month}",
-        address(request, parts),
+        request.address,
         now,
     )
     return made
@@ -121,28 +123,28 @@ async def make_report(
 
 @get("/v1/reports/{name:str}", guards=needs("read"), tags=["Reports"], summary="A report's file")
 async def get_report(
-    request: Call, name: FromPath[str], parts: Here, threads: In, visitor: By
+    request: Call,
+    name: FromPath[str],
 ) -> Response[bytes]:
     """The file of a report in one of its formats: `/v1/reports/{id}.pdf`."""
-    whole_company(visitor)
+    whole_company(request.visitor)
     id_, _, kind = name.rpartition(".")
     body = None
     if id_ and kind in _TYPES:
-        body = await run(threads.asks, reports.file, parts.state, id_, kind)
+        body = await request.run(reports.file, request.parts.state, id_, kind)
     if body is None:
         raise NotFound(
             "unknown_report",
             f"There is no report '{name[:60]}'.",
             fix="/v1/reports lists them with their formats.",
         )
-    await run(
-        threads.asks,
-        parts.gate.note,
-        visitor.viewer,
+    await request.run(
+        request.gate.note,
+        request.viewer,
         "report_read",
         name,
-        address(request, parts),
-        parts.clock(),
+        request.address,
+        request.now(),
     )
     headers = {"Content-Disposition": f'inline; filename="upwell-{id_}.{kind}"'}
     return Response(body, media_type=_TYPES[kind], headers=headers)

@@ -11,13 +11,12 @@ from litestar.openapi.spec import OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as OpenAPIParameter
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from upwell.access import Viewer
 from upwell.errors import NotFound, Rejected, UpwellError
 from upwell.period import to_instant
-from upwell.query import Answer, Question
+from upwell.query import Answer, Ask
 from upwell.web import asking, shapes
-from upwell.web.gate import Pass
-from upwell.web.parts import Parts
-from upwell.web.routes import PARAMETERS, By, Call, Here, In, needs, run, whole_company
+from upwell.web.routes import PARAMETERS, Call, needs, whole_company
 
 MAX_ROWS = 1000
 TEXT_BYTES = 64 * 1024
@@ -57,18 +56,13 @@ class _TakesQuestion(Operation):
     tags=_TAGS,
     summary="Ask one question",
 )
-async def ask_one(
-    request: Call,
-    parts: Here,
-    threads: In,
-    visitor: By,
-) -> Answer:
+async def ask_one(request: Call) -> Answer:
     """Series of one metric over local days: `from` inclusive, `to` exclusive.
 
     Money is a decimal string in major units, counts and ratios are numbers.
     """
     question = asking.from_params(request.query_params.dict())
-    return await run(threads.asks, _answer, parts, question, visitor)
+    return await request.run(request.parts.ask, question, request.viewer)
 
 
 @post(
@@ -79,7 +73,8 @@ async def ask_one(
     summary="Ask many questions",
 )
 async def ask_many(
-    data: JSONBody[shapes.Questions], parts: Here, threads: In, visitor: By
+    request: Call,
+    data: JSONBody[shapes.Questions],
 ) -> shapes.Answers:
     """Answers in the order of the questions; one that cannot be answered is an error in its place.
 
@@ -92,7 +87,7 @@ async def ask_many(
             fix=f"Send at most {asking.MAX_QUESTIONS}.",
             where="questions",
         )
-    return await run(threads.asks, _answers, parts, data.questions, visitor)
+    return await request.run(_answers, request.parts.ask, data.questions, request.viewer)
 
 
 @get(
@@ -105,9 +100,6 @@ async def ask_many(
 )
 async def see_rows(
     request: Call,
-    parts: Here,
-    threads: In,
-    visitor: By,
     key: Annotated[str | None, _said("key", "With `by`: whose events are meant.")] = None,
     limit: Annotated[str | None, _said("limit", f"At most {MAX_ROWS}; 100 when left out.")] = None,
     cursor: Annotated[str | None, _said("cursor", "`cursor` of the page before.")] = None,
@@ -122,18 +114,19 @@ async def see_rows(
         limit=_limit(limit, MAX_ROWS),
         cursor=cursor,
     )
-    return await run(threads.asks, parts.rows, asked, visitor.viewer)
+    return await request.run(request.parts.rows, asked, request.viewer)
 
 
 @get("/v1/deliveries/{seq:str}", guards=needs("read"), tags=_TAGS, summary="Show the original")
 async def see_original(
-    seq: FromPath[str], parts: Here, threads: In, visitor: By
+    request: Call,
+    seq: FromPath[str],
 ) -> shapes.Original:
     """A delivery as it came: its first 64 KiB as text. For viewers of the whole company."""
-    whole_company(visitor)
+    whole_company(request.visitor)
     found = None
     if re.fullmatch(r"[0-9]{1,18}", seq):
-        found = await run(threads.asks, parts.original, int(seq))
+        found = await request.run(request.parts.original, int(seq))
     if found is None:
         raise NotFound(
             "unknown_delivery",
@@ -152,41 +145,39 @@ async def see_original(
 
 
 @get("/v1/products", guards=needs("read"), tags=["What there is"], summary="Products")
-async def see_products(parts: Here, threads: In, visitor: By) -> shapes.Products:
+async def see_products(request: Call) -> shapes.Products:
     """The products you may see, with how many events came and when the last did."""
-    found = await run(threads.asks, parts.products, visitor.viewer)
+    found = await request.run(request.parts.products, request.viewer)
     return shapes.Products(products=tuple(found))
 
 
 @get("/v1/events/names", guards=needs("read"), tags=["What there is"], summary="Event names")
-async def see_event_names(parts: Here, threads: In, visitor: By) -> shapes.EventNames:
+async def see_event_names(request: Call) -> shapes.EventNames:
     """The event types and names there are, the most frequent first."""
-    found = await run(threads.asks, parts.event_names, visitor.viewer)
+    found = await request.run(request.parts.event_names, request.viewer)
     return shapes.EventNames(names=tuple(found))
 
 
 @get("/v1/metrics", guards=needs("read"), tags=["What there is"], summary="Metrics")
-async def see_metrics(parts: Here) -> shapes.Metrics:
+async def see_metrics(request: Call) -> shapes.Metrics:
     """Every metric: what it means, its unit, direction, dimensions and counting rules."""
-    return shapes.Metrics(metrics=tuple(parts.metrics()))
+    return shapes.Metrics(metrics=tuple(request.parts.metrics()))
 
 
 @get("/v1/sources", guards=needs("read"), tags=["What there is"], summary="Sources")
-async def see_sources(parts: Here, threads: In, visitor: By) -> shapes.Sources:
+async def see_sources(request: Call) -> shapes.Sources:
     """How each source is doing, what waits, and the history that is being read."""
-    return await run(threads.asks, parts.sources, visitor.viewer)
+    return await request.run(request.parts.sources, request.viewer)
 
 
 @get("/v1/dead-letters", guards=needs("read"), tags=["What there is"], summary="Not used")
 async def see_dead_letters(
-    parts: Here,
-    threads: In,
-    visitor: By,
+    request: Call,
     limit: Annotated[str | None, _said("limit", "At most 1000; 100 when left out.")] = None,
 ) -> shapes.DeadLetters:
     """Records that were kept and could not be used, with the reason. For the whole company."""
-    whole_company(visitor)
-    letters = await run(threads.asks, parts.dead_letters, _limit(limit, 1000))
+    whole_company(request.visitor)
+    letters = await request.run(request.parts.dead_letters, _limit(limit, 1000))
     return shapes.DeadLetters(
         dead_letters=tuple(
             shapes.DeadLetter(
@@ -202,17 +193,11 @@ async def see_dead_letters(
     )
 
 
-def _answer(parts: Parts, question: Question, visitor: Pass) -> Answer:
-    return parts.ask(question, visitor.viewer)
-
-
-def _answers(parts: Parts, asked: list[dict[str, Any]], visitor: Pass) -> shapes.Answers:
+def _answers(ask: Ask, asked: list[dict[str, Any]], viewer: Viewer) -> shapes.Answers:
     answers: list[Answer | shapes.Failure] = []
     for index, fields in enumerate(asked):
         try:
-            answers.append(
-                parts.ask(asking.from_json(fields, f"questions[{index}]"), visitor.viewer)
-            )
+            answers.append(ask(asking.from_json(fields, f"questions[{index}]"), viewer))
         except UpwellError as error:
             answers.append(shapes.Failure(error=error.problem))
     return shapes.Answers(answers=answers)

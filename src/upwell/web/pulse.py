@@ -8,7 +8,7 @@ from upwell.access import Viewer
 from upwell.errors import Forbidden
 from upwell.web import shapes
 from upwell.web.door import admit, is_local_visit
-from upwell.web.routes import OPEN, Call, Here
+from upwell.web.routes import OPEN, Call
 
 _TAGS = ["Server"]
 
@@ -20,22 +20,22 @@ async def alive() -> shapes.Health:
 
 
 @get("/readyz", guards=OPEN, tags=_TAGS, summary="Ready")
-async def ready(parts: Here) -> Response[shapes.Health]:
+async def ready(request: Call) -> Response[shapes.Health]:
     """200 when questions are answered, 503 with what is missing until then."""
-    missing = parts.ready()
+    missing = request.parts.ready()
     headers = {"Retry-After": "2"} if missing else {}
     answer = shapes.Health(status=missing or "ok")
     return Response(answer, status_code=503 if missing else 200, headers=headers)
 
 
 @get("/metrics", guards=OPEN, tags=_TAGS, summary="Prometheus", media_type="text/plain")
-async def metrics(request: Call, parts: Here) -> Response[bytes]:
+async def metrics(request: Call) -> Response[bytes]:
     """Counters in Prometheus' text format: free on this machine, elsewhere with a `read` key."""
-    if not is_local_visit(request.scope, parts.house):
-        visitor = await admit(request.scope, parts.gate, parts.house, parts.clock())
+    if not is_local_visit(request.scope, request.house):
+        visitor = await admit(request.scope, request.gate, request.house, request.now())
         _may_watch(visitor.viewer)
     kind = "text/plain; version=0.0.4; charset=utf-8"
-    return Response(parts.meters.text(), media_type=kind)
+    return Response(request.parts.meters.text(), media_type=kind)
 
 
 def _may_watch(viewer: Viewer) -> None:

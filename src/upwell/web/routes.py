@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -11,16 +12,15 @@ from typing import Any, ParamSpec, TypeVar
 
 from litestar import Request
 from litestar.connection import ASGIConnection
-from litestar.di import NamedDependency
 from litestar.handlers import BaseRouteHandler
-from litestar.params import QueryParameter, SkipValidation
+from litestar.params import QueryParameter
 from litestar.types import Guard
 
-from upwell.access import Scope
+from upwell.access import Scope, Viewer
 from upwell.errors import Forbidden
-from upwell.web.door import address_of, admit, check_change
+from upwell.web.door import House, address_of, admit, check_change
 from upwell.web.failures import decode_json, unknown_parameter
-from upwell.web.gate import Pass
+from upwell.web.gate import Gate, Pass
 from upwell.web.parts import Parts
 
 P = ParamSpec("P")
@@ -52,19 +52,57 @@ async def run(pool: Executor, call: Callable[P, T], *args: P.args, **kwargs: P.k
 
 
 class Call(Request[Any, Any, Any]):
-    """A request whose JSON errors name line and column."""
+    """A request with the house at hand, whose JSON errors name line and column."""
+
+    @property
+    def parts(self) -> Parts:
+        """What the site is made of."""
+        return self.app.state.parts  # type: ignore[no-any-return]
+
+    @property
+    def threads(self) -> Threads:
+        """Where blocking work runs."""
+        return self.app.state.threads  # type: ignore[no-any-return]
+
+    @property
+    def visitor(self) -> Pass:
+        """Whom the route's guard let in."""
+        return self.scope[_VISITOR]  # type: ignore[literal-required, no-any-return]
+
+    @property
+    def viewer(self) -> Viewer:
+        """The visitor as questions know them."""
+        return self.visitor.viewer
+
+    @property
+    def gate(self) -> Gate:
+        """Who may come in."""
+        return self.parts.gate
+
+    @property
+    def house(self) -> House:
+        """Where the server stands."""
+        return self.parts.house
+
+    def now(self) -> dt.datetime:
+        """The time of the house's clock."""
+        return self.parts.clock()
+
+    async def run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls what may block, off the loop."""
+        return await run(self.threads.asks, call, *args, **kwargs)
+
+    @property
+    def address(self) -> str:
+        """Where the visitor comes from, for limits and the audit."""
+        return address_of(self.scope, self.house)
 
     async def json(self) -> Any:
         """The decoded body; raises Rejected where it is not JSON."""
         return decode_json(await self.body())
 
 
-Here = NamedDependency[SkipValidation[Parts]]
-By = NamedDependency[SkipValidation[Pass]]
-In = NamedDependency[SkipValidation[Threads]]
-
-
-def only_known_parameters(
+async def only_known_parameters(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
     """Raises Rejected for a query parameter that the route does not declare."""
@@ -110,32 +148,9 @@ def whole_company(visitor: Pass) -> None:
         )
 
 
-def address(request: Call, parts: Parts) -> str:
-    """The visitor's address, for limits and the audit."""
-    return address_of(request.scope, parts.house)
-
-
 @lru_cache(maxsize=256)
 def _parameters(handler: BaseRouteHandler) -> frozenset[str]:
     fields = handler.parsed_fn_signature.parameters.values()
     kwargs = (field.kwarg_definition for field in fields)
     declared = (k.name for k in kwargs if isinstance(k, QueryParameter) and k.name)
     return frozenset([*declared, *handler.opt.get(PARAMETERS, ())])
-
-
-def the_parts(request: Request[Any, Any, Any]) -> Parts:
-    """Dependency `parts`."""
-    parts: Parts = request.app.state.parts
-    return parts
-
-
-def the_threads(request: Request[Any, Any, Any]) -> Threads:
-    """Dependency `threads`."""
-    threads: Threads = request.app.state.threads
-    return threads
-
-
-def the_visitor(request: Request[Any, Any, Any]) -> Pass:
-    """Dependency `visitor`: whom the route's guard let in."""
-    visitor: Pass = request.scope[_VISITOR]  # type: ignore[literal-required]
-    return visitor

@@ -16,132 +16,142 @@ from upwell.web import shapes
 from upwell.web.door import admit, check_change, check_origin, is_local_visit, set_cookie
 from upwell.web.gate import Pass
 from upwell.web.parts import Parts
-from upwell.web.routes import OPEN, By, Call, Here, In, address, needs, run
+from upwell.web.routes import OPEN, Call, needs, run
 
 _TAGS = ["Sign-in"]
 
 
 @get("/v1/session", guards=OPEN, tags=_TAGS, summary="Who is here")
-async def see(request: Call, parts: Here, threads: In) -> Response[shapes.Session]:
+async def see(request: Call) -> Response[shapes.Session]:
     """The viewer, or null; whether an owner is still to be made; the CSRF token; the workspace.
 
     In the demo this signs in by itself, on this machine only.
     """
-    now = parts.clock()
-    visitor, cookie = await _visitor(request, parts, now), ""
-    if visitor is None and parts.house.demo and is_local_visit(request.scope, parts.house):
-        check_origin(request.scope, parts.house)
-        secret = await run(threads.asks, parts.gate.sign_in_demo, address(request, parts), now)
-        visitor = await run(threads.asks, parts.gate.by_session, secret, now)
-        cookie = set_cookie(request.scope, parts.house, secret)
-    return _session(parts, visitor, now, cookie)
+    now = request.now()
+    visitor, cookie = await _visitor(request, now), ""
+    if visitor is None and request.house.demo and is_local_visit(request.scope, request.house):
+        check_origin(request.scope, request.house)
+        secret = await request.run(request.gate.sign_in_demo, request.address, now)
+        visitor = await request.run(request.gate.by_session, secret, now)
+        cookie = set_cookie(request.scope, request.house, secret)
+    return _session(request.parts, visitor, now, cookie)
 
 
 @post("/v1/session", status_code=200, guards=OPEN, tags=_TAGS, summary="Sign in")
 async def sign_in(
-    request: Call, data: JSONBody[shapes.SignIn], parts: Here, threads: In
+    request: Call,
+    data: JSONBody[shapes.SignIn],
 ) -> Response[shapes.Session]:
     """Opens a session by e-mail and password and sets its cookie.
 
     After five failures from one address for one e-mail within 15 minutes: 429 with Retry-After.
     """
-    check_origin(request.scope, parts.house)
-    now = parts.clock()
+    check_origin(request.scope, request.house)
+    now = request.now()
     secret = await run(
-        threads.signing,
-        parts.gate.sign_in,
+        request.threads.signing,
+        request.gate.sign_in,
         data.email,
         data.password,
-        address(request, parts),
+        request.address,
         now,
     )
-    return await _enter(request, parts, threads, secret, now)
+    return await _enter(request, secret, now)
 
 
 @delete("/v1/session", guards=OPEN, tags=_TAGS, summary="Sign out")
-async def sign_out(request: Call, parts: Here, threads: In) -> Response[None]:
+async def sign_out(request: Call) -> Response[None]:
     """Ends the session on the server, so that its cookie opens nothing any more."""
-    now = parts.clock()
-    visitor = await admit(request.scope, parts.gate, parts.house, now)
+    now = request.now()
+    visitor = await admit(request.scope, request.gate, request.house, now)
     if visitor.via != "session":
         raise Forbidden("no_session", "A key has no session.", fix="Revoke the key instead.")
-    check_change(request.scope, visitor, parts.house)
-    await run(threads.asks, parts.gate.sign_out, visitor, address(request, parts), now)
-    gone = {"Set-Cookie": set_cookie(request.scope, parts.house, "")}
+    check_change(request.scope, visitor, request.house)
+    await request.run(request.gate.sign_out, visitor, request.address, now)
+    gone = {"Set-Cookie": set_cookie(request.scope, request.house, "")}
     return Response(None, status_code=204, headers=gone)
 
 
 @post("/v1/owner", status_code=200, guards=OPEN, tags=_TAGS, summary="Make the owner")
 async def make_owner(
-    request: Call, data: JSONBody[shapes.NewOwner], parts: Here, threads: In
+    request: Call,
+    data: JSONBody[shapes.NewOwner],
 ) -> Response[shapes.Session]:
     """Makes the first owner with the one-time token that `upwell serve` prints, and signs in."""
-    check_origin(request.scope, parts.house)
-    now = parts.clock()
+    check_origin(request.scope, request.house)
+    now = request.now()
     secret = await run(
-        threads.signing,
-        parts.gate.make_owner,
+        request.threads.signing,
+        request.gate.make_owner,
         data.token,
         data.email,
         data.password,
         data.name,
-        address(request, parts),
+        request.address,
         now,
     )
-    return await _enter(request, parts, threads, secret, now)
+    return await _enter(request, secret, now)
 
 
 @post("/v1/tickets", status_code=200, guards=needs("read"), tags=_TAGS, summary="Socket ticket")
-async def make_ticket(parts: Here, visitor: By) -> shapes.Ticket:
+async def make_ticket(request: Call) -> shapes.Ticket:
     """A ticket for `/v1/live?ticket=…`: used once, within 30 seconds."""
-    return shapes.Ticket(ticket=parts.gate.ticket(visitor, parts.clock()))
+    return shapes.Ticket(ticket=request.gate.ticket(request.visitor, request.now()))
 
 
 @get("/v1/keys", guards=needs("admin"), tags=["Keys"], summary="List keys")
-async def list_keys(parts: Here, threads: In) -> shapes.Keys:
+async def list_keys(request: Call) -> shapes.Keys:
     """Every key, newest first, the revoked ones too; secrets are not kept and never shown."""
-    return shapes.Keys(keys=tuple(map(_key, await run(threads.asks, parts.gate.keys))))
+    return shapes.Keys(keys=tuple(map(_key, await request.run(request.gate.keys))))
 
 
 @post("/v1/keys", status_code=201, guards=needs("admin"), tags=["Keys"], summary="Make a key")
 async def make_key(
-    data: JSONBody[shapes.NewKey], parts: Here, threads: In, visitor: By
+    request: Call,
+    data: JSONBody[shapes.NewKey],
 ) -> shapes.MadeKey:
     """Makes a key with scopes `ingest`, `read`, `admin`, for some products or all."""
-    made = await run(
-        threads.asks,
-        parts.gate.create_key,
+    made = await request.run(
+        request.gate.create_key,
         name=data.name,
         scopes=data.scopes,
         products=data.products,
-        by=visitor.viewer,
-        now=parts.clock(),
+        by=request.viewer,
+        now=request.now(),
         expires_at=data.expires_at,
+        known=frozenset(product.id for product in request.parts.settings.products),
     )
     return shapes.MadeKey(id=made.id, key=made.key)
 
 
 @delete("/v1/keys/{key_id:str}", guards=needs("admin"), tags=["Keys"], summary="Revoke a key")
-async def revoke_key(key_id: FromPath[str], parts: Here, threads: In, visitor: By) -> None:
+async def revoke_key(
+    request: Call,
+    key_id: FromPath[str],
+) -> None:
     """Ends a key at once, for good."""
-    await run(threads.asks, parts.gate.revoke_key, key_id, by=visitor.viewer, now=parts.clock())
+    await request.run(
+        request.gate.revoke_key,
+        key_id,
+        by=request.viewer,
+        now=request.now(),
+    )
 
 
-async def _visitor(request: Call, parts: Parts, now: dt.datetime) -> Pass | None:
+async def _visitor(request: Call, now: dt.datetime) -> Pass | None:
     """Who this is; None for nobody and for a session that ended; a wrong key is an error."""
     try:
-        return await admit(request.scope, parts.gate, parts.house, now)
+        return await admit(request.scope, request.gate, request.house, now)
     except SignedOut:
         if request.headers.get("authorization"):
             raise
         return None
 
 
-async def _enter(
-    request: Call, parts: Parts, threads: In, secret: str, now: dt.datetime
-) -> Response[shapes.Session]:
-    visitor = await run(threads.asks, parts.gate.by_session, secret, now)
-    return _session(parts, visitor, now, set_cookie(request.scope, parts.house, secret))
+async def _enter(request: Call, secret: str, now: dt.datetime) -> Response[shapes.Session]:
+    visitor = await request.run(request.gate.by_session, secret, now)
+    cookie = set_cookie(request.scope, request.house, secret)
+    return _session(request.parts, visitor, now, cookie)
 
 
 def _session(

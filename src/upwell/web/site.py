@@ -9,7 +9,6 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.datastructures import State
-from litestar.di import Provide
 from litestar.types import Message, Send
 
 from upwell.errors import UpwellError
@@ -18,13 +17,7 @@ from upwell.web.door import check_host
 from upwell.web.failures import HANDLERS, encode
 from upwell.web.pages import Pages
 from upwell.web.parts import Parts
-from upwell.web.routes import (
-    Call,
-    Threads,
-    the_parts,
-    the_threads,
-    the_visitor,
-)
+from upwell.web.routes import Call, Threads
 
 __all__ = ["Parts", "Site", "site"]
 
@@ -118,11 +111,6 @@ def _api(parts: Parts) -> Litestar:
             *pulse.ROUTES,
             *parts.live,
         ],
-        dependencies={
-            "parts": Provide(the_parts, sync_to_thread=False),
-            "threads": Provide(the_threads, sync_to_thread=False),
-            "visitor": Provide(the_visitor, sync_to_thread=False),
-        },
         exception_handlers=HANDLERS,
         request_class=Call,
         request_max_body_size=_BODY_LIMIT,
