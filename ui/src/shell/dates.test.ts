@@ -94,7 +94,7 @@ describe('bucket sizes', () => {
       hour: 'This metric has no value by hour',
       day: '',
       week: '',
-      month: 'These dates are no longer than one month',
+      month: 'These dates are one month or less',
       quarter: 'This metric has no value by quarter',
       year: 'This metric has no value by year',
     });

@@ -212,7 +212,7 @@ export function grainChoices(
     if (kept && !kept.includes(id)) reason = `This metric has no value by ${name}`;
     else if (id === 'hour' && length > 14) reason = 'By hour needs 14 days or less';
     else if (id === 'day' && length > 1100) reason = 'By day needs three years or less';
-    else if (length < shortest[id]) reason = `These dates are no longer than one ${name}`;
+    else if (length < shortest[id]) reason = `These dates are one ${name} or less`;
     return { id, label, reason };
   });
 }

@@ -4,7 +4,7 @@ import { createApi, problemFrom, UNREACHABLE, type Api } from '../api';
 import { format, parse, type Route } from '../router';
 import { Socket, type Ears, type Link, type Wire } from '../socket';
 import { apply, EMPTY, idOf, pruned, withAnswer, withError, type State, type Tile } from '../store';
-import type { Answer, Frame, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
+import type { Alert, Answer, Frame, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
 import { effectiveGrain, resolve, weekStartOf, type Calendar, type Span } from './dates';
 import { clockIn, dayIn } from './clock';
 
@@ -38,6 +38,8 @@ export class Desk {
   products = $state.raw<Product[]>([]);
   metrics = $state.raw<Metric[]>([]);
   sources = $state.raw<Sources | null>(null);
+  inbox = $state.raw<Alert[] | null>(null); // null: not read yet
+  inboxProblem = $state.raw<Problem | null>(null);
   known = $state(false); // products and metrics are there
   now = $state(Date.now()); // the server's time, ms, a tick a second
   lastFrame = $state(0);
@@ -137,6 +139,7 @@ export class Desk {
     if (!session.viewer) {
       this.#socket.stop();
       this.state = EMPTY;
+      this.inbox = null;
       this.#whole.clear();
       return;
     }
@@ -157,9 +160,26 @@ export class Desk {
       take<{ products: Product[] }>('/v1/products', ({ products }) => (this.products = products)),
       take<{ metrics: Metric[] }>('/v1/metrics', ({ metrics }) => (this.metrics = metrics)),
       take<Sources>('/v1/sources', (sources) => (this.sources = sources)),
+      this.readInbox(),
     ]);
     this.known ||= this.metrics.length > 0;
     if (this.known && this.session?.viewer) this.failed = null;
+  }
+
+  async readInbox(): Promise<void> {
+    try {
+      const { alerts } = await this.api.get<{ alerts: Alert[] }>('/v1/alerts');
+      this.inbox = alerts;
+      this.inboxProblem = null;
+    } catch (thrown) {
+      this.inboxProblem = problemFrom(thrown);
+    }
+  }
+
+  /** Acknowledge, mute or resolve; the inbox shows what the server made of it. */
+  async act(id: string, name: 'ack' | 'mute' | 'resolve'): Promise<void> {
+    const changed = await this.api.post<Alert>(`/v1/alerts/${encodeURIComponent(id)}/${name}`);
+    this.inbox = (this.inbox ?? []).map((alert) => (alert.id === id ? changed : alert));
   }
 
   async signOut(): Promise<void> {
@@ -306,7 +326,8 @@ export class Desk {
       const frames = this.#frames;
       this.#frames = [];
       let state = this.state;
-      const seen = new Map(this.#seen);
+      const seen = new Map<string, number>();
+      let told = false; // that alerts changed: the sentences are in the inbox
       for (const one of frames) {
         if ('answer' in one) this.#whole.add(one.id);
         else if ('points' in one) {
@@ -314,9 +335,11 @@ export class Desk {
           const products = question?.by === 'product' ? one.points.map((point) => point.key) : question?.product;
           if (products?.length === 1 || question?.by === 'product') for (const id of products ?? []) seen.set(id, this.now);
         }
+        told ||= 'alerts' in one;
         state = apply(state, one, this.now);
       }
-      this.#seen = seen;
+      if ([...seen].some(([id, at]) => this.#seen.get(id) !== at)) this.#seen = new Map([...this.#seen, ...seen]);
+      if (told) void this.readInbox();
       this.state = state;
       this.lastFrame = this.now;
     };
