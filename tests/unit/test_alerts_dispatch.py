@@ -198,6 +198,16 @@ def test_history_rests_before_anything_is_judged_by_it(state: State) -> None:
     assert sent(state) == []  # 13 is usual now
 
 
+def test_history_of_long_ago_holds_nothing_up(state: State, company: Company) -> None:
+    dispatch = company.dispatch(state)
+    long_ago = [Event(NOON - dt.timedelta(days=d), "mail") for d in range(70, 400)]
+    dispatch.consider(company.happen(*long_ago, quiet=True))
+    dispatch.consider(company.burst("mail", 30))
+    dispatch.consider(company.happen(*long_ago, quiet=True))
+    dispatch.step()
+    assert len(sent(state)) == 1
+
+
 def test_nothing_is_judged_while_a_back_fill_runs_and_nothing_is_lost(
     state: State, company: Company
 ) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from upwell.alerts.incident import WHOLE, Rule
+from upwell.detect import HISTORY, WEEKS
 from upwell.event import Change, Position
 from upwell.metrics.catalog import metric_named
 
@@ -20,6 +21,7 @@ EVERY = dt.timedelta(milliseconds=200)  # between two looks at a series that kee
 SETTLE = dt.timedelta(seconds=10)  # how long history must rest
 FILLING = dt.timedelta(seconds=1)  # until it is asked again whether a back-fill is over
 LONG = dt.timedelta(seconds=30)
+REACH = max(7 * WEEKS + 1, 2 * HISTORY)  # days back that anything is judged by, for yesterday
 
 
 class Series(msgspec.Struct, frozen=True, order=True):
@@ -201,6 +203,8 @@ class Due:
         mark.since = mark.since or position
 
     def _history(self, series: Series, day: int, today: int, now: dt.datetime) -> None:
+        if day < today - REACH:
+            return  # nothing is judged by days so long ago
         known = self._known.setdefault(series, Known(series=series))
         self._outdate(series)
         if known.live or known.history_at is None:

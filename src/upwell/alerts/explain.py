@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from upwell.access import SYSTEM
 from upwell.alerts.incident import WHOLE, Part, Why
-from upwell.alerts.measure import Measured, adds_over_hours, hours_of
+from upwell.alerts.measure import WHOLE_DAY, Measured, adds_over_hours, number
 from upwell.detect import by_now, surprise
 from upwell.metrics.catalog import Metric
-from upwell.period import to_date, to_day
+from upwell.period import Grain, to_date, to_day
 from upwell.query import Ask, Question
 
 SPLITS = ("plan", "country", "channel", "reason")
@@ -60,17 +60,24 @@ def explain(ask: Ask, rows: Rows, metric: Metric, found: Measured, zone: ZoneInf
 
 
 def split(ask: Ask, metric: Metric, found: Measured, by: str) -> list[Part]:
-    """What each value of `by` adds to the difference from expected; largest first."""
+    """What each value of `by` adds to the difference from expected; largest first.
+
+    Asked by whole days, of which sums are kept: of an earlier day each part is taken to have come
+    in as the whole of that day did, so that the expected parts add to the expected whole.
+    """
+    first = min(found.weight, default=found.day)
+    answer = ask(_question(metric, found, first, by, "day"), SYSTEM)
+    whole, by_then = by_now(found.usual, WHOLE_DAY), by_now(found.usual, found.elapsed)
     values: dict[str, float] = defaultdict(float)
     expected: dict[str, float] = defaultdict(float)
-    answer = ask(_question(metric, found, found.day, by), SYSTEM)
     for series in answer.series:
-        values[series.key] += sum(hour[2] for hour in hours_of(answer, series.key))
-    for day, weight in found.weight.items():
-        answer = ask(_question(metric, found, day, by), SYSTEM)
-        for series in answer.series:
-            so_far = by_now(hours_of(answer, series.key), found.elapsed)
-            expected[series.key] += so_far.get(day, 0.0) * weight
+        for point in series.points:
+            day = to_day(dt.date.fromisoformat(point.start[:10]))
+            value = number(point.value) or 0.0
+            if day == found.day:
+                values[series.key] += value
+            elif whole.get(day):
+                expected[series.key] += value * found.weight[day] * by_then[day] / whole[day]
     value, mean = found.reading.value or 0.0, found.reading.expected.mean or 0.0
     deltas = {key: values[key] - expected[key] for key in values.keys() | expected.keys()}
     # What no part accounts for (cut off, not convertible) is a part too, never silently lost.
@@ -122,14 +129,17 @@ def hour_of(at: dt.datetime, day: int, zone: ZoneInfo) -> float:
     return local.hour + local.minute / 60 + local.second / 3600
 
 
-def _question(metric: Metric, found: Measured, day: int, by: str | None = None) -> Question:
+def _question(
+    metric: Metric, found: Measured, start: int, by: str | None = None, grain: Grain = "hour"
+) -> Question:
+    """The days from `start` to the one that was measured."""
     product = found.reading.product
     return Question(
         metric=metric.name,
         product=(product,) if product else (),
-        start=to_date(day),
-        end=to_date(day + 1),
-        grain="hour",
+        start=to_date(start),
+        end=to_date(found.day + 1),
+        grain=grain,
         by=by,
     )
 

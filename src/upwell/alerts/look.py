@@ -114,6 +114,8 @@ class Watcher:
         """
         now = self._parts.clock()
         products = {one.id: one for one in self._parts.products()}
+        if product != WHOLE and product not in products:
+            return None  # a rule may name a product that nothing is known of yet
         found = self._measured(rule, product, day, now, known, products)
         if found is None or found.reading.value is None:
             return None

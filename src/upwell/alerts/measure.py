@@ -161,20 +161,16 @@ def measure_whole(
     return Measured(reading=reading, day=day, elapsed=WHOLE_DAY, currency=answer.currency)
 
 
-def hours_of(answer: Answer, key: str | None = None) -> Hours:
-    """The hours that hold something, of one series of an answer (of all where `key` is None)."""
+def hours_of(answer: Answer) -> Hours:
+    """The hours of an answer by hour; what is not known holds nothing."""
     found: list[tuple[int, float, float]] = []
     days: dict[str, int] = {}
-    for series in answer.series:
-        if key is not None and series.key != key:
-            continue
-        for point in series.points:
-            value = number(point.value) or 0.0
-            date = point.start[:10]
-            if date not in days:
-                days[date] = to_day(dt.date.fromisoformat(date))
-            hour = int(point.start[11:13]) + int(point.start[14:16]) / 60
-            found.append((days[date], hour, value))
+    for point in _points(answer):
+        date = point.start[:10]
+        if date not in days:
+            days[date] = to_day(dt.date.fromisoformat(date))
+        hour = int(point.start[11:13]) + int(point.start[14:16]) / 60
+        found.append((days[date], hour, number(point.value) or 0.0))
     return tuple(found)
 
 

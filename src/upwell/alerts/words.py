@@ -15,6 +15,7 @@ from upwell.alerts.incident import WHOLE, Incident, Part
 from upwell.detect import Expected
 from upwell.metrics.catalog import Metric
 
+NAMELESS = ("", "(none)", "other")  # keys that say nothing about a part
 MOST = 0.4  # share of the difference from which a part is worth a word
 NAMED = 10  # customers named in a sentence
 _LOCALE = "en_US"
@@ -114,7 +115,7 @@ def _customers(names: tuple[str, ...], count: int, people: bool) -> str:
 
 
 def _tells(part: Part) -> bool:
-    return part.share >= MOST and part.key not in ("", "other")
+    return part.share >= MOST and part.key not in NAMELESS
 
 
 def _largest(parts: tuple[Part, ...]) -> list[Part]:
