@@ -259,6 +259,18 @@ async def test_an_original_is_shown_as_it_came(built: Built) -> None:
             assert (await client.get(f"/v1/deliveries/{seq}")).status_code == 404, seq
 
 
+async def test_rows_come_with_the_delivery_that_brought_them(built: Built) -> None:
+    async with built.client(headers=built.key("read")) as client:
+        page = (await client.get("/v1/rows?metric=signups&by=plan&key=team&limit=5")).json()
+        (row,) = page["rows"]
+        assert row["event"]["event_type"] == "signup"
+        assert row["delivery"]["received_at"] == "1970-01-01T00:00:00.000005Z"
+        assert page["cursor"] == "team"
+        for limit in ("0", "1001", "ten", "-1"):
+            refused = await client.get(f"/v1/rows?metric=signups&limit={limit}")
+            assert refused.json()["error"]["where"] == "limit"
+
+
 async def test_alerts_are_seen_and_acted_on(built: Built) -> None:
     async with built.client(headers=built.key("read")) as client:
         (alert,) = (await client.get("/v1/alerts")).json()["alerts"]
@@ -266,6 +278,12 @@ async def test_alerts_are_seen_and_acted_on(built: Built) -> None:
         for act, state in (("ack", "acknowledged"), ("mute", "muted"), ("resolve", "resolved")):
             answer = await client.post(f"/v1/alerts/alr_1/{act}")
             assert (answer.status_code, answer.json()["state"]) == (200, state)
+        until = {"until": "2026-12-01T08:00:00+01:00"}
+        muted = (await client.post("/v1/alerts/alr_1/mute", json=until)).json()
+        assert muted["muted_until"] == "2026-12-01T08:00:00+01:00"
+        for act, body in (("ack", until), ("mute", {"until": "2026-12-01T08:00:00"})):
+            refused = await client.post(f"/v1/alerts/alr_1/{act}", json=body)
+            assert refused.json()["error"]["where"] == "until"
         assert (await client.post("/v1/alerts/alr_1/explode")).status_code == 404
         assert (await client.post("/v1/alerts/alr_2/ack")).status_code == 404
 

@@ -12,12 +12,15 @@ import httpx
 import msgspec
 
 from upwell.access import SYSTEM, Viewer, mint_id
+from upwell.alerts.inbox import AlertShown
+from upwell.alerts.incident import Moment
 from upwell.errors import NotFound
-from upwell.event import DeadLetter, Delivery
+from upwell.event import DeadLetter, Delivery, GrowthEvent
 from upwell.journal import Journal
 from upwell.metrics.catalog import CATALOG, metric_named
 from upwell.period import GRAINS
 from upwell.query import Answer, Point, Question, Series
+from upwell.query.rows import Row, Rows, Source
 from upwell.settings.schema import Product, Server, Settings, Workspace
 from upwell.state.db import State
 from upwell.web import shapes
@@ -161,16 +164,20 @@ class Built:
             unit=metric.unit,
         )
 
-    def _rows(self, asked: shapes.RowsAsked, viewer: Viewer) -> shapes.Rows:
+    def _rows(self, asked: shapes.RowsAsked, viewer: Viewer) -> Rows:
         self._ask(asked.question, viewer)
-        return shapes.Rows(rows=(), cursor=None)
+        event = GrowthEvent(product_id="mail", event_type="signup", timestamp=NOON)
+        source = Source(seq=1, source="s", received_at=5)
+        return Rows(rows=(Row(event=event, delivery=source),), cursor=asked.key)
 
-    def _act(self, id_: str, act: str, _: Viewer, now: dt.datetime) -> shapes.Alert:
+    def _act(self, id_: str, act: str, _: Viewer, until: dt.datetime | None) -> AlertShown:
         if id_ != self.alert.id:
             raise NotFound("unknown_alert", f"There is no alert '{id_}'.")
         states = {"ack": "acknowledged", "mute": "muted", "resolve": "resolved"}
-        told = (*self.alert.timeline, shapes.Told(at=now, text=act))
-        self.alert = msgspec.structs.replace(self.alert, state=states[act], timeline=told)
+        told = (*self.alert.timeline, Moment(self.clock.now, act))
+        self.alert = msgspec.structs.replace(
+            self.alert, state=states[act], timeline=told, muted_until=until
+        )
         return self.alert
 
     def _report(self, month: str, viewer: Viewer, now: dt.datetime) -> shapes.Report:
@@ -214,8 +221,8 @@ def _metrics() -> list[shapes.Metric]:
     ]
 
 
-def _alert() -> shapes.Alert:
-    return shapes.Alert(
+def _alert() -> AlertShown:
+    return AlertShown(
         id="alr_1",
         state="open",
         severity="high",
@@ -225,7 +232,8 @@ def _alert() -> shapes.Alert:
         sentence="9 instead of about 2.",
         opened_at=NOON,
         resolved_at=None,
-        value=9,
+        muted_until=None,
+        value=9.0,
         expected=2.0,
         low=0.0,
         high=5.0,

@@ -7,8 +7,6 @@ export type Compare = 'previous' | 'week' | 'year';
 export type Unit = 'money' | 'count' | 'ratio' | 'seconds';
 export type Direction = 'up' | 'down' | 'none';
 export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed';
-export type AlertState = 'open' | 'acknowledged' | 'muted' | 'resolved';
-export type Severity = 'high' | 'medium';
 export type AlertAct = 'ack' | 'mute' | 'resolve';
 
 /** What is asked, over local days: `from` inclusive, `to` exclusive. */
@@ -229,7 +227,7 @@ export interface Row {
   delivery: RowDelivery;
 }
 
-/** A page of events; `cursor` leads to the next, null on the last. */
+/** A page of events, newest first; `cursor` leads to the next, null on the last. */
 export interface Rows {
   rows: Row[];
   cursor: string | null;
@@ -282,7 +280,7 @@ export interface DeadLetter {
   recorded_at: string;
 }
 
-/** One part of the change: its share of the whole and by how much it moved. */
+/** One part of the difference from expected. */
 export interface Why {
   by: string;
   key: string;
@@ -290,40 +288,48 @@ export interface Why {
   delta: number;
 }
 
-/** One line of an alert's history. */
+/** What was known, or done, when; `of`: the product it tells of, if it tells of one. */
 export interface Told {
   at: string;
   text: string;
+  of: string | null;
 }
 
-/** Where an alert was sent, and whether it arrived. */
+/** Where a message went, and whether it arrived; `at` None: not yet. */
 export interface Delivered {
   channel: string;
   state: string;
   at: string | null;
+  error: string;
 }
 
-/** Something that moved further than expected on `day`, and what became of it. */
+/** An alert as `GET /v1/alerts` gives it. */
 export interface Alert {
   id: string;
-  state: AlertState;
-  severity: Severity;
+  state: 'acknowledged' | 'muted' | 'open' | 'resolved';
+  severity: 'high' | 'medium';
   metric: string;
   product: string;
   title: string;
   sentence: string;
   opened_at: string;
   resolved_at: string | null;
-  value: Value;
-  expected: Value;
-  low: Value;
-  high: Value;
-  z: number | null;
+  muted_until: string | null;
+  value: number | null;
+  expected: number | null;
+  low: number | null;
+  high: number | null;
+  z: number;
   why: Why[];
   customers: string[];
   timeline: Told[];
   delivered: Delivered[];
   day: string;
+}
+
+/** How long to mute an alert; a day when left out. */
+export interface Acting {
+  until?: string;
 }
 
 /** The month to report on, like 2026-10. */

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 
+from upwell.alerts.inbox import Act, AlertShown
 from upwell.errors import NotFound, Rejected
 from upwell.period import to_instant
 from upwell.state import reports
@@ -20,6 +20,8 @@ _TYPES = {
     "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     "html": "text/html; charset=utf-8",
 }
+
+_ACTS: dict[str, Act] = {"ack": "ack", "mute": "mute", "resolve": "resolve"}
 
 
 @get("/v1/alerts", guards=needs("read"), tags=["Alerts"], summary="The inbox")
@@ -40,33 +42,25 @@ async def act_on_alert(
     request: Call,
     alert_id: FromPath[str],
     act: FromPath[str],
-) -> shapes.Alert:
-    """`ack`: somebody looks at it; `mute`: no more messages; `resolve`: it is over."""
-    acts: dict[str, Literal["ack", "mute", "resolve"]] = {
-        "ack": "ack",
-        "mute": "mute",
-        "resolve": "resolve",
-    }
-    if act not in acts:
+    data: JSONBody[shapes.Acting | None] = None,
+) -> AlertShown:
+    """`ack`: somebody looks at it; `mute`: no messages for a while; `resolve`: it is over."""
+    until = data.until if data else None
+    if act not in _ACTS:
         raise NotFound(
             "unknown_act", f"An alert cannot be '{act[:40]}'.", fix="Post ack, mute or resolve."
         )
-    now = request.now()
+    if until is not None and (act != "mute" or until.tzinfo is None):
+        raise Rejected(
+            "bad_time",
+            "'until' is a time with its zone, for mute only.",
+            fix="Send RFC 3339 such as 2026-12-01T08:00:00Z.",
+            where="until",
+        )
     changed = await request.run(
-        request.parts.act_on_alert,
-        alert_id,
-        acts[act],
-        request.viewer,
-        now,
+        request.parts.act_on_alert, alert_id, _ACTS[act], request.viewer, until
     )
-    await request.run(
-        request.gate.note,
-        request.viewer,
-        f"alert_{act}",
-        alert_id,
-        request.address,
-        now,
-    )
+    await _note(request, f"alert_{act}", alert_id)
     return changed
 
 
@@ -110,14 +104,7 @@ async def make_report(
         )
     now = request.now()
     made = await request.run(request.parts.make_report, data.month, request.viewer, now)
-    await request.run(
-        request.gate.note,
-        request.viewer,
-        "report_made",
-        f"{made.id} {data.month}",
-        request.address,
-        now,
-    )
+    await _note(request, "report_made", f"{made.id} {data.month}")
     return made
 
 
@@ -138,16 +125,15 @@ async def get_report(
             f"There is no report '{name[:60]}'.",
             fix="/v1/reports lists them with their formats.",
         )
-    await request.run(
-        request.gate.note,
-        request.viewer,
-        "report_read",
-        name,
-        request.address,
-        request.now(),
-    )
+    await _note(request, "report_read", name)
     headers = {"Content-Disposition": f'inline; filename="upwell-{id_}.{kind}"'}
     return Response(body, media_type=_TYPES[kind], headers=headers)
+
+
+async def _note(request: Call, action: str, about: str) -> None:
+    await request.run(
+        request.gate.note, request.viewer, action, about, request.address, request.now()
+    )
 
 
 ROUTES = (see_alerts, act_on_alert, see_reports, make_report, get_report)

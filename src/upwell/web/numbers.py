@@ -15,6 +15,7 @@ from upwell.access import Viewer
 from upwell.errors import NotFound, Rejected, UpwellError
 from upwell.period import to_instant
 from upwell.query import Answer, Ask
+from upwell.query.rows import Row
 from upwell.web import asking, shapes
 from upwell.web.routes import PARAMETERS, Call, needs, whole_company
 
@@ -114,7 +115,8 @@ async def see_rows(
         limit=_limit(limit, MAX_ROWS),
         cursor=cursor,
     )
-    return await request.run(request.parts.rows, asked, request.viewer)
+    page = await request.run(request.parts.rows, asked, request.viewer)
+    return shapes.Rows(rows=tuple(map(_row, page.rows)), cursor=page.cursor)
 
 
 @get("/v1/deliveries/{seq:str}", guards=needs("read"), tags=_TAGS, summary="Show the original")
@@ -201,6 +203,16 @@ def _answers(ask: Ask, asked: list[dict[str, Any]], viewer: Viewer) -> shapes.An
         except UpwellError as error:
             answers.append(shapes.Failure(error=error.problem))
     return shapes.Answers(answers=answers)
+
+
+def _row(row: Row) -> shapes.Row:
+    brought = row.delivery
+    return shapes.Row(
+        event=row.event,
+        delivery=shapes.RowDelivery(
+            seq=brought.seq, source=brought.source, received_at=to_instant(brought.received_at)
+        ),
+    )
 
 
 def _limit(text: str | None, most: int) -> int:

@@ -11,8 +11,10 @@ from typing import Any
 from litestar.types import ControllerRouterHandler
 
 from upwell.access import Viewer
+from upwell.alerts.inbox import Act, AlertShown
 from upwell.event import DeadLetter, Delivery
 from upwell.query import Ask
+from upwell.query.rows import Rows
 from upwell.settings.schema import Settings
 from upwell.state.db import State
 from upwell.web import shapes
@@ -29,7 +31,7 @@ class Parts:
 
     `submit(delivery, carry)` answers the sequence once durable; `applied_to(seq, seconds)` whether
     it is in the numbers in time; `backlog()` the applied and the newest sequence; `ready()` what is
-    missing, or "" when questions can be answered.
+    missing, or "" when questions can be answered; `act_on_alert(id, act, viewer, until)`.
     """
 
     settings: Settings
@@ -46,7 +48,7 @@ class Parts:
     ready: Callable[[], str]
 
     ask: Ask
-    rows: Callable[[shapes.RowsAsked, Viewer], shapes.Rows]
+    rows: Callable[[shapes.RowsAsked, Viewer], Rows]
     products: Callable[[Viewer], Sequence[shapes.Product]]
     event_names: Callable[[Viewer], Sequence[shapes.EventName]]
     metrics: Callable[[], Sequence[shapes.Metric]]
@@ -54,8 +56,8 @@ class Parts:
     dead_letters: Callable[[int], Sequence[DeadLetter]]
     first_day: Callable[[], dt.date | None]
 
-    alerts: Callable[[Viewer], Sequence[shapes.Alert]]
-    act_on_alert: Callable[[str, shapes.AlertAct, Viewer, dt.datetime], shapes.Alert]
+    alerts: Callable[[Viewer], Sequence[AlertShown]]
+    act_on_alert: Callable[[str, Act, Viewer, dt.datetime | None], AlertShown]
     make_report: Callable[[str, Viewer, dt.datetime], shapes.Report]
 
     live: Sequence[ControllerRouterHandler] = ()

@@ -10,12 +10,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from upwell.alerts.inbox import AlertShown
 from upwell.errors import Problem
 from upwell.event import GrowthEvent, Reject
 from upwell.live.frames import Backfill
 from upwell.metrics.catalog import Direction, Unit
 from upwell.period import Grain
-from upwell.query import Question, Value
+from upwell.query import Question
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +180,7 @@ class Row(_Shape, frozen=True):
 
 
 class Rows(_Shape, frozen=True):
-    """A page of events; `cursor` leads to the next, null on the last."""
+    """A page of events, newest first; `cursor` leads to the next, null on the last."""
 
     rows: tuple[Row, ...]
     cursor: str | None
@@ -295,63 +296,16 @@ class DeadLetters(_Shape, frozen=True):
 # Alerts
 
 
-AlertState = Literal["open", "acknowledged", "muted", "resolved"]
-Severity = Literal["high", "medium"]
-AlertAct = Literal["ack", "mute", "resolve"]
+class Acting(_Taken, frozen=True):
+    """How long to mute an alert; a day when left out."""
 
-
-class Why(_Shape, frozen=True):
-    """One part of the change: its share of the whole and by how much it moved."""
-
-    by: str
-    key: str
-    share: float
-    delta: float
-
-
-class Told(_Shape, frozen=True):
-    """One line of an alert's history."""
-
-    at: dt.datetime
-    text: str
-
-
-class Delivered(_Shape, frozen=True):
-    """Where an alert was sent, and whether it arrived."""
-
-    channel: str
-    state: str
-    at: dt.datetime | None
-
-
-class Alert(_Shape, frozen=True):
-    """Something that moved further than expected on `day`, and what became of it."""
-
-    id: str
-    state: AlertState
-    severity: Severity
-    metric: str
-    product: str
-    title: str
-    sentence: str
-    opened_at: dt.datetime
-    resolved_at: dt.datetime | None
-    value: Value
-    expected: Value
-    low: Value
-    high: Value
-    z: float | None
-    why: tuple[Why, ...]
-    customers: tuple[str, ...]
-    timeline: tuple[Told, ...]
-    delivered: tuple[Delivered, ...]
-    day: dt.date
+    until: dt.datetime | None = None
 
 
 class Alerts(_Shape, frozen=True):
     """The inbox, newest first."""
 
-    alerts: tuple[Alert, ...]
+    alerts: tuple[AlertShown, ...]
 
 
 # Reports

@@ -14,6 +14,8 @@ import msgspec
 from msgspec import inspect
 
 from upwell import query
+from upwell.alerts import inbox
+from upwell.alerts.incident import Moment
 from upwell.errors import Problem
 from upwell.event import GrowthEvent, Reject
 from upwell.live import frames
@@ -27,9 +29,7 @@ ALIASES: dict[str, Any] = {
     "Unit": Unit,
     "Direction": Direction,
     "SourceState": shapes.SourceState,
-    "AlertState": shapes.AlertState,
-    "Severity": shapes.Severity,
-    "AlertAct": shapes.AlertAct,
+    "AlertAct": inbox.Act,
 }
 """Unions of words that are used under a name of their own."""
 
@@ -65,15 +65,24 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     shapes.Source,
     shapes.Sources,
     shapes.DeadLetter,
-    shapes.Why,
-    shapes.Told,
-    shapes.Delivered,
-    shapes.Alert,
+    inbox.WhyShown,
+    Moment,
+    inbox.DeliveredShown,
+    inbox.AlertShown,
+    shapes.Acting,
     shapes.NewReport,
     shapes.Report,
     frames.Status,
 )
-SENT = frozenset({"Question", "SignIn", "NewOwner", "NewKey", "NewReport"})
+NAMES: dict[type, str] = {
+    inbox.WhyShown: "Why",
+    Moment: "Told",
+    inbox.DeliveredShown: "Delivered",
+    inbox.AlertShown: "Alert",
+}
+"""Names in the pages, where they differ from the structs' own."""
+
+SENT = frozenset({"Acting", "Question", "SignIn", "NewOwner", "NewKey", "NewReport"})
 """What clients send: a field with a default may be left out, and null is never needed."""
 
 NARROWER = {("Answer", "unit"): "Unit"}
@@ -148,7 +157,11 @@ def _interface(struct: type[msgspec.Struct]) -> str:
             written = written.removesuffix(" | null")
         lines.append(f"  {field.encode_name}{'?' if lacking else ''}: {written};")
     doc = (struct.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
-    return f"/** {doc} */\nexport interface {struct.__name__} {{\n" + "\n".join(lines) + "\n}\n"
+    return f"/** {doc} */\nexport interface {_name(struct)} {{\n" + "\n".join(lines) + "\n}\n"
+
+
+def _name(struct: type) -> str:
+    return NAMES.get(struct, struct.__name__)
 
 
 def _type(info: inspect.Type, hint: Any) -> str:
@@ -176,7 +189,7 @@ def _type(info: inspect.Type, hint: Any) -> str:
         case inspect.LiteralType(values=values):
             return " | ".join(f"'{value}'" for value in values)
         case inspect.StructType(cls=cls):
-            return cls.__name__
+            return _name(cls)
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
             return _array(_type(item, _inner(hint)))
         case inspect.DictType(value_type=value):
