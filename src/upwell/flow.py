@@ -10,10 +10,12 @@ are the same loop: it only ever asks the journal for what follows the applied po
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import duckdb
 import msgspec
@@ -33,6 +35,7 @@ COMMIT_ROWS = 40_000  # one commit takes at most about this many events
 SAMPLE = 12
 RETRY_SECONDS = 1.0
 
+T = TypeVar("T")
 Watcher = Callable[[Change], None]
 
 
@@ -80,6 +83,7 @@ class Flow:
         self._stopping = threading.Event()
         self._waiters: list[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
         self._done: dict[int, Done] = {}
+        self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
 
     @property
@@ -137,6 +141,22 @@ class Flow:
             raise UpwellError("slow", f"Delivery {seq} is still waiting to be applied.")
         return self._done.pop(seq, Done(seq, {}))
 
+    def perform(self, work: Callable[[], T]) -> T:
+        """Run `work` between two commits, in the loop's thread, and return what it returns."""
+        if not self._thread.is_alive():
+            return work()
+        done: Future[T] = Future()
+
+        def step() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
+                done.set_exception(error)
+
+        self._asked.put(step)
+        self.journal.wake()
+        return done.result()
+
     def follow(self) -> bool:
         """Apply what the journal holds beyond the position, one commit; False if there is none."""
         group = self._next_group()
@@ -152,9 +172,11 @@ class Flow:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
+            while not self._asked.empty():
+                self._asked.get()()
             try:
                 if not self.follow():
-                    self.journal.wait(self.projection.applied, timeout=1.0)
+                    self.journal.wait(self.projection.applied, timeout=0.25)
             except (UpwellError, duckdb.Error, OSError) as error:
                 # The commit was undone whole; what it held is still in the journal.
                 log.error("commit failed", error=repr(error), applied=self.projection.applied)
@@ -204,7 +226,7 @@ class Flow:
         elif delivery.kind == "restore":
             result["restored"] = projection.restore(delivery, about["retraction"])
         elif delivery.kind == "retranslate":
-            staged = list(self._reread(about["source"], about["since"], delivery.seq))
+            staged = list(self._reread(about, delivery.seq))
             if staged:
                 gone, added = projection.retranslate(delivery, staged)
                 result.update(superseded=gone, added=added)
@@ -223,15 +245,18 @@ class Flow:
             )
         )
 
-    def _reread(self, source: str, since: int, before: int) -> Iterator[Staged]:
-        """Old deliveries of a source, read with today's parser."""
-        for delivery in deliveries(self.journal, upto=before - 1):
+    def _reread(self, about: dict[str, Any], before: int) -> Iterator[Staged]:
+        """Old deliveries, of a source or by number, read with today's parser."""
+        source, since, seqs = about.get("source"), about.get("since", 0), about.get("deliveries")
+        products = self.projection.products
+        for old in deliveries(self.journal, upto=before - 1):
             if (
-                delivery.kind in EVENTS
-                and delivery.source == source
-                and delivery.received_at >= since
+                old.kind in EVENTS
+                and (source is None or old.source == source)
+                and old.received_at >= since
+                and (seqs is None or old.seq in seqs)
             ):
-                yield Staged(delivery, translate(delivery, self.projection.products))
+                yield Staged(old, translate(old, products))
 
     def _publish(self, change: Change) -> None:
         with self._moved:

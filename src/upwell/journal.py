@@ -24,7 +24,7 @@ import msgspec
 import zstandard
 
 from upwell.errors import Rejected, Unavailable
-from upwell.event import Delivery
+from upwell.event import Delivery, DeliveryKind
 from upwell.period import to_instant
 
 FORMAT = 1
@@ -44,6 +44,7 @@ create table if not exists deliveries(
   digest blob not null,          -- BLAKE2b-128 of kind, source, time, about and body
   body blob not null             -- zstd
 );
+create index if not exists by_kind on deliveries(kind, seq) where kind not in ('events', 'import');
 create table if not exists seals(
   month text primary key, first_seq integer not null, last_seq integer not null,
   digest blob not null, sealed_at integer not null
@@ -77,7 +78,8 @@ class Journal:
         row: Any = self._write.execute(
             "select seq, received_at from deliveries order by seq desc limit 1"
         ).fetchone()
-        self._newest, self._last_time = (row[0], row[1]) if row else (0, 0)
+        self._newest: int = row[0] if row else 0
+        self._last_time: int = row[1] if row else 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -129,10 +131,27 @@ class Journal:
         """One delivery, or None where that number was never given."""
         return next(self._rows("seq = ?", seq), None)
 
+    def last(self, kind: DeliveryKind) -> Delivery | None:
+        """The newest delivery of a kind, or None."""
+        found = list(
+            self._rows(
+                "seq = (select max(seq) from deliveries where kind = ?"
+                " and kind not in ('events', 'import'))",
+                kind,
+            )
+        )
+        return found[0] if found else None
+
+    def every(self, kind: DeliveryKind) -> list[Delivery]:
+        """All deliveries of a kind that is a command, oldest first."""
+        return list(self._rows("kind = ? and kind not in ('events', 'import')", kind))
+
     def wait(self, after: int, timeout: float) -> bool:
-        """Whether something newer than `after` is there, waiting up to `timeout` seconds."""
+        """Whether something newer than `after` is there; waits until then, `wake`, or `timeout`."""
         with self._arrived:
-            return self._arrived.wait_for(lambda: self._newest > after or self._closed, timeout)
+            if self._newest <= after and not self._closed:
+                self._arrived.wait(timeout)
+            return self._newest > after
 
     def wake(self) -> None:
         """Wake whoever waits, to look at something else than the journal."""
@@ -220,7 +239,7 @@ class Journal:
                 break
         return last
 
-    def _rows(self, clause: str, *values: int) -> Iterator[Delivery]:
+    def _rows(self, clause: str, *values: int | str) -> Iterator[Delivery]:
         with self._read_lock:
             rows = self._read.execute(
                 f"select {_COLUMNS} from deliveries where {clause} order by seq", values

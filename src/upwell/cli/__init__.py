@@ -55,7 +55,7 @@ for _command in COMMANDS:
 
 def _app() -> Parts:
     # Loaded when a command needs it: `upwell version` opens no database.
-    return cast(Parts, importlib.import_module("upwell.app"))
+    return cast(Parts, importlib.import_module("upwell.demo.run").Parts)
 
 
 def main(argv: Sequence[str] | None = None, parts: Callable[[], Parts] = _app) -> int:

@@ -15,14 +15,16 @@ from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from upwell.event import DeadLetter, Delivery, Position, Touched, Translated
 from upwell.period import Zone
 from upwell.projection import store
 from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
 from upwell.projection.ground import Ground
-from upwell.projection.keys import hash_keys, only_new, places
+from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.refold import load, refold, relocate
 from upwell.projection.sums import Sums
 
@@ -131,7 +133,7 @@ class Projection:
                 fresh = columns.filter(pa.array(part.fresh))
                 repeats = part.repeats
                 dead += part.conflicts
-                own = type(hashes)(hashes.high[part.fresh], hashes.low[part.fresh])
+                own = Hashes(hashes.high[part.fresh], hashes.low[part.fresh])
                 self._memory.keys.add(own.high, own.low, places(fresh))
             if len(fresh):
                 fresh = fresh.append_column("key_high", pa.array(own.high))
@@ -226,14 +228,26 @@ class Projection:
             by = pa.array([delivery.seq] * len(columns), pa.int64())
             for name, column in (("recorded_at", at), ("version_seq", by)):
                 columns = columns.set_column(columns.column_names.index(name), name, column)
+            db.execute(
+                "update dead_letters set settled_seq = ? where settled_seq is null"
+                " and seq in (select unnest(?::bigint[]))",
+                [delivery.seq, [entry.delivery.seq for entry in staged]],
+            )
             self._memory = load(db)
             part = only_new(self._memory.keys, db, columns, hashes)
             fresh = columns.filter(pa.array(part.fresh))
             if len(fresh):
                 fold(db, _as_late(fresh), self.ground, self.zone, self._memory)
+            still_dead = [letter for entry in staged for letter in entry.translated.dead]
+            write_dead(db, [*still_dead, *part.conflicts])
             refold(db, self.ground, self.zone)
         self._load()
         return gone, len(fresh)
+
+    def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """Which of these keys belong to a stored event."""
+        held: NDArray[np.bool_] = self._memory.keys.find(hashes.high, hashes.low) >= 0
+        return held
 
     def close(self) -> None:
         """Write everything to the file and close it."""
@@ -281,18 +295,20 @@ def _as_late(columns: pa.Table) -> pa.Table:
     return columns.set_column(at, "late", pa.array([True] * len(columns)))
 
 
+def placed(delivery: Delivery, events: pa.Table) -> pa.Table:
+    """The events with the delivery that brought them, when, and by which this version came."""
+    for name, value in (
+        ("seq", delivery.seq),
+        ("recorded_at", delivery.received_at),
+        ("version_seq", delivery.seq),
+    ):
+        column = pa.repeat(pa.scalar(value, pa.int64()), len(events))
+        events = events.append_column(name, column)
+    return events
+
+
 def _stack(staged: Sequence[Staged]) -> pa.Table:
-    tables = []
-    for delivery, translated in staged:
-        events = translated.events
-        size = len(events)
-        for name, value in (
-            ("seq", delivery.seq),
-            ("recorded_at", delivery.received_at),
-            ("version_seq", delivery.seq),
-        ):
-            events = events.append_column(name, pa.repeat(pa.scalar(value, pa.int64()), size))
-        tables.append(events)
+    tables = [placed(delivery, translated.events) for delivery, translated in staged]
     return pa.concat_tables(tables).combine_chunks()
 
 

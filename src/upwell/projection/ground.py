@@ -26,6 +26,9 @@ class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
 class Ground(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration that changes results; equal grounds give equal sums."""
 
+    name: str = "Workspace"
+    currency: str = "USD"
+    week_start: int = 0
     timezone: str = "UTC"
     active: tuple[str, ...] = DEFAULT_ACTIVE
     exclude: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
     db.execute("insert into hours " + store.VISITS)
     _insert(db, "hours", cohort_rows(db, zone))
     for members in SET_NAMES:
-        where, values = _membership(ground, members)
+        where, values = membership(ground, members)
         db.execute(
             f"""insert into actor_days
             select distinct product, ?, actor, day from events
@@ -131,7 +131,8 @@ def load(db: duckdb.DuckDBPyConnection) -> Memory:
     return memory
 
 
-def _membership(ground: Ground, members: str) -> tuple[str, list[object]]:
+def membership(ground: Ground, members: str) -> tuple[str, list[object]]:
+    """The SQL condition, with its values, for events that count for a set of actors."""
     own = {
         p.id: sorted(ground.members(members, p.id))
         for p in ground.products

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from threading import Lock
 
 import msgspec
@@ -23,26 +22,17 @@ from upwell.query.read import elapsed_total, read
 
 MOST_LINES = 200  # beyond these, the smallest lines of a breakdown are added up as "other"
 REMEMBERED = 500
+POLICY = "upwell"
 OTHER = "other"
-
-
-@dataclass(frozen=True, slots=True)
-class House:
-    """What answers are written with: the company's currency, week and the products' names."""
-
-    currency: str = "USD"
-    week_start: int = 0
-    policy: str = "upwell"
 
 
 class Desk:
     """Answers questions from the projection; remembers answers whose sums have not moved."""
 
     def __init__(
-        self, projection: Projection, house: House, rates: Callable[[], Rates] = money.ecb_rates
+        self, projection: Projection, rates: Callable[[], Rates] = money.ecb_rates
     ) -> None:
         self.projection = projection
-        self.house = house
         self._rates = rates
         self._remembered: OrderedDict[tuple[object, ...], Answer] = OrderedDict()
         self._lock = Lock()
@@ -55,8 +45,8 @@ class Desk:
             self.projection.known_products(),
             self.projection.zone,
             now=now,
-            currency=self.house.currency,
-            week_start=self.house.week_start,
+            currency=self.projection.ground.currency,
+            week_start=self.projection.ground.week_start,
         )
 
     def answer(self, question: Question, viewer: Viewer, now: dt.datetime) -> Answer:
@@ -109,7 +99,7 @@ class Desk:
             question=asked.question,
             series=series,
             as_of=self._as_of(asked),
-            policy=asked.question.policy or self.house.policy,
+            policy=asked.question.policy or POLICY,
             position=str(position),
             unit=asked.metric.unit,
             currency=asked.currency,

@@ -1,0 +1,309 @@
+"""The commands of the terminal, on an open house: the same with and without a running server."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from upwell import settings as config
+from upwell.access import SYSTEM
+from upwell.alerts import inbox
+from upwell.alerts.rules import rules
+from upwell.app import checks
+from upwell.app.house import Filling, House, read_settings
+from upwell.app.reporting import write_report
+from upwell.errors import Problem, Rejected, nearest
+from upwell.event import DeadLetter, Delivery
+from upwell.flow import retraction
+from upwell.period import add_months, to_instant, to_micros
+from upwell.query import Answer
+from upwell.query.rows import Rows
+from upwell.sources import files
+from upwell.web import asking
+from upwell.web.gate import Gate
+
+Step = dict[str, Any]
+
+
+class Commands:
+    """Each public method is a command; a generator yields progress and returns the result."""
+
+    def __init__(self, house: House, gate: Gate | None = None) -> None:
+        self._house = house
+        self._gate = gate or Gate(house.state)
+
+    # Asking
+
+    def query(self, question: dict[str, Any]) -> Answer:
+        """One answer."""
+        return self._house.answer(asking.from_json(question, ""), SYSTEM)
+
+    def rows(self, request: dict[str, Any]) -> Rows:
+        """The events behind a number."""
+        own = {k: v for k, v in request.items() if k not in ("key", "limit", "cursor")}
+        return self._house.rows(
+            asking.from_json(own, ""),
+            SYSTEM,
+            key=request.get("key"),
+            limit=request.get("limit", 100),
+            cursor=request.get("cursor"),
+        )
+
+    def sources(self) -> dict[str, Any]:
+        """How every source is doing."""
+        return {"sources": checks.sources(self._house)}
+
+    def alerts_list(self, every: bool = False) -> dict[str, Any]:
+        """The alert inbox."""
+        house = self._house
+        found = inbox.listed(
+            house.state,
+            SYSTEM,
+            house.projection.product_name,
+            house.clock(),
+            currency=house.ground.currency,
+        )
+        return {"alerts": [a for a in found if every or a.state != "resolved"]}
+
+    def alerts_act(self, id: str, action: Literal["ack", "mute", "resolve"]) -> inbox.AlertShown:
+        """Acknowledge, mute or resolve an alert."""
+        house = self._house
+        return inbox.act(
+            house.state, id, action, SYSTEM, house.projection.product_name, house.clock()
+        )
+
+    def report(
+        self, out: str, month: str | None = None, formats: list[str] | None = None
+    ) -> dict[str, Any]:
+        """Write the board report of a month into a directory."""
+        house = self._house
+        chosen = month or add_months(house.clock().date(), -1).strftime("%Y-%m")
+        return {
+            "files": write_report(house, house.presented(), chosen, formats or ["pdf"], Path(out))
+        }
+
+    # Keeping
+
+    def import_file(
+        self, path: str, options: dict[str, Any], preview: bool = False
+    ) -> Generator[Step, None, Any]:
+        """Read a file into the journal, and wait until it is in the numbers."""
+        house = self._house
+        house.caught_up()
+        zone = {"zone": house.ground.timezone}
+        chosen = msgspec.convert(zone | options, files.Options)
+        planned = files.plan(Path(path), chosen, house.products())
+        if preview:
+            return planned.preview
+        before = _stored(house)
+        last: files.Progress | None = None
+        for delivery, _, progress in files.deliveries(planned, to_micros(house.clock())):
+            seq = house.journal.append([delivery])[0]
+            house.filling = Filling(
+                label=f"importing {Path(path).name}",
+                source=chosen.source,
+                done=progress.done,
+                total=progress.total,
+            )
+            last = progress
+            yield {"label": "import", "done": progress.done, "total": progress.total}
+        house.filling = None
+        if last is None:
+            return {"usable": 0, "refused_rows": 0, "refused": [], "import_id": "", "stored": 0}
+        while not house.flow.wait(seq, timeout=0.5):
+            applied, newest = house.flow.backlog()
+            yield {"label": "applying", "done": applied, "total": newest}
+        stored = _stored(house) - before
+        return msgspec.to_builtins(last) | {"stored": stored, "repeats": last.usable - stored}
+
+    def retract(
+        self, delivery: int | None = None, import_id: str | None = None, undo: bool = False
+    ) -> dict[str, Any]:
+        """Take a delivery or an import out of every number, or bring it back."""
+        house = self._house
+        now = to_micros(house.clock())
+        if undo:
+            return self._restore(delivery, import_id, now)
+        order = retraction(house.journal, delivery=delivery, import_id=import_id, now=now)
+        done = house.flow.command(order)
+        return {**done.result, "deliveries": len(order.about["deliveries"]), "position": done.seq}
+
+    def _restore(self, delivery: int | None, import_id: str | None, now: int) -> dict[str, Any]:
+        house = self._house
+        found = [
+            order.seq
+            for order in house.journal.every("retract")
+            if (import_id is not None and order.about.get("import_id") == import_id)
+            or (delivery is not None and order.about["deliveries"] == [delivery])
+        ]
+        if not found:
+            raise Rejected("not_retracted", "That was not retracted.", fix="Nothing is to be done.")
+        about = {"retraction": found[-1]}
+        done = house.flow.command(
+            Delivery(kind="restore", source="upwell", received_at=now, about=about)
+        )
+        return {**done.result, "position": done.seq}
+
+    def rebuild(self) -> dict[str, Any]:
+        """Fold the stored events again."""
+        house = self._house
+        started = house.clock()
+        house.flow.perform(house.projection.rebuild)
+        seconds = (house.clock() - started).total_seconds()
+        return {"events": _stored(house), "seconds": round(seconds, 3)}
+
+    def retranslate(self, source: str, since: str | None = None) -> dict[str, Any]:
+        """Read a source's raw bytes again with today's parser."""
+        house = self._house
+        known = {name for name, *_ in house.journal.sources()}
+        if source not in known:
+            raise Rejected(
+                "unknown_source",
+                f"Unknown source '{source}'.",
+                fix=f"Known: {', '.join(sorted(known)) or 'none yet'}.",
+                where="--source",
+            )
+        about = {"source": source, "since": _since(since)}
+        return self._reread(about)
+
+    def replay(self, seq: int | None = None, source: str | None = None) -> dict[str, Any]:
+        """Try dead letters again."""
+        house = self._house
+        before = house.dead_letters(1_000_000, source, seq)
+        seqs = sorted({letter.seq for letter in before})
+        if not seqs:
+            return {"tried": 0, "still_unusable": 0}
+        result = self._reread({"deliveries": seqs})
+        after = house.dead_letters(1_000_000, source, seq)
+        return {"tried": len(before), "still_unusable": len(after), **result}
+
+    def _reread(self, about: dict[str, Any]) -> dict[str, Any]:
+        now = to_micros(self._house.clock())
+        order = Delivery(kind="retranslate", source="upwell", received_at=now, about=about)
+        done = self._house.flow.command(order)
+        return {"superseded": 0, "added": 0, **done.result, "position": done.seq}
+
+    def verify(self) -> Generator[Step, None, dict[str, Any]]:
+        """Check that journal, events and sums agree."""
+        found = []
+        for check in checks.verify(self._house):
+            found.append(check)
+            yield {"label": check["name"], "done": len(found), "total": checks.COUNT}
+        return {"ok": all(check["ok"] for check in found), "checks": found}
+
+    def dead_letters(
+        self,
+        source: str | None = None,
+        limit: int = 50,
+        seq: int | None = None,
+        idx: int | None = None,
+    ) -> dict[str, Any]:
+        """What could not be used; with `seq`, the record as it came."""
+        found = [
+            letter
+            for letter in self._house.dead_letters(limit, source, seq)
+            if idx is None or letter.idx == idx
+        ]
+        return {"dead_letters": [self._shown(letter, seq is not None) for letter in found]}
+
+    def _shown(self, letter: DeadLetter, whole: bool) -> dict[str, Any]:
+        shown: dict[str, Any] = msgspec.to_builtins(letter) | {
+            "recorded_at": to_instant(letter.recorded_at).isoformat(timespec="seconds")
+        }
+        if whole:
+            delivery = self._house.journal.get(letter.seq)
+            lines = delivery.body.splitlines() if delivery else []
+            one = 0 <= letter.idx < len(lines) and len(lines) > 1
+            text = lines[letter.idx] if one else b"\n".join(lines)
+            shown["text"] = text[: 64 * 1024].decode(errors="replace")
+        return shown
+
+    # Keys
+
+    def key_create(
+        self, name: str, scopes: list[str], products: list[str] | None = None
+    ) -> dict[str, Any]:
+        """A new key, shown this once."""
+        known = self._house.products()
+        for product in products or ():
+            if product not in known:
+                raise Rejected(
+                    "unknown_product",
+                    f"Unknown product '{product}'.",
+                    fix=nearest(product, known),
+                    where="--product",
+                )
+        made = self._gate.create_key(
+            name=name,
+            scopes=tuple(scopes),
+            products=None if products is None else tuple(products),
+            by=SYSTEM,
+            now=self._house.clock(),
+        )
+        return {"id": made.id, "key": made.key}
+
+    def key_list(self) -> dict[str, Any]:
+        """All keys, without their secrets."""
+        return {
+            "keys": [
+                {
+                    "id": key.id,
+                    "name": key.name,
+                    "scopes": key.scopes,
+                    "products": key.products,
+                    "created_at": _time(key.created_at),
+                    "revoked_at": _time(key.revoked_at),
+                }
+                for key in self._gate.keys()  # noqa: SIM118 - a method, no mapping
+            ]
+        }
+
+    def key_revoke(self, id: str) -> dict[str, Any]:
+        """End a key for good."""
+        self._gate.revoke_key(id, by=SYSTEM, now=self._house.clock())
+        return {"id": id, "revoked": True}
+
+    # The configuration
+
+    def check(self, config: str | None = None) -> dict[str, Any]:
+        """Try what a configuration names: its alerts, channels and products."""
+        read = read_settings(Path(config)) if config else None
+        chosen = read or self._house.settings
+        problems: list[Problem] = list(checks.problems(chosen, self._house))
+        try:
+            rules(chosen.alerts, len(chosen.products))
+        except Rejected as error:
+            problems.append(error.problem)
+        return {"problems": problems}
+
+    def config_export(self) -> dict[str, Any]:
+        """The configuration that holds now, as TOML."""
+        return {"toml": config.export(self._house.presented())}
+
+
+def _stored(house: House) -> int:
+    row = house.projection.reader().execute("select count(*) from events").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _since(text: str | None) -> int:
+    if text is None:
+        return 0
+    try:
+        at = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Rejected(
+            "bad_time",
+            f"'{text}' is not a time.",
+            fix="Write 2026-11-22T08:00:00Z.",
+            where="--from",
+        ) from error
+    return to_micros(at if at.tzinfo else at.replace(tzinfo=dt.UTC))
+
+
+def _time(micros: int | None) -> str | None:
+    return None if micros is None else to_instant(micros).isoformat(timespec="seconds")

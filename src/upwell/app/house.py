@@ -1,0 +1,230 @@
+"""The house on one data directory: journal, loop, sums, the desk that answers, control state.
+
+DATA/journal.sqlite      deliveries as they came
+DATA/projection.duckdb   stored events and sums; can be made again from the journal
+DATA/state.sqlite        people, keys, alerts, reports
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+
+import msgspec
+import structlog
+
+from upwell import settings as config
+from upwell.access import Viewer
+from upwell.event import EVENT_TYPES, DeadLetter, Delivery, Translated
+from upwell.flow import Flow, translate
+from upwell.journal import Journal
+from upwell.metrics.catalog import CATALOG, DEFAULT_ACTIVE
+from upwell.period import to_date, to_micros
+from upwell.projection import Projection, store
+from upwell.projection.ground import Ground, GroundProduct
+from upwell.query import Answer, Desk, Question
+from upwell.query.rows import Rows, rows
+from upwell.settings import Settings
+from upwell.state.db import State
+
+log = structlog.get_logger()
+
+REREAD = 64  # deliveries kept translated, for whoever pages through rows
+
+
+class Filling(msgspec.Struct, frozen=True, kw_only=True):
+    """History on its way in: what it is, from which source, how many events of how many."""
+
+    label: str
+    source: str
+    done: int
+    total: int
+
+
+class House:
+    """Everything that one data directory needs, opened; `close` it."""
+
+    def __init__(self, data: Path, settings: Settings | None, clock: Callable[[], dt.datetime]):
+        self.data = data
+        self.clock = clock
+        self.journal = Journal.open(data)
+        self.projection = _projection(data, self.journal)
+        self.flow = Flow(
+            self.journal,
+            self.projection,
+            remote=settings is not None and settings.warehouse.url != "duckdb",
+        )
+        self.state = State.open(data / "state.sqlite")
+        self.desk = Desk(self.projection)
+        self.settings = settings or Settings()
+        self.env = dict(os.environ)
+        self.filling: Filling | None = None
+        self._read: OrderedDict[int, tuple[Delivery, Translated]] = OrderedDict()
+        self._lock = Lock()
+        self.flow.start()
+        if settings is not None:
+            self.stand_on(ground_of(settings))
+
+    def stand_on(self, ground: Ground) -> None:
+        """Journal the configuration that changes results, where it is another than the last."""
+        last = self.journal.last("config")
+        body = msgspec.json.encode(ground)
+        if last is None or last.body != body:
+            now = to_micros(self.clock())
+            self.journal.append(
+                [Delivery(kind="config", source="upwell", received_at=now, body=body)]
+            )
+
+    @property
+    def ground(self) -> Ground:
+        """The configuration in force: the newest one delivered, even where the loop is behind."""
+        last = self.journal.last("config")
+        return msgspec.json.decode(last.body, type=Ground) if last else Ground()
+
+    def presented(self) -> Settings:
+        """The settings with the workspace that the journal holds: what pages and reports show."""
+        ground = self.ground
+        workspace = msgspec.structs.replace(
+            self.settings.workspace,
+            name=ground.name,
+            timezone=ground.timezone,
+            currency=ground.currency,
+            week_start=config.schema.WEEKDAYS[ground.week_start],
+        )
+        return msgspec.structs.replace(self.settings, workspace=workspace)
+
+    def products(self) -> frozenset[str]:
+        """The ids that events may be sent for."""
+        return frozenset(product.id for product in self.ground.products)
+
+    def answer(self, question: Question, viewer: Viewer) -> Answer:
+        """The one door, at this moment."""
+        return self.desk.answer(question, viewer, self.clock())
+
+    def rows(
+        self,
+        question: Question,
+        viewer: Viewer,
+        *,
+        key: str | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Rows:
+        """The events behind an answer."""
+        asked = self.desk.plan(question, viewer, self.clock())
+        return rows(
+            asked,
+            self.projection,
+            viewer,
+            self.original,
+            key=key,
+            limit=limit,
+            cursor=cursor,
+        )
+
+    def original(self, seq: int) -> tuple[Delivery, Translated] | None:
+        """A delivery with what its bytes say, read again; the last few are remembered."""
+        with self._lock:
+            if (known := self._read.get(seq)) is not None:
+                self._read.move_to_end(seq)
+                return known
+        delivery = self.journal.get(seq)
+        if delivery is None:
+            return None
+        found = (delivery, translate(delivery, self.projection.products))
+        with self._lock:
+            self._read[seq] = found
+            while len(self._read) > REREAD:
+                self._read.popitem(last=False)
+        return found
+
+    def dead_letters(
+        self, limit: int, source: str | None = None, seq: int | None = None
+    ) -> Sequence[DeadLetter]:
+        """What could not be used and was not settled since, newest first."""
+        found = self.projection.reader().execute(
+            """select seq, idx, source, code, reason, recorded_at from dead_letters
+            where settled_seq is null and (? is null or source = ?) and (? is null or seq = ?)
+            order by seq desc, idx desc limit ?""",
+            [source, source, seq, seq, limit],
+        )
+        return [
+            DeadLetter(seq=s, idx=i, source=name, code=code, reason=reason, recorded_at=at)
+            for s, i, name, code, reason, at in found.fetchall()
+        ]
+
+    def first_day(self) -> dt.date | None:
+        """The first local day with an event, or None."""
+        seen = self.projection.seen().values()
+        if not seen:
+            return None
+        return to_date(self.projection.zone.day_of(min(entry.first for entry in seen)))
+
+    def caught_up(self, timeout: float = 3600.0) -> bool:
+        """Wait until everything in the journal is in the numbers."""
+        return self.flow.wait(self.journal.newest, timeout)
+
+    def close(self) -> None:
+        """Finish what is under way and close every file."""
+        self.flow.stop()
+        self.journal.close()
+        self.projection.close()
+        self.state.close()
+
+
+def ground_of(settings: Settings) -> Ground:
+    """The part of the configuration that changes results."""
+    workspace = settings.workspace
+    return Ground(
+        name=workspace.name,
+        currency=workspace.currency,
+        week_start=workspace.week_start_index,
+        timezone=workspace.timezone,
+        active=tuple(sorted(workspace.active or DEFAULT_ACTIVE)),
+        exclude=workspace.exclude,
+        products=tuple(
+            GroundProduct(id=p.id, name=p.title, active=p.active, retired=p.retired)
+            for p in settings.products
+        ),
+    )
+
+
+def read_settings(path: Path | None) -> Settings | None:
+    """The configuration of a file and the environment; None where there is no file."""
+    names = config.Names(metrics=frozenset(CATALOG), event_types=frozenset(EVENT_TYPES))
+    read = config.load(path, os.environ, names)
+    return read if path is not None else None
+
+
+def now() -> dt.datetime:
+    """What time it is; everything below is told."""
+    return dt.datetime.now(dt.UTC)
+
+
+@contextmanager
+def house(data: Path, config: Path | None) -> Iterator[object]:
+    """The commands on a directory that this process owns, caught up with its journal."""
+    from upwell.app.commands import Commands
+
+    opened = House(data, read_settings(config), now)
+    try:
+        opened.caught_up()
+        yield Commands(opened)
+    finally:
+        opened.close()
+
+
+def _projection(data: Path, journal: Journal) -> Projection:
+    found = Projection(data)
+    if found.applied <= journal.newest:
+        return found
+    # The sums know deliveries that this journal never had: they belong to another one.
+    log.warning("projection put aside", applied=found.applied, newest=journal.newest)
+    found.close()
+    store.put_aside(found.path)
+    return Projection(data)

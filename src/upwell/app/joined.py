@@ -1,0 +1,263 @@
+"""The parts of a running server, joined: what each door calls, in the shapes it answers with."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+
+from upwell.access import SYSTEM, Viewer
+from upwell.alerts import channels as sending
+from upwell.alerts import inbox
+from upwell.alerts.dispatch import Dispatch
+from upwell.alerts.look import Parts as AlertParts
+from upwell.alerts.look import Watched
+from upwell.alerts.rules import rules
+from upwell.app import checks
+from upwell.app.house import House
+from upwell.app.reporting import keep_report
+from upwell.egress import Guard
+from upwell.event import DeadLetter
+from upwell.live import Hub
+from upwell.live.frames import Backfill, Status
+from upwell.metrics.catalog import CATALOG
+from upwell.period import GRAINS, to_date, to_instant
+from upwell.query import Question
+from upwell.query.rows import Rows
+from upwell.settings import secret
+from upwell.web import door, shapes
+from upwell.web.gate import Gate
+from upwell.web.live import live_route
+from upwell.web.meters import Meters
+from upwell.web.parts import Parts
+
+
+class Joined:
+    """What runs beside the house while it serves: live pages, alerts, the parts of the site."""
+
+    def __init__(self, house: House, bound: str, demo: bool = False) -> None:
+        self.house = house
+        self.gate = Gate(house.state)
+        self.settings = house.presented()
+        self.hub = Hub(house.answer, status=self.status, alerts=self._news)
+        self.sender = sending.Sender(
+            house.state,
+            channels := _channels(house),
+            Guard(house.settings.server.allow_private_urls),
+            house.clock,
+            lambda: self.dispatch.announce(),
+        )
+        self.dispatch = Dispatch(
+            AlertParts(
+                state=house.state,
+                ask=house.answer,
+                rows=self._happened,
+                products=self._watched,
+                clock=house.clock,
+                zone=house.projection.zone.info,
+                rules=rules(house.settings.alerts, len(house.ground.products)),
+                channels=tuple(channel.id for channel in channels),
+                currency=house.ground.currency,
+                public_url=self.settings.server.public_url,
+                wake=self.sender.wake,
+                filling=lambda: frozenset() if house.filling is None else None,
+            )
+        )
+        stands = door.House.of(house.settings.server, bound, demo)
+        meters = Meters()
+        meters.follow(house.flow.backlog, lambda: len(self.hub.connections))
+        self.parts = Parts(
+            settings=self.settings,
+            house=stands,
+            clock=house.clock,
+            state=house.state,
+            gate=self.gate,
+            meters=meters,
+            submit=house.journal.submit,
+            applied_to=house.flow.applied_to,
+            backlog=house.flow.backlog,
+            original=house.journal.get,
+            ready=lambda: "",
+            ask=house.answer,
+            rows=self._rows,
+            products=self._products,
+            event_names=self._event_names,
+            metrics=_metrics,
+            sources=self._sources,
+            dead_letters=self._dead_letters,
+            first_day=house.first_day,
+            alerts=self._alerts,
+            act_on_alert=self._act,
+            make_report=self._report,
+            live=[live_route(self.hub, self.gate, stands, house.clock)],
+        )
+        house.flow.subscribe(self.hub.publish)
+        house.flow.subscribe(self.dispatch.consider)
+        self.dispatch.subscribe(self.hub.alerts_changed)
+
+    def start(self) -> None:
+        """Begin to watch and to send."""
+        self.sender.start()
+        self.dispatch.start()
+
+    def stop(self) -> None:
+        """End the watching and sending; what waits stays in the outbox."""
+        self.dispatch.stop()
+        self.sender.stop()
+
+    def status(self) -> Status:
+        """How far behind the journal the pages are, and what history is on its way."""
+        applied, newest = self.house.flow.backlog()
+        filling = self.house.filling
+        return Status(
+            backlog=max(0, newest - applied),
+            backfill=None
+            if filling is None
+            else Backfill(label=filling.label, done=filling.done, total=filling.total),
+            position=str(self.house.flow.applied),
+        )
+
+    def _rows(self, asked: shapes.RowsAsked, viewer: Viewer) -> Rows:
+        return self.house.rows(
+            asked.question, viewer, key=asked.key, limit=asked.limit, cursor=asked.cursor
+        )
+
+    def _products(self, viewer: Viewer) -> Sequence[shapes.Product]:
+        projection, ground = self.house.projection, self.house.projection.ground
+        retired = {product.id for product in ground.products if product.retired}
+        found = []
+        for product in projection.known_products():
+            if not viewer.sees(product):
+                continue
+            seen = [entry for (p, _), entry in projection.seen().items() if p == product]
+            first = min((entry.first for entry in seen), default=None)
+            found.append(
+                shapes.Product(
+                    id=product,
+                    name=projection.product_name(product),
+                    events=sum(entry.events for entry in seen),
+                    last_seen=to_instant(max(e.last_recorded for e in seen)) if seen else None,
+                    first_day=None if first is None else to_date(projection.zone.day_of(first)),
+                    retired=product in retired,
+                )
+            )
+        return found
+
+    def _event_names(self, viewer: Viewer) -> Sequence[shapes.EventName]:
+        projection = self.house.projection
+        visible = [p for p in projection.known_products() if viewer.sees(p)]
+        rows = projection.reader().execute(
+            """select coalesce(name, type), type, sum(n)::bigint, max(seq) from cells
+            where product in (select unnest(?::varchar[])) and type not like '@%'
+            group by all order by 3 desc, 1 limit 1000""",
+            [visible],
+        )
+        return [
+            shapes.EventName(name=name, type=kind, events=count, last_seen=None)
+            for name, kind, count, _ in rows.fetchall()
+        ]
+
+    def _sources(self, viewer: Viewer) -> shapes.Sources:
+        status = self.status()
+        own = {source for (product, source) in self.house.projection.seen() if viewer.sees(product)}
+        found = [
+            shapes.Source(**entry)
+            for entry in checks.sources(self.house)
+            if viewer.products is None or entry["id"] in own
+        ]
+        return shapes.Sources(
+            sources=tuple(found),
+            backlog=status.backlog,
+            backfill=status.backfill,
+            position=status.position,
+        )
+
+    def _dead_letters(self, limit: int) -> Sequence[DeadLetter]:
+        return self.house.dead_letters(limit)
+
+    def _alerts(self, viewer: Viewer) -> Sequence[inbox.AlertShown]:
+        house = self.house
+        return inbox.listed(
+            house.state,
+            viewer,
+            house.projection.product_name,
+            house.clock(),
+            currency=house.ground.currency,
+        )
+
+    def _act(
+        self, id_: str, what: inbox.Act, viewer: Viewer, until: dt.datetime | None
+    ) -> inbox.AlertShown:
+        house = self.house
+        changed = inbox.act(
+            house.state,
+            id_,
+            what,
+            viewer,
+            house.projection.product_name,
+            house.clock(),
+            until=until,
+            currency=house.ground.currency,
+        )
+        self.dispatch.announce()
+        return changed
+
+    def _news(self, viewer: Viewer) -> dict[str, object]:
+        """What pages are told when the inbox changes."""
+        found = self._alerts(viewer)
+        unsettled = [alert for alert in found if alert.state == "open"]
+        return {"open": len(unsettled), "latest": found[0] if found else None}
+
+    def _report(self, month: str, viewer: Viewer, now: dt.datetime) -> shapes.Report:
+        made = keep_report(self.house, self.settings, month, viewer, now)
+        return shapes.Report(
+            id=made.id,
+            month=made.month,
+            created_at=to_instant(made.created_at),
+            formats=made.formats,
+        )
+
+    def _watched(self) -> Sequence[Watched]:
+        first_days = {p.id: p.first_day for p in self._products(SYSTEM)}
+        return [
+            Watched(product.id, product.name or product.id, first_days.get(product.id))
+            for product in self.house.projection.ground.products
+            if not product.retired
+        ]
+
+    def _happened(self, question: Question, limit: int) -> Sequence[tuple[dt.datetime, str | None]]:
+        """When each event behind a question happened, and to which customer."""
+        found = self.house.rows(question, SYSTEM, limit=limit)
+        return [
+            (row.event.timestamp, str(row.event.metadata.get("customer") or row.event.actor_id))
+            if row.event.metadata.get("customer") or row.event.actor_id
+            else (row.event.timestamp, None)
+            for row in found.rows
+        ]
+
+
+def _channels(house: House) -> tuple[sending.Channel, ...]:
+    return tuple(
+        sending.Channel(
+            id=channel.id,
+            kind=channel.kind,
+            url=secret(channel.url, house.env) if channel.url else "",
+            key=secret(channel.key, house.env) if channel.key else "",
+        )
+        for channel in house.settings.channels
+    )
+
+
+def _metrics() -> Sequence[shapes.Metric]:
+    return [
+        shapes.Metric(
+            name=metric.name,
+            title=metric.title,
+            unit=metric.unit,
+            direction=metric.direction,
+            definition=metric.definition,
+            dimensions=("product", *metric.dimensions),
+            grains=GRAINS,
+            policy="upwell",
+        )
+        for metric in CATALOG.values()
+    ]
