@@ -237,6 +237,19 @@ async def test_a_change_by_cookie_needs_the_token_and_our_own_origin(built: Buil
         assert (await client.post("/v1/keys", json=body, headers=own)).status_code == 201
 
 
+async def test_strange_cookies_of_neighbours_do_not_sign_us_out(built: Built) -> None:
+    secret, _ = built.owner()
+    for cookies in (
+        f'a={{"json": [1, 2]}}; upwell_8000={secret}',
+        f"broken; =x; b@d=1;upwell_8000={secret}; z",
+        f"upwell_9000=other; upwell_8000={secret}",
+    ):
+        async with built.client(headers={"Cookie": cookies}) as client:
+            assert (await client.get("/v1/products")).status_code == 200, cookies
+    async with built.client(headers={"Cookie": f"upwell_9000={secret}"}) as client:
+        assert (await client.get("/v1/products")).status_code == 401
+
+
 async def test_the_token_of_one_session_does_not_fit_another(built: Built) -> None:
     built.owner()
     async with built.client() as one, built.client() as other:

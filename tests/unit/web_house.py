@@ -99,6 +99,7 @@ class Built:
         self.site = site(self.parts)
 
     def close(self) -> None:
+        self.site.api.state.threads.close()
         self.journal.close()
         self.state.close()
 

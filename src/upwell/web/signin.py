@@ -15,7 +15,6 @@ from upwell.state.keys import Key
 from upwell.web import shapes
 from upwell.web.door import admit, check_change, check_origin, is_local_visit, set_cookie
 from upwell.web.gate import Pass
-from upwell.web.parts import Parts
 from upwell.web.routes import OPEN, Call, needs, run
 
 _TAGS = ["Sign-in"]
@@ -34,7 +33,7 @@ async def see(request: Call) -> Response[shapes.Session]:
         secret = await request.run(request.gate.sign_in_demo, request.address, now)
         visitor = await request.run(request.gate.by_session, secret, now)
         cookie = set_cookie(request.scope, request.house, secret)
-    return _session(request.parts, visitor, now, cookie)
+    return await _session(request, visitor, now, cookie)
 
 
 @post("/v1/session", status_code=200, guards=OPEN, tags=_TAGS, summary="Sign in")
@@ -151,22 +150,25 @@ async def _visitor(request: Call, now: dt.datetime) -> Pass | None:
 async def _enter(request: Call, secret: str, now: dt.datetime) -> Response[shapes.Session]:
     visitor = await request.run(request.gate.by_session, secret, now)
     cookie = set_cookie(request.scope, request.house, secret)
-    return _session(request.parts, visitor, now, cookie)
+    return await _session(request, visitor, now, cookie)
 
 
-def _session(
-    parts: Parts, visitor: Pass | None, now: dt.datetime, cookie: str
+async def _session(
+    request: Call, visitor: Pass | None, now: dt.datetime, cookie: str
 ) -> Response[shapes.Session]:
-    workspace = parts.settings.workspace
-    viewer = None
+    workspace, demo = request.parts.settings.workspace, request.house.demo
+    viewer, first_day, setup = None, None, False
     if visitor is not None:
         who = visitor.viewer
         viewer = shapes.Visitor(id=who.id, name=who.name, kind=who.kind)
+        first_day = await request.run(request.parts.first_day)
+    elif not demo:
+        setup = await request.run(request.gate.needs_owner)
     session = shapes.Session(
         viewer=viewer,
-        setup=visitor is None and not parts.house.demo and parts.gate.needs_owner(),
+        setup=setup,
         csrf=visitor.csrf if visitor else "",
-        demo=parts.house.demo,
+        demo=demo,
         workspace=shapes.Workspace(
             name=workspace.name,
             timezone=workspace.timezone,
@@ -174,7 +176,7 @@ def _session(
             week_start=workspace.week_start,
             now=now,
             today=to_date(Zone(workspace.timezone).today(now)),
-            first_day=parts.first_day() if visitor else None,
+            first_day=first_day,
         ),
         version=__version__,
     )
