@@ -190,7 +190,7 @@ export const alerts: Alert[] = [
   {
     id: 'inc_7', state: 'open', severity: 'high', metric: 'cancellations', product: 'mail', title: 'Cancellations in Acme Mail',
     sentence: 'Cancellations in Acme Mail: 21 today by 14:05, expected 2–7. 18 on plan starter, 15 in Germany, 19 since 11:20.',
-    opened_at: '2026-11-22T13:58:12Z', resolved_at: null, value: 21, expected: 4.4, low: 2, high: 7, z: 6.2,
+    opened_at: '2026-11-22T13:58:12Z', resolved_at: null, muted_until: null, value: 21, expected: 4.4, low: 2, high: 7, z: 6.2,
     why: [
       { by: 'plan', key: 'starter', share: 0.86, delta: 14.3 }, { by: 'plan', key: 'team', share: 0.14, delta: 2.3 },
       { by: 'country', key: 'DE', share: 0.71, delta: 11.8 }, { by: 'country', key: 'US', share: 0.2, delta: 3.4 }, { by: 'country', key: 'FR', share: 0.09, delta: 1.4 },
@@ -198,25 +198,25 @@ export const alerts: Alert[] = [
     ],
     customers: ['cus_8Kx2', 'cus_19ab', 'cus_77Qe', 'cus_0Zz1', 'cus_5Tgb', 'cus_3Rfv', 'cus_6Yhn'],
     timeline: [
-      { at: '2026-11-22T13:58:12Z', text: 'Opened: 14 by 13:58, expected 2–6.' },
-      { at: '2026-11-22T13:58:13Z', text: 'Sent to ops.' },
-      { at: '2026-11-22T14:05:02Z', text: 'Still rising: 21 by 14:05.' },
+      { at: '2026-11-22T13:58:12Z', text: 'Opened: 14 by 13:58, expected 2–6.', of: null },
+      { at: '2026-11-22T13:58:13Z', text: 'Sent to ops.', of: null },
+      { at: '2026-11-22T14:05:02Z', text: 'Still rising: 21 by 14:05.', of: null },
     ],
-    delivered: [{ channel: 'ops', state: 'sent', at: '2026-11-22T13:58:13Z' }], day: TODAY,
+    delivered: [{ channel: 'ops', state: 'sent', at: '2026-11-22T13:58:13Z', error: '' }], day: TODAY,
   },
   {
     id: 'inc_6', state: 'acknowledged', severity: 'medium', metric: 'visitors', product: 'sites', title: 'Visitors in Acme Sites',
-    sentence: 'Visitors in Acme Sites: 1,204 yesterday, expected 1,700–2,150.', opened_at: '2026-11-21T08:12:00Z', resolved_at: null,
+    sentence: 'Visitors in Acme Sites: 1,204 yesterday, expected 1,700–2,150.', opened_at: '2026-11-21T08:12:00Z', resolved_at: null, muted_until: null,
     value: 1204, expected: 1922, low: 1700, high: 2150, z: -3.1, why: [{ by: 'channel', key: 'organic', share: 1, delta: -718 }], customers: [],
-    timeline: [{ at: '2026-11-21T08:12:00Z', text: 'Opened.' }, { at: '2026-11-21T09:01:00Z', text: 'Acknowledged by Ada.' }],
-    delivered: [{ channel: 'ops', state: 'sent', at: '2026-11-21T08:12:01Z' }], day: '2026-11-21',
+    timeline: [{ at: '2026-11-21T08:12:00Z', text: 'Opened.', of: null }, { at: '2026-11-21T09:01:00Z', text: 'Acknowledged by Ada.', of: null }],
+    delivered: [{ channel: 'ops', state: 'sent', at: '2026-11-21T08:12:01Z', error: '' }], day: '2026-11-21',
   },
   {
     id: 'inc_5', state: 'resolved', severity: 'high', metric: 'page_views', product: 'drive', title: 'Page views in Acme Drive',
-    sentence: 'Page views in Acme Drive: 6,410 on 4 Nov, expected 27,000–33,000.', opened_at: '2026-11-04T09:20:00Z', resolved_at: '2026-11-06T00:10:00Z',
+    sentence: 'Page views in Acme Drive: 6,410 on 4 Nov, expected 27,000–33,000.', opened_at: '2026-11-04T09:20:00Z', resolved_at: '2026-11-06T00:10:00Z', muted_until: null,
     value: 6410, expected: 30120, low: 27000, high: 33000, z: -9.4, why: [], customers: [],
-    timeline: [{ at: '2026-11-04T09:20:00Z', text: 'Opened.' }, { at: '2026-11-06T00:10:00Z', text: 'Resolved: back within what is expected.' }],
-    delivered: [{ channel: 'ops', state: 'sent', at: '2026-11-04T09:20:01Z' }], day: '2026-11-04',
+    timeline: [{ at: '2026-11-04T09:20:00Z', text: 'Opened.', of: null }, { at: '2026-11-06T00:10:00Z', text: 'Resolved: back within what is expected.', of: null }],
+    delivered: [{ channel: 'ops', state: 'sent', at: '2026-11-04T09:20:01Z', error: '' }], day: '2026-11-04',
   },
 ];
 

@@ -129,7 +129,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, url: U
   }
   if (request.method === 'POST' && url.pathname === '/v1/reports') {
     const { month } = (await bodyOf(request)) as { month: string };
-    const made = { id: `rep_${month}`, month, created_at: now().toISOString(), formats: ['pdf'] };
+    const made = { id: `rep_${month}_${reports.length}`, month, created_at: now().toISOString(), formats: ['pdf'] };
     reports.unshift(made);
     await new Promise((done) => setTimeout(done, 900));
     return say(made);
@@ -138,7 +138,8 @@ async function handle(request: IncomingMessage, response: ServerResponse, url: U
   if (act) {
     const found = alerts.find((one) => one.id === act[1])!;
     found.state = ({ ack: 'acknowledged', mute: 'muted', resolve: 'resolved' } as const)[act[2] as 'ack'];
-    found.timeline.push({ at: now().toISOString(), text: `${found.state[0]!.toUpperCase()}${found.state.slice(1)} by Ada.` });
+    found.muted_until = act[2] === 'mute' ? ((await bodyOf(request)) as { until?: string }).until ?? null : null;
+    found.timeline.push({ at: now().toISOString(), text: `${found.state[0]!.toUpperCase()}${found.state.slice(1)} by Ada.`, of: null });
     return say(found);
   }
   const found = get(url.pathname, url.searchParams, mode);

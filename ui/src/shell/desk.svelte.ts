@@ -177,8 +177,8 @@ export class Desk {
   }
 
   /** Acknowledge, mute or resolve; the inbox shows what the server made of it. */
-  async act(id: string, name: 'ack' | 'mute' | 'resolve'): Promise<void> {
-    const changed = await this.api.post<Alert>(`/v1/alerts/${encodeURIComponent(id)}/${name}`);
+  async act(id: string, name: 'ack' | 'mute' | 'resolve', until?: string): Promise<void> {
+    const changed = await this.api.post<Alert>(`/v1/alerts/${encodeURIComponent(id)}/${name}`, until ? { until } : undefined);
     this.inbox = (this.inbox ?? []).map((alert) => (alert.id === id ? changed : alert));
   }
 
