@@ -188,7 +188,8 @@ async def test_events_without_a_key_are_noted(built: Built) -> None:
     keyless = {name: value for name, value in EVENT.items() if name != "idempotency_key"}
     _, answer = await send(built, json.dumps([keyless, keyless, EVENT]).encode())
     assert answer["accepted"] == 3
-    assert answer["note"].startswith("2 events have no idempotency_key")
+    assert "idempotency_key" in answer["note"]
+    assert "2 events" in answer["note"]
 
 
 async def test_a_full_disk_is_not_acknowledged(built: Built) -> None:

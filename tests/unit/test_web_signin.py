@@ -14,6 +14,7 @@ from upwell.access import SYSTEM
 from upwell.errors import Forbidden, Rejected, SignedOut
 from upwell.settings.schema import Server
 from upwell.state import people
+from upwell.web import attempts
 from upwell.web.attempts import WINDOW
 
 pytestmark = pytest.mark.anyio
@@ -426,7 +427,7 @@ async def test_nobody_gives_a_key_for_more_than_they_see(built: Built) -> None:
         refused = await client.post("/v1/keys", json={**body, "products": ["docs"]})
         assert refused.json()["error"]["code"] == "unknown_product"
         made = (await client.post("/v1/keys", json=body)).json()
-    assert built.gate.by_key(made["key"], NOON).viewer.products == {"mail"}
+    assert built.gate.by_key(made["key"], NOON).viewer.products == frozenset({"mail"})
 
 
 async def test_a_key_for_a_misspelt_product_is_refused(built: Built) -> None:
@@ -447,3 +448,22 @@ def test_a_time_without_a_zone_does_not_end_a_key(built: Built) -> None:
             now=NOON,
             expires_at=NOON.replace(tzinfo=None),
         )
+
+
+def test_a_flood_of_names_does_not_fill_the_memory() -> None:
+    tries = attempts.Attempts(most=100)
+    for n in range(1000):
+        tries.take(NOON, (f"name {n}", 5), ("one address", 2000))
+    assert len(tries._tries) <= 100
+
+
+def test_tries_are_counted_before_their_outcome() -> None:
+    tries = attempts.Attempts()
+    for _ in range(5):
+        tries.take(NOON, ("ada", 5))
+    with pytest.raises(attempts.TooMany) as refused:
+        tries.take(NOON, ("ada", 5))
+    assert refused.value.retry_after == WINDOW.total_seconds() + 1
+    tries.forget("ada")
+    tries.take(NOON, ("ada", 5))
+    tries.take(NOON + WINDOW, ("ada", 1))  # the window has passed

@@ -9,13 +9,13 @@ from collections import deque
 from upwell.errors import Rejected
 
 WINDOW = dt.timedelta(minutes=15)
-_MAX_NAMES = 20_000
 
 
 class Attempts:
     """Tries by name (an address, an e-mail, both); bounded, forgotten on restart."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 20_000) -> None:
+        self._most = most
         self._tries: dict[str, deque[dt.datetime]] = {}
         self._lock = threading.Lock()
 
@@ -29,7 +29,7 @@ class Attempts:
                 tries = self._recent(name, now)
                 if len(tries) >= limit:
                     raise TooMany(int((tries[0] + WINDOW - now).total_seconds()) + 1)
-            if len(self._tries) + len(limits) > _MAX_NAMES:
+            if len(self._tries) + len(limits) > self._most:
                 self._shrink(now, len(limits))
             for name, _ in limits:
                 self._tries.setdefault(name, deque(maxlen=100)).append(now)
@@ -48,7 +48,7 @@ class Attempts:
     def _shrink(self, now: dt.datetime, room: int) -> None:
         for name in [name for name in self._tries if not self._recent(name, now)]:
             del self._tries[name]
-        while len(self._tries) + room > _MAX_NAMES:
+        while len(self._tries) + room > self._most:
             del self._tries[next(iter(self._tries))]
 
 

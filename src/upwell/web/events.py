@@ -89,10 +89,8 @@ async def take(
     request.parts.meters.deliveries.inc()
     notes = []
     if received.keyless:
-        events = "event has" if received.keyless == 1 else "events have"
-        notes.append(
-            f"{received.keyless} {events} no idempotency_key: sent again, they count again."
-        )
+        events = f"{received.keyless} event{'s' if received.keyless > 1 else ''}"
+        notes.append(f"Without an idempotency_key, {events} would count again if sent again.")
     if wait and not await request.parts.applied_to(seq, APPLIED_WITHIN):
         notes.append("They are stored, and will be in the numbers a little later.")
     answer = shapes.Accepted(
