@@ -30,7 +30,7 @@ SESSION_IDLE = dt.timedelta(days=7)
 INVITATION_LIFE = dt.timedelta(hours=24)
 TICKET_LIFE = dt.timedelta(seconds=30)
 
-MIN_PASSWORD = 10
+MIN_PASSWORD = 12
 MAX_PASSWORD = 256  # argon2 reads all of it: a limit keeps one request from buying much work
 
 

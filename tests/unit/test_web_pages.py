@@ -21,8 +21,8 @@ def built(tmp_path: Path) -> Iterator[Built]:
     pages = tmp_path / "pages"
     (pages / "assets").mkdir(parents=True)
     (pages / "index.html").write_text(INDEX)
-    (pages / "favicon.svg").write_text("<svg/>")
-    (pages / "assets" / "app-1a2b3c.js").write_text(SCRIPT)
+    (pages / "assets" / "icon.svg").write_text("<svg/>")
+    (pages / "assets" / "app-1a2b3c4D.js").write_text(SCRIPT)
     (tmp_path / "secret.txt").write_text("canary")
     (pages / "link.txt").symlink_to(tmp_path / "secret.txt")
     (pages / ".env").write_text("canary")
@@ -47,8 +47,8 @@ async def test_every_page_is_the_app(built: Built, path: str) -> None:
 
 async def test_hashed_files_are_kept_for_ever_and_packed(built: Built) -> None:
     async with built.client() as client:
-        packed = await client.get("/assets/app-1a2b3c.js", headers={"Accept-Encoding": "gzip"})
-        plain = await client.get("/assets/app-1a2b3c.js", headers={"Accept-Encoding": "identity"})
+        packed = await client.get("/assets/app-1a2b3c4D.js", headers={"Accept-Encoding": "gzip"})
+        plain = await client.get("/assets/app-1a2b3c4D.js", headers={"Accept-Encoding": "identity"})
     assert packed.headers["content-encoding"] == "gzip"
     assert int(packed.headers["content-length"]) < 200
     assert packed.text == plain.text == SCRIPT
@@ -56,6 +56,13 @@ async def test_hashed_files_are_kept_for_ever_and_packed(built: Built) -> None:
     for answer in (packed, plain):
         assert "immutable" in answer.headers["cache-control"]
         assert answer.headers["vary"] == "accept-encoding"
+
+
+async def test_a_file_without_a_hash_is_asked_for_again(built: Built) -> None:
+    async with built.client() as client:
+        answer = await client.get("/assets/icon.svg")
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.headers["content-type"] == "image/svg+xml"
 
 
 TRAVERSALS = [

@@ -74,12 +74,13 @@ def test_a_newer_link_ends_the_older_and_time_ends_both(built: Built) -> None:
     [
         "short",
         "x" * 300,
-        "password123",
-        "Passw0rd!!!",
-        "1234567890",
+        "Elevenchars",
+        "password12345",
+        "Passw0rd!!!!!!",
+        "123456789012",
         "aaaaaaaaaaaa",
         "abcdefghijkl",
-        "qwertyuiop",
+        "qwertyuiopqwertyuiop",
         "ada.lovelace1",
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,15 +94,15 @@ def _read(root: Path) -> dict[str, File]:
     files = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and not path.is_symlink() and path.suffix in _TYPES:
-            files["/" + path.relative_to(root).as_posix()] = _file(path, root)
+            files["/" + path.relative_to(root).as_posix()] = _file(path)
     return files
 
 
-def _file(path: Path, root: Path) -> File:
+def _file(path: Path) -> File:
     body = path.read_bytes()
     packed = gzip.compress(body, 6, mtime=0) if path.suffix in _PLAIN else b""
     tag = b'"' + hashlib.sha256(body).hexdigest()[:20].encode() + b'"'
-    hashed = path.relative_to(root).parts[0] == "assets"  # their names carry their content's hash
+    hashed = re.search(r"-[\w-]{8}\.\w+$", path.name)  # the name carries its content's hash
     headers = (
         (b"content-type", _TYPES[path.suffix].encode()),
         (b"cache-control", (_FOREVER if hashed else "no-cache").encode()),
