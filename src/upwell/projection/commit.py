@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -11,13 +11,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from upwell.event import DIMENSIONS, DeadLetter
 from upwell.money import nanos
 from upwell.period import MICROS, Zone
 from upwell.projection import store
-from upwell.projection.ground import Ground, excluded, with_types
-from upwell.projection.histories import COHORTS, ActiveDays, CohortHistory, Visits
+from upwell.projection.ground import Ground, excluded
+from upwell.projection.histories import COHORTS, ActiveDays, CohortHistory, Ints, Visits
 from upwell.projection.keys import hash_text
 from upwell.projection.runs import KeyIndex
 from upwell.projection.sums import Sums
@@ -121,7 +122,7 @@ def fold(
 ) -> Plan:
     """Write fresh, located events and the change of every sum; return what memory must add."""
     plan = Plan()
-    fresh = fresh.append_column("actor_no", pa.array(_number_actors(db, fresh, memory)))
+    fresh = fresh.append_column("actor_no", _number_actors(db, fresh, memory))
     with store.given(db, "fresh", fresh):
         db.execute(f"insert into events select {STORED} from fresh")
         db.execute("insert into cells " + store.CELLS.format(facts=FRESH))
@@ -129,11 +130,10 @@ def fold(
             db.execute("insert into cell_changes " + store.CHANGES.format(facts=FRESH))
         plan.seen = seen_in(db, "fresh")
         hours = db.sql(store.HOURS.format(facts=FRESH)).to_arrow_table()
-    counted = fresh.filter(pc.and_(pc.is_valid(fresh["actor"]), pc.invert(fresh["excluded"])))
-    products = _actor_products(counted)
-    derived = _visits(plan, counted, products, zone, memory)
-    derived.update(_cohorts(plan, counted, products, zone, memory))
-    _active_days(db, plan, counted, products, ground, memory)
+    people = _people(fresh)
+    derived = _visits(plan, people, zone, memory)
+    derived.update(_cohorts(plan, people, zone, memory))
+    _active_days(db, plan, people, ground, memory)
     hours = _with_derived(hours, derived)
     with store.given(db, "hour_rows", hours):
         db.execute("insert into hours select * from hour_rows")
@@ -195,94 +195,147 @@ def _number_actors(db: duckdb.DuckDBPyConnection, fresh: pa.Table, memory: Memor
     return pa.array(numbers).take(coded.indices)
 
 
-def _actor_products(counted: pa.Table) -> dict[int, str]:
-    pairs = counted.select(["actor_no", "product"]).group_by(["actor_no", "product"]).aggregate([])
-    return dict(zip(pairs["actor_no"].to_pylist(), pairs["product"].to_pylist(), strict=True))
+class People(NamedTuple):
+    """Columns of the events that somebody did and nobody excludes."""
+
+    actor: Ints
+    day: Ints
+    ts: Ints
+    product: Ints  # index into `products`
+    kind: Ints  # index into `kinds`
+    products: list[str]
+    kinds: list[str]
+
+    def of(self, mask: NDArray[np.bool_]) -> People:
+        """The rows that the mask keeps."""
+        return People(
+            self.actor[mask],
+            self.day[mask],
+            self.ts[mask],
+            self.product[mask],
+            self.kind[mask],
+            self.products,
+            self.kinds,
+        )
+
+    def does(self, kinds: Collection[str]) -> NDArray[np.bool_]:
+        """Which rows are events of these types."""
+        table = np.array([kind in kinds for kind in self.kinds], dtype=np.bool_)
+        return table[self.kind]
+
+    def by_actor(self) -> dict[int, str]:
+        """The product of each actor."""
+        actors, first = np.unique(self.actor, return_index=True)
+        codes = self.product[first].tolist()
+        return {a: self.products[code] for a, code in zip(actors.tolist(), codes, strict=True)}
+
+
+def _people(fresh: pa.Table) -> People:
+    counted = pc.and_(pc.is_valid(fresh["actor_no"]), pc.invert(fresh["excluded"]))
+    rows = fresh.select(["actor_no", "day", "ts", "product", "type"]).filter(counted)
+    product = rows["product"].combine_chunks().dictionary_encode()
+    kind = rows["type"].combine_chunks().dictionary_encode()
+    return People(
+        rows["actor_no"].to_numpy(),
+        rows["day"].to_numpy().astype(np.int64),
+        rows["ts"].to_numpy(),
+        product.indices.to_numpy().astype(np.int64),
+        kind.indices.to_numpy().astype(np.int64),
+        product.dictionary.to_pylist(),
+        kind.dictionary.to_pylist(),
+    )
 
 
 Derived = Counter[tuple[str, str, int, int]]  # (product, kind, day, hour) -> difference
 
 
-def _visits(
-    plan: Plan, counted: pa.Table, products: dict[int, str], zone: Zone, memory: Memory
-) -> Derived:
+def _visits(plan: Plan, people: People, zone: Zone, memory: Memory) -> Derived:
     found: Derived = Counter()
-    views = counted.filter(pc.equal(counted["type"], "page_view"))
-    if not len(views):
-        return found
-    seconds = views["ts"].to_numpy() // MICROS
-    changes = memory.visits.take(views["actor_no"].to_numpy(), seconds)
+    views = people.of(people.does(("page_view",)))
+    changes = memory.visits.take(views.actor, views.ts // MICROS)
     if not changes:
         return found
+    products = views.by_actor()
     micros = np.array([second for _, second, _ in changes], dtype=np.int64) * MICROS
     days, hours = zone.days(micros).tolist(), zone.hours(micros).tolist()
     for (actor, _, sign), day, hour in zip(changes, days, hours, strict=True):
         found[products[actor], store.VISIT, day, hour] += sign
-        plan.touched.add((products[actor], "page_view", day))
+    plan.touched |= {(product, "page_view", day) for product, _, day, _ in found}
     return found
 
 
-def _cohorts(
-    plan: Plan, counted: pa.Table, products: dict[int, str], zone: Zone, memory: Memory
-) -> Derived:
+def _cohorts(plan: Plan, people: People, zone: Zone, memory: Memory) -> Derived:
     found: Derived = Counter()
     for name, history in memory.cohorts.items():
         rule = history.rule
-        steps = counted.filter(
-            pc.is_in(counted["type"], value_set=pa.array([rule.entry, rule.goal]))
-        )
-        by_product: dict[str, list[tuple[int, bool, int]]] = {}
-        for actor, kind, ts in zip(
-            steps["actor_no"].to_pylist(),
-            steps["type"].to_pylist(),
-            steps["ts"].to_pylist(),
-            strict=True,
-        ):
-            by_product.setdefault(products[actor], []).append((actor, kind == rule.entry, ts))
-        for product, rows in by_product.items():
-            for (micros, reached), count in history.take(rows).items():
-                if count:
-                    day = zone.day_of(micros)
-                    kind = (store.REACHED if reached else store.ENTERED) + ":" + name
-                    found[product, kind, day, zone.opens(day)] += count
-                    plan.touched.add((product, rule.entry, day))
+        steps = people.of(people.does((rule.entry, rule.goal)))
+        entries = steps.does((rule.entry,))
+        for code, product in enumerate(people.products):
+            own = steps.product == code
+            if not own.any():
+                continue
+            rows = zip(
+                steps.actor[own].tolist(),
+                entries[own].tolist(),
+                steps.ts[own].tolist(),
+                strict=True,
+            )
+            changes = {at: count for at, count in history.take(rows).items() if count}
+            days = zone.days(np.array([micros for micros, _ in changes], dtype=np.int64)).tolist()
+            for ((_, reached), count), day in zip(changes.items(), days, strict=True):
+                kind = (store.REACHED if reached else store.ENTERED) + ":" + name
+                found[product, kind, day, zone.opens(day)] += count
+                plan.touched.add((product, rule.entry, day))
     return found
 
 
 def _active_days(
-    db: duckdb.DuckDBPyConnection,
-    plan: Plan,
-    counted: pa.Table,
-    products: dict[int, str],
-    ground: Ground,
-    memory: Memory,
+    db: duckdb.DuckDBPyConnection, plan: Plan, people: People, ground: Ground, memory: Memory
 ) -> None:
     for members in SET_NAMES:
-        own = counted.filter(with_types(counted, ground, members))
-        if not len(own):
-            continue
-        actors, days, gaps = memory.days[members].take(
-            own["actor_no"].to_numpy(), own["day"].to_numpy().astype(np.int64)
-        )
+        own = people.of(_members(people, ground, members))
+        actors, days, gaps = memory.days[members].take(own.actor, own.day)
         if not len(actors):
             continue
+        codes = _codes(own, gaps.actor)
         new = pa.table(
             {
-                "product": pa.array([products[actor] for actor in actors.tolist()]),
-                "members": pa.array([members] * len(actors)),
+                "product": pa.DictionaryArray.from_arrays(_codes(own, actors), own.products),
+                "members": pa.repeat(members, len(actors)),
                 "actor": actors,
                 "day": days.astype(np.int32),
             }
         )
         with store.given(db, "new_days", new):
             db.execute("insert into actor_days select * from new_days")
-        counts: Counter[tuple[str, int, int]] = Counter()
-        for actor, day, earlier, sign in zip(*(c.tolist() for c in gaps), strict=True):
-            counts[products[actor], day, earlier] += sign
-        for (product, day, earlier), count in counts.items():
+        keys, where = np.unique(
+            np.stack([codes, gaps.day, gaps.earlier]), axis=1, return_inverse=True
+        )
+        counts = np.bincount(where.reshape(-1), weights=gaps.sign).astype(np.int64)
+        for code, day, earlier, count in zip(*keys.tolist(), counts.tolist(), strict=True):
             if count:
+                product = own.products[code]
                 plan.gaps.setdefault((product, members), []).append((day, earlier, count))
                 plan.touched.add((product, SHOWS[members], day))
+
+
+def _members(people: People, ground: Ground, members: str) -> NDArray[np.bool_]:
+    """Which rows make their actor a member of the set, by product and type."""
+    table = np.array(
+        [
+            [kind in ground.members(members, product) for kind in people.kinds]
+            for product in people.products
+        ],
+        dtype=np.bool_,
+    ).reshape(len(people.products), len(people.kinds))
+    return np.asarray(table[people.product, people.kind], dtype=np.bool_)
+
+
+def _codes(people: People, actors: Ints) -> Ints:
+    """The product of each actor, as an index; every one of them is among the people."""
+    known, first = np.unique(people.actor, return_index=True)
+    codes: Ints = people.product[first][np.searchsorted(known, actors)]
+    return codes
 
 
 def _with_derived(hours: pa.Table, derived: Derived) -> pa.Table:

@@ -9,7 +9,6 @@ import fnmatch
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS
 
@@ -82,18 +81,3 @@ def _matches(patterns: tuple[str, ...], actor: str | None, metadata: str | None)
         ):
             return True
     return False
-
-
-def with_types(table: pa.Table, ground: Ground, name: str) -> pa.ChunkedArray:
-    """Which rows make their actor a member of the set `name`."""
-    products = pc.unique(table["product"]).to_pylist()
-    sets = {product: ground.members(name, product) for product in products}
-    if len(set(sets.values())) <= 1:
-        types = next(iter(sets.values()), frozenset())
-        return pc.is_in(table["type"], value_set=pa.array(sorted(types), pa.string()))
-    mask = pa.chunked_array([pa.array([False] * len(table), pa.bool_())])
-    for product, types in sets.items():
-        own = pc.equal(table["product"], product)
-        inside = pc.is_in(table["type"], value_set=pa.array(sorted(types), pa.string()))
-        mask = pc.or_(mask, pc.and_(own, inside))
-    return mask

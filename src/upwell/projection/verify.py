@@ -1,4 +1,4 @@
-"""Whether the sums are those of the stored events, found by another way than the one that made them."""
+"""Whether the sums are those of the stored events, found another way than they were made."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _people(projection: Projection) -> Iterator[str]:
 
 
 def _filled(table: dict[object, dict[object, object]]) -> dict[object, dict[object, object]]:
-    """Without cells that add up to nothing, which one way of summing leaves and another does not."""
+    """Without cells that add up to nothing: one way of summing leaves them, another does not."""
     found = {
         key: {slot: cell for slot, cell in cells.items() if cell not in ([0, 0], {})}
         for key, cells in table.items()
