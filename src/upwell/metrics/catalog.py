@@ -141,7 +141,7 @@ _ENTRIES = (
         title="Cancellations",
         unit="count",
         direction="down",
-        definition="Customers whose cancellation was requested in the bucket. Where no billing "
+        definition="Customers whose cancellation was requested in the period. Where no billing "
         "source is connected, each churn event is one.",
         rule=Sum("churn", "count"),
         dimensions=(*_COUNT_DIMENSIONS, "reason"),
@@ -151,7 +151,7 @@ _ENTRIES = (
         title="Churned customers",
         unit="count",
         direction="down",
-        definition="Customers whose last paid subscription ended in the bucket. Where no billing "
+        definition="Customers whose last paid subscription ended in the period. Where no billing "
         "source is connected, each churn event is one.",
         rule=Sum("churn", "count"),
         dimensions=(*_COUNT_DIMENSIONS, "reason"),
@@ -161,7 +161,7 @@ _ENTRIES = (
         title="Signups",
         unit="count",
         direction="up",
-        definition="Signup events in the bucket.",
+        definition="Signup events in the period.",
         rule=Sum("signup", "count"),
         dimensions=_COUNT_DIMENSIONS,
     ),
@@ -170,7 +170,7 @@ _ENTRIES = (
         title="Activations",
         unit="count",
         direction="up",
-        definition="Activation events in the bucket.",
+        definition="Activation events in the period.",
         rule=Sum("activation", "count"),
         dimensions=_COUNT_DIMENSIONS,
     ),
@@ -179,7 +179,7 @@ _ENTRIES = (
         title="Activation rate",
         unit="ratio",
         direction="up",
-        definition="Of the users who first signed up in the bucket, the share who activated within "
+        definition="Of the users who first signed up in the period, the share who activated within "
         "14 days of it. Complete only when those 14 days have passed.",
         rule=Cohort(entry="signup", goal="activation", window_days=14),
     ),
@@ -189,7 +189,7 @@ _ENTRIES = (
         unit="count",
         direction="up",
         definition="Different users or customers with any event but reports and identity changes; "
-        "exact at every grain.",
+        "exact over any period.",
         rule=Distinct("actors"),
     ),
     Metric(
@@ -198,7 +198,7 @@ _ENTRIES = (
         unit="count",
         direction="up",
         definition="Different users with an engagement, session, page view, activation or signup "
-        "that day. Over longer buckets: the mean of their days.",
+        "that day. Over longer periods: the mean of their days.",
         rule=MeanOfDays("active"),
     ),
     Metric(
@@ -215,7 +215,7 @@ _ENTRIES = (
         title="Page views",
         unit="count",
         direction="up",
-        definition="Page view events in the bucket.",
+        definition="Page view events in the period.",
         rule=Sum("page_view", "count"),
         dimensions=_COUNT_DIMENSIONS,
     ),
@@ -224,7 +224,7 @@ _ENTRIES = (
         title="Visitors",
         unit="count",
         direction="up",
-        definition="Different users or devices with a page view; exact at every grain.",
+        definition="Different users or devices with a page view; exact over any period.",
         rule=Distinct("visitors"),
     ),
 )
