@@ -12,7 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
 from upwell.query import Answer
-from upwell.sources.http import Wire
+from upwell.sources.wire import Wire
 from upwell.web import shapes
 
 _REF = "#/components/schemas/"
