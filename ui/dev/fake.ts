@@ -9,6 +9,7 @@ import { ago, alerts, answer, feedEvent, metrics, now, products, TODAY } from '.
 import { accept } from './frames.ts';
 
 const modeOf = (request: IncomingMessage): string => /(?:^|; )fake=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? 'full';
+const EVERY = Number(process.env.FAKE_EVERY ?? 500); // ms between two frames of a watch
 const signedIn = new Set<string>();
 const problem = (code: string, message: string, fix = ''): object => ({ error: { code, message, fix, where: '' } });
 
@@ -173,7 +174,7 @@ function watchOver(request: IncomingMessage, send: (frame: object) => void): { s
     const events = Array.from({ length: 3 + Math.floor(Math.random() * 5) }, feedEvent);
     if (watch.feed) send({ feed: { events, per_second: events.length * 2 } });
     points();
-  }, 500);
+  }, EVERY);
   send({ alerts: { open: mode === 'empty' ? 0 : alerts.filter((one) => one.state === 'open').length, latest: mode === 'empty' ? null : alerts[0] } });
   if (mode === 'backfill') send({ status: { backlog: 182_000, backfill: { label: 'Two years of history', done: 412_000, total: 1_900_000 }, position: '0-42' } });
   return {

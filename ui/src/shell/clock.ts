@@ -1,4 +1,6 @@
 /** Instants as people in the workspace's zone read them. */
+import { MONTHS } from './dates';
+
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function format(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
@@ -13,27 +15,48 @@ function format(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTim
 
 const instant = (given: string | number): number => (typeof given === 'number' ? given : Date.parse(given));
 
+const ALL = {
+  year: 'numeric',
+  month: 'numeric',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+  hourCycle: 'h23',
+} as const;
+
+type Part = 'year' | 'month' | 'day' | 'hour' | 'minute' | 'second';
+
+function parts(zone: string, given: string | number): Record<Part, string> {
+  const found = { year: '', month: '', day: '', hour: '', minute: '', second: '' };
+  for (const { type, value } of format(zone, ALL).formatToParts(instant(given))) {
+    if (type in found) found[type as Part] = value;
+  }
+  return found;
+}
+
 /** "14:02:31" */
 export function clockIn(zone: string, given: string | number): string {
-  return format(zone, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' }).format(instant(given));
+  const { hour, minute, second } = parts(zone, given);
+  return `${hour}:${minute}:${second}`;
 }
 
 /** "2026-11-22" */
 export function dayIn(zone: string, given: string | number): string {
-  const parts = format(zone, { year: 'numeric', month: '2-digit', day: '2-digit' }).formatToParts(instant(given));
-  const part = (type: string): string => parts.find((one) => one.type === type)?.value ?? '';
-  return `${part('year')}-${part('month')}-${part('day')}`;
+  const { year, month, day } = parts(zone, given);
+  return `${year}-${month.padStart(2, '0')}-${day.padStart(2, '0')}`;
 }
 
 /** "22 Nov, 14:02" */
 export function momentIn(zone: string, given: string | number): string {
-  return format(zone, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(instant(given));
+  const { month, day, hour, minute } = parts(zone, given);
+  return `${Number(day)} ${MONTHS[Number(month) - 1]}, ${hour}:${minute}`;
 }
 
 /** "22 Nov 2026, 14:02:31" */
 export function fullIn(zone: string, given: string | number): string {
-  const options = { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' } as const;
-  return format(zone, options).format(instant(given));
+  const { year, month, day, hour, minute, second } = parts(zone, given);
+  return `${Number(day)} ${MONTHS[Number(month) - 1]} ${year}, ${hour}:${minute}:${second}`;
 }
 
 /** "now", "12 s", "4 min", "3 h", "6 days": how long before `now` that was. */

@@ -5,7 +5,7 @@ import type { Ears } from '../socket';
 import type { Answer, Question, Session, Watch } from '../wire';
 import { Asked, Desk } from './desk.svelte';
 
-const session = (viewer: Session['viewer']): Session => ({
+const session = (viewer: Session['viewer'], passed = 0): Session => ({
   viewer,
   setup: false,
   csrf: 'c',
@@ -15,7 +15,7 @@ const session = (viewer: Session['viewer']): Session => ({
     timezone: 'America/New_York',
     currency: 'USD',
     week_start: 'monday',
-    now: '2026-11-23T03:30:00Z', // still the 22nd in New York
+    now: new Date(Date.parse('2026-11-23T03:30:00Z') + passed).toISOString(), // still the 22nd in New York
     today: '2026-11-22',
     first_day: null,
   },
@@ -43,13 +43,14 @@ function outside() {
   const wires: { ears: Ears; said: Watch[] }[] = [];
   let viewer: Session['viewer'] = ADA;
   let down = false;
+  const born = Date.now();
   const fetcher: typeof fetch = (input, init) => {
     const path = String(input);
     const body: unknown = init?.body ? JSON.parse(String(init.body)) : undefined;
     calls.push({ method: init?.method ?? 'GET', path, body, csrf: new Headers(init?.headers).get('X-CSRF-Token') });
     if (down) return Promise.reject(new TypeError('no network'));
     const say = (told: unknown, status = 200): Promise<Response> => Promise.resolve(Response.json(told, { status }));
-    if (path === '/v1/session') return say(session(viewer));
+    if (path === '/v1/session') return say(session(viewer, Date.now() - born));
     if (!viewer) return say({ error: { code: 'signed_out', message: 'Nobody.', fix: '', where: '' } }, 401);
     if (path === '/v1/query') {
       const { questions } = body as { questions: Question[] };

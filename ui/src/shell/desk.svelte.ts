@@ -12,6 +12,7 @@ const SPARE = 120; // answers of pages left, kept so that going back shows at on
 const GRACE = 600; // ms without a link before questions are asked the plain way
 const POLL = 15_000;
 const REFRESH = 60_000;
+const FILLING = 5_000; // while history arrives, or before the first event
 
 const NOWHERE: Workspace = {
   name: '',
@@ -58,6 +59,10 @@ export class Desk {
   sourceById = $derived(new Map<string, Source>((this.sources?.sources ?? []).map((one) => [one.id, one])));
   /** What is open, as last told; it changes only when the server says so. */
   alerts = $derived(this.state.alerts);
+  /** History that is on its way in. */
+  filling = $derived((this.state.status ?? this.sources)?.backfill ?? null);
+  /** Nothing of any product has arrived yet. */
+  bare = $derived(this.known && this.products.every((product) => this.lastSeen(product) === null && product.events === 0));
   /** The products chosen above, or all. */
   scope = $derived(
     this.route.products.length
@@ -113,7 +118,10 @@ export class Desk {
       if (this.link !== 'open' && this.session?.viewer) void this.#askPlainly([...this.#asked.keys()]);
     });
     every(REFRESH, () => {
-      if (this.session?.viewer) void this.refresh();
+      if (this.session?.viewer) void this.load();
+    });
+    every(FILLING, () => {
+      if (this.session?.viewer && (this.filling || this.bare)) void this.load();
     });
     void this.load();
     return () => {

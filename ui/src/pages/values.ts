@@ -1,0 +1,16 @@
+/** The values of points for drawing. The same points give the same array, so what did not move is not drawn again. */
+import { amount } from '../core/data';
+import type { Point } from '../wire';
+
+const made = new WeakMap<readonly Point[], readonly (number | null)[]>();
+const NOTHING: readonly (number | null)[] = [];
+
+export function valuesOf(points: readonly Point[] | undefined): readonly (number | null)[] {
+  if (!points) return NOTHING;
+  let values = made.get(points);
+  if (!values) {
+    values = points.map((point) => amount(point.value));
+    made.set(points, values);
+  }
+  return values;
+}
