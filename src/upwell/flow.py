@@ -213,6 +213,7 @@ class Flow:
                 quiet=quiet,
             )
         )
+        self.projection.tidy()
 
     def _obey(self, delivery: Delivery) -> None:
         """Apply a delivery that changes what the sums are made of."""

@@ -8,7 +8,7 @@ loaded from the file at start.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +27,8 @@ from upwell.projection.ground import Ground
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.refold import load, refold, relocate
 from upwell.projection.sums import Sums
+
+LOOSE = 300_000  # rows of sums that may wait to be added up
 
 
 class Staged(NamedTuple):
@@ -58,6 +60,7 @@ class Projection:
         self.applied = 0
         self.generation = 0  # counts how often all sums were replaced
         self._memory = Memory()
+        self._merged = self._loose = 0
         self._load()
 
     @property
@@ -127,7 +130,7 @@ class Projection:
         dead = [letter for entry in staged for letter in entry.translated.dead]
         columns = _stack(staged)
         fresh, plan, repeats, hashes = columns, Plan(), 0, hash_keys(columns)
-        with self._commit(newest) as db:
+        with self._commit(newest, lambda: plan.show(self._memory, newest)) as db:
             if len(columns):
                 part = only_new(self._memory.keys, db, columns, hashes)
                 fresh = columns.filter(pa.array(part.fresh))
@@ -143,9 +146,21 @@ class Projection:
             if remote:
                 _queue_outgoing(db, fresh)
             write_dead(db, dead)
-        plan.show(self._memory, newest)
+        self._loose += plan.rows
         touched = frozenset(Touched(*entry) for entry in plan.touched)
         return Outcome(len(fresh), repeats, tuple(dead), touched)
+
+    def tidy(self) -> bool:
+        """Add up the rows that the last commits have left, where they are many; no answer changes.
+
+        Sums grow by a row for each change; adding them up keeps the file small and start quick.
+        """
+        if self._loose < max(LOOSE, self._merged):
+            return False
+        with self._commit(self.applied) as db:
+            store.merge(db)
+            self._count_rows(db)
+        return True
 
     def settle(self, seq: int) -> None:
         """Move the position over a delivery that changes nothing here."""
@@ -255,7 +270,9 @@ class Projection:
         self._db.close()
 
     @contextmanager
-    def _commit(self, seq: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _commit(
+        self, seq: int, show: Callable[[], None] = lambda: None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         self._db.execute("begin")
         try:
             yield self._db
@@ -265,7 +282,8 @@ class Projection:
             self._db.execute("rollback")
             self._load()  # memory may be ahead of the file; the file is right
             raise
-        self.applied = seq
+        show()
+        self.applied = seq  # last: whoever waits for it finds the sums changed
 
     def _load(self) -> None:
         found = dict(self._db.execute("select key, value from meta").fetchall())
@@ -274,7 +292,13 @@ class Projection:
             self.ground = msgspec.json.decode(text, type=Ground)
             self.zone = Zone(self.ground.timezone)
         self._memory = load(self._db)
+        self._count_rows(self._db)
         self.generation += 1
+
+    def _count_rows(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Take note of how many rows the sums have now, to know when they have grown."""
+        row = db.execute("select (select count(*) from cells) + (select count(*) from hours)")
+        self._merged, self._loose = int(row.fetchall()[0][0]), 0
 
 
 _SUPERSEDE = """

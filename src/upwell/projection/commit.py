@@ -83,6 +83,7 @@ class Plan:
     hours: list[HourRow] = field(default_factory=list)
     gaps: dict[tuple[str, str], list[tuple[int, int, int]]] = field(default_factory=dict)
     touched: set[tuple[str, str, int]] = field(default_factory=set)
+    rows: int = 0  # by which the tables of sums have grown
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
 
     def show(self, memory: Memory, seq: int) -> None:
@@ -125,7 +126,7 @@ def fold(
     fresh = fresh.append_column("actor_no", _number_actors(db, fresh, memory))
     with store.given(db, "fresh", fresh):
         db.execute(f"insert into events select {STORED} from fresh")
-        db.execute("insert into cells " + store.CELLS.format(facts=FRESH))
+        added = db.execute("insert into cells " + store.CELLS.format(facts=FRESH)).fetchone()
         if pc.any(fresh["late"]).as_py():
             db.execute("insert into cell_changes " + store.CHANGES.format(facts=FRESH))
         plan.seen = seen_in(db, "fresh")
@@ -137,6 +138,7 @@ def fold(
     hours = _with_derived(hours, derived)
     with store.given(db, "hour_rows", hours):
         db.execute("insert into hours select * from hour_rows")
+    plan.rows = len(hours) + (int(added[0]) if added else 0)
     for row in zip(*(column.to_pylist() for column in hours.columns), strict=True):
         product, kind, currency, day, hour, n, value = row
         plan.hours.append((product, kind, currency, day, hour, n, nanos(value)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
+from operator import itemgetter
 
 import duckdb
 import numpy as np
@@ -107,8 +109,9 @@ def load(db: duckdb.DuckDBPyConnection) -> Memory:
             "select actor, day from actor_days where members = ?", [members]
         ).fetchnumpy()
         days.load(found["actor"], found["day"].astype(np.int64))
-        for product, day, earlier, n in db.execute(store.GAPS, [members]).fetchall():
-            memory.sums.add_gaps(product, members, [(day, earlier, n)])
+        rows = db.execute(store.GAPS, [members]).fetchall()
+        for product, own in groupby(rows, key=itemgetter(0)):
+            memory.sums.add_gaps(product, members, [row[1:] for row in own])
     found = db.execute(
         "select distinct actor, ts // 1000000 as second from events where type = 'page_view'"
         " and actor is not null and not excluded and superseded_at is null"

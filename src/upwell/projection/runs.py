@@ -49,7 +49,7 @@ class KeyIndex:
         """Take keys that are not in the index yet."""
         if not len(high):
             return
-        order = np.lexsort((low, high))
+        order = np.argsort(high, kind="stable")  # keys that share their high half may stand anyhow
         run = (high[order], low[order], place[order])
         while self._runs and len(self._runs[-1][0]) < GROWTH * len(run[0]):
             elder = self._runs.pop()
