@@ -11,7 +11,9 @@ from fontTools.varLib.instancer import instantiateVariableFont
 
 UI = Path(__file__).parent.parent
 FILES = UI / "node_modules/@fontsource-variable/inter/files"
-CHARACTERS = [chr(c) for c in (*range(0x20, 0x7F), *range(0xA0, 0x180))] + list("–—‘’“”…•−→↑↓€₹₩₺₽₪₫₱₿")
+CHARACTERS = [chr(c) for c in (*range(0x20, 0x7F), *range(0xA0, 0x180))] + list(
+    "–—‘’“”…•−→↑↓€₹₩₺₽₪₫₱₿"
+)
 WEIGHTS = (400, 600)
 DIGITS = set("0123456789")
 
