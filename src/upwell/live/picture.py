@@ -20,7 +20,7 @@ from upwell.event import Change
 from upwell.metrics.catalog import Cohort, Metric, Net, Sessions, Sum
 from upwell.money import major, nanos
 from upwell.period import to_date, to_day
-from upwell.query import Answer, Point, Question, Value
+from upwell.query import Answer, Point, Question, Series, Value
 
 Touches = dict[str, dict[str, set[int]]]
 """Days by event type and product."""
@@ -110,10 +110,10 @@ def adds(metric: Metric) -> bool:
 def narrowed(question: Question, metric: Metric, picture: Answer, span: Span) -> Question | None:
     """The same question for only the buckets that meet the span; None where that is not exact.
 
-    Splitting by a key ranks its values over the whole range, and an open range moves with the
-    clock: both are asked whole.
+    Splitting by a key ranks its values over the whole range (by product it names them all), and
+    an open range moves with the clock: both are asked whole.
     """
-    if not adds(metric) or question.by is not None or len(picture.series) != 1:
+    if not adds(metric) or question.by not in (None, "product") or not picture.series:
         return None
     if question.start is None or question.end is None or picture.unconverted or picture.note:
         return None
@@ -130,36 +130,41 @@ def narrowed(question: Question, metric: Metric, picture: Answer, span: Span) ->
 
 
 def spliced(picture: Answer, part: Answer) -> Answer | None:
-    """The picture with the part's points in place and its total moved by what they moved.
+    """The picture with the part's points in place and its totals moved by what they moved.
 
-    None where that cannot be exact: other buckets, a value that is not known, a currency apart.
+    None where that cannot be exact: other lines or buckets, a value that is not known, a currency
+    apart.
     """
-    if len(part.series) != 1 or part.unconverted or part.note:
+    if part.unconverted or part.note or len(part.series) != len(picture.series):
         return None
-    old = picture.series[0]
-    new_points = part.series[0].points
-    if not new_points:
-        return None
-    starts = [point.start for point in old.points]
-    if new_points[0].start not in starts:
-        return None
-    first = starts.index(new_points[0].start)
-    after = first + len(new_points)
-    if starts[first:after] != [point.start for point in new_points]:
-        return None
-    total = _moved_total(old.total, old.points[first:after], new_points, picture.currency)
-    if total is None:
-        return None
-    series = msgspec.structs.replace(
-        old, points=old.points[:first] + new_points + old.points[after:], total=total
-    )
+    lines = []
+    for old, new in zip(picture.series, part.series, strict=True):
+        line = _spliced(old, new, picture.currency) if old.key == new.key else None
+        if line is None:
+            return None
+        lines.append(line)
     return msgspec.structs.replace(
         picture,
-        series=(series,),
+        series=tuple(lines),
         as_of=picture.as_of | part.as_of,
         position=part.position,
         scanned=part.scanned,
     )
+
+
+def _spliced(old: Series, new: Series, currency: str | None) -> Series | None:
+    starts = [point.start for point in old.points]
+    if not new.points or new.points[0].start not in starts:
+        return None
+    first = starts.index(new.points[0].start)
+    after = first + len(new.points)
+    if starts[first:after] != [point.start for point in new.points]:
+        return None
+    total = _moved_total(old.total, old.points[first:after], new.points, currency)
+    if total is None:
+        return None
+    points = old.points[:first] + new.points + old.points[after:]
+    return msgspec.structs.replace(old, points=points, total=total)
 
 
 def difference(old: Answer, new: Answer) -> Moved | None:
