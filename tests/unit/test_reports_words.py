@@ -58,7 +58,7 @@ def figure(
         ("activation_rate", "0.390", "0.414",
          "Activation rate rose 2.4 points to 41.4%, from 39.0% in September.", "good"),
         ("revenue", "-50", "25",
-         "Net revenue rose 150.0% to $25.00, from −$50.00 in September.", "good"),
+         "Net revenue rose $75.00 to $25.00, from −$50.00 in September.", "good"),
     ],
 )  # fmt: skip
 def test_a_movement_is_told(
@@ -136,6 +136,8 @@ def test_a_chart_says_what_it_shows() -> None:
         narrate.over_a_year(mixed, OCTOBER)
         == "Net revenue up 10.0% on September, down 50.0% on last year"
     )
+    loss = figure("revenue", "-100", "110", year_before="-220")
+    assert narrate.over_a_year(loss, OCTOBER) == "Net revenue $110.00"  # no share of a loss
     first = figure("revenue", None, "110")
     assert narrate.over_a_year(first, OCTOBER) == "Net revenue $110.00"
     days = [("1 Oct", Decimal(2)), ("2 Oct", Decimal(9)), ("3 Oct", None)]

@@ -23,7 +23,7 @@ class Change(NamedTuple):
     """How a figure moved: by what, shown how, and whether that is good."""
 
     delta: Decimal
-    share: Decimal | None  # of the value before; None where that was 0
+    share: Decimal | None  # of the value before; None where that was 0 or a loss
     text: str
     tone: Tone
 
@@ -129,7 +129,7 @@ def change(
     if now is None or before is None:
         return None
     delta = now - before
-    share = delta / abs(before) if before else None
+    share = delta / before if before > 0 else None
     return Change(
         delta,
         share,

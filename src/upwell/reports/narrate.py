@@ -129,9 +129,9 @@ def over_a_year(figure: Figure, month: Month) -> str:
     parts: list[str] = []
     last = ""
     for earlier, name in ((figure.before, month.back(1).name), (figure.year_before, "last year")):
-        if earlier and figure.now != earlier:
+        if earlier and earlier > 0 and figure.now != earlier:
             way = "up" if figure.now > earlier else "down"
-            share = percent(abs((figure.now - earlier) / earlier))
+            share = percent(abs(figure.now - earlier) / earlier)
             parts.append(f"{'' if way == last else way + ' '}{share} on {name}")
             last = way
     return f"{figure.metric.title} {', '.join(parts) or told(figure, figure.now)}"
