@@ -13,10 +13,12 @@ Days are numbers as in `upwell.period`; a value that is None or not finite is a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeGuard
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 Kind = Literal["count", "amount"]  # counts have a Poisson floor; amounts a relative one
 Direction = Literal["up", "down", "none"]  # which way is good
@@ -148,15 +150,15 @@ def weights(earlier: Mapping[int, float | None], day: int, kind: Kind) -> dict[i
     return {d: w / total for d, w in raw.items()}
 
 
-def by_now(hours: Iterable[tuple[int, float, float]], elapsed: float) -> dict[int, float]:
+def by_now(hours: NDArray[np.float64], elapsed: float) -> NDArray[np.float64]:
     """What had come in by `elapsed` hours of local time, for each day.
 
-    `hours` holds (day, local hour it starts at, value); the hour then running counts in part.
+    `hours` has a row for each day and 24 columns; the hour then running counts in part.
     """
-    found: dict[int, float] = {}
-    for day, starts, value in hours:
-        part = min(max(elapsed - starts, 0.0), 1.0)
-        found[day] = found.get(day, 0.0) + value * part
+    whole = min(int(elapsed), 24)
+    found: NDArray[np.float64] = hours[:, :whole].sum(axis=1)
+    if whole < 24:
+        found = found + hours[:, whole] * (elapsed - whole)
     return found
 
 

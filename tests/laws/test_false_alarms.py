@@ -16,16 +16,12 @@ def test_normal_days_seldom_alarm_at_any_of_their_looks(mean: int) -> None:
     random = np.random.default_rng(mean)
     days, alarms = 100, 0
     for _ in range(days):
-        hours = [
-            (day, float(hour), float(random.poisson(mean * WEEK[day % 7] * CURVE[hour])))
-            for day in range(57)
-            for hour in range(24)
-        ]
-        past = [entry for entry in hours if entry[0] < 56]
-        today = [entry for entry in hours if entry[0] == 56]
+        usual = np.outer(np.resize(WEEK, 57) * mean, CURVE)
+        hours = random.poisson(usual).astype(np.float64)
         for hour in range(1, 25):  # 24 looks; every event as a look was tried when LOOKS was set
-            value = by_now(today, hour)[56]
-            expected = so_far(by_now(past, hour), 56, value, kind="count", direction="down")
+            came = by_now(hours, hour).tolist()
+            earlier = dict(enumerate(came[:56]))
+            expected = so_far(earlier, 56, came[56], kind="count", direction="down")
             if expected.severity is not None:
                 alarms += 1
                 break

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,13 @@ import msgspec
 import pytest
 from tests.unit.alerts_company import BERLIN, NOON, Company, Event, opened
 
-from upwell.access import SYSTEM
+from upwell.access import SYSTEM, Viewer
 from upwell.alerts import inbox
 from upwell.alerts.dispatch import Dispatch
 from upwell.alerts.inbox import AlertShown
 from upwell.alerts.incident import Rule
 from upwell.event import Position
+from upwell.query import Answer, Question
 from upwell.state import incidents, outbox
 from upwell.state.db import State
 
@@ -429,6 +431,45 @@ def test_a_series_that_keeps_moving_is_looked_at_five_times_a_second(
         dispatch.step()
         company.passes(milliseconds=10)
     assert company.asked <= 2 * 6 + 10 * 20  # six looks at two series, and one explanation
+
+
+def test_what_happens_during_a_look_is_looked_at_next(state: State, company: Company) -> None:
+    dispatch = company.dispatch(state)
+    live(company, dispatch)
+    company.passes(minutes=1)
+    ask = company.ask
+
+    def slow(question: Question, viewer: Viewer) -> Answer:
+        answer = ask(question, viewer)
+        next(during, lambda: None)()  # the numbers were read; then the burst comes
+        return answer
+
+    company.ask = slow  # type: ignore[method-assign]
+    again = company.dispatch(state)
+    during = iter([lambda: again.consider(company.burst("mail", 30))])
+    again.step()
+    began = time.monotonic()
+    assert again._due.wait(dt.timedelta(seconds=20))
+    assert time.monotonic() - began < 5
+    company.passes(seconds=1)
+    again.step()
+    assert alerts(state, company)[0].value == 31
+
+
+def test_many_quiet_series_do_not_hold_up_an_event(state: State) -> None:
+    acme = Company()
+    for n in range(40):
+        acme.history(f"p{n:02d}", (9,), days=40)
+    acme.history("mail", DAILY)
+    dispatch = acme.dispatch(state)
+    dispatch.consider(acme.burst("mail", 30))
+    assert dispatch.step() == dt.timedelta(0)  # more to do at once
+    assert len(sent(state)) == 1
+    assert acme.asked < 41  # ... and mail did not wait for the other forty
+    rounds = 0
+    while dispatch.step() == dt.timedelta(0):
+        rounds += 1
+    assert 3 <= rounds < 8
 
 
 def test_a_person_may_do_something_while_it_is_looked_at(state: State, company: Company) -> None:

@@ -21,6 +21,7 @@ EVERY = dt.timedelta(milliseconds=200)  # between two looks at a series that kee
 SETTLE = dt.timedelta(seconds=10)  # how long history must rest
 FILLING = dt.timedelta(seconds=1)  # until it is asked again whether a back-fill is over
 LONG = dt.timedelta(seconds=30)
+FEW = 8  # looks that nothing but the timer asked for, in one round
 REACH = max(7 * WEEKS + 1, 2 * HISTORY)  # days back that anything is judged by, for yesterday
 
 
@@ -75,7 +76,8 @@ class Due:
         self._known = {one.series: one for one in known}
         self._outdated: set[Series] | None = set()  # None: all of them
         self._position = position
-        self._changed = False
+        self._changed = False  # a series woke or went to sleep
+        self._news = False  # something was marked since `ready` was asked last
         self._closed = False
 
     def mark(self, change: Change, today: int, now: dt.datetime) -> None:
@@ -94,7 +96,6 @@ class Due:
                 for known in self._known.values():
                     known.live, known.history_at = False, now
                 self._changed = True
-            before = len(self._marks)
             for rule, product, day in touched:
                 for series in series_of(rule, product):
                     # A position seen before is a rebuild, whatever else is said of it.
@@ -102,7 +103,7 @@ class Due:
                         self._history(series, day, today, now)
                     else:
                         self._live(series, day, today, change.position)
-            if len(self._marks) > before or change.refolded:
+            if self._news:
                 self._lock.notify_all()
 
     def tick(self, series: Iterable[Series]) -> None:
@@ -114,17 +115,28 @@ class Due:
     def ready(
         self, now: dt.datetime, filling: frozenset[str] | None
     ) -> tuple[list[tuple[Look, int]], dt.timedelta]:
-        """Looks that may be taken now, each with its count of touches; and until the next of the
-        rest may be. `filling`: products whose history is being filled; None: all of them."""
-        found: list[tuple[Look, int]] = []
+        """Looks that may be taken now, each with its count of touches; and until the next may be.
+
+        All that events touched, but only a few that the timer asked for: an event that comes
+        meanwhile does not wait for all of them. `filling`: products whose history is being
+        filled; None: all of them.
+        """
+        touched: list[tuple[Look, int]] = []
+        timed: list[tuple[Look, int]] = []
         pause = LONG
         with self._lock:
+            self._news = False
             for look, mark in self._marks.items():
                 free = self._free(look.series, now, filling)
-                if free <= now:
-                    found.append((look, mark.touches))
-                else:
+                if free > now:
                     pause = min(pause, free - now)
+                elif mark.touches:
+                    touched.append((look, mark.touches))
+                else:
+                    timed.append((look, 0))
+            if len(timed) > FEW:
+                pause = dt.timedelta(0)
+            found = touched + timed[:FEW]
             for look, _ in found:
                 self._free_from[look.series] = now + EVERY
         # Parts first: an alert is better named after a product than after the company.
@@ -135,8 +147,12 @@ class Due:
         """The look was taken; it stays due where it was touched meanwhile."""
         with self._lock:
             mark = self._marks.get(look)
-            if mark is not None and mark.touches == touches:
+            if mark is None:
+                return
+            if mark.touches == touches:
                 del self._marks[look]
+            else:
+                self._news = True
 
     def postponed(self, look: Look, until: dt.datetime) -> None:
         """The look could not be taken; it stays due, and its series rests until then."""
@@ -177,7 +193,7 @@ class Due:
     def wait(self, pause: dt.timedelta) -> bool:
         """Waits for that long or for something new; False when closed."""
         with self._lock:
-            if not self._closed:
+            if not self._closed and not self._news:
                 self._lock.wait(pause.total_seconds())
             return not self._closed
 
@@ -201,6 +217,7 @@ class Due:
         mark = self._marks.setdefault(look, Mark(position))
         mark.touches += 1
         mark.since = mark.since or position
+        self._news = True
 
     def _history(self, series: Series, day: int, today: int, now: dt.datetime) -> None:
         if day < today - REACH:

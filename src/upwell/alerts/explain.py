@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from upwell.access import SYSTEM
 from upwell.alerts.incident import WHOLE, Part, Why
 from upwell.alerts.measure import WHOLE_DAY, Measured, adds_over_hours, number
-from upwell.detect import by_now, surprise
+from upwell.detect import surprise
 from upwell.metrics.catalog import Metric
 from upwell.period import Grain, to_date, to_day
 from upwell.query import Ask, Question
@@ -67,7 +67,7 @@ def split(ask: Ask, metric: Metric, found: Measured, by: str) -> list[Part]:
     """
     first = min(found.weight, default=found.day)
     answer = ask(_question(metric, found, first, by, "day"), SYSTEM)
-    whole, by_then = by_now(found.usual, WHOLE_DAY), by_now(found.usual, found.elapsed)
+    whole, by_then = found.came_by(WHOLE_DAY), found.came_by(found.elapsed)
     values: dict[str, float] = defaultdict(float)
     expected: dict[str, float] = defaultdict(float)
     for series in answer.series:
@@ -105,8 +105,8 @@ def burst(
         begins = [(at, float(len(times) - index)) for index, at in enumerate(times)]
     else:
         begins = [
-            (hour, sum(later[2] for later in found.hours if later[1] >= hour))
-            for _, hour, value in found.hours
+            (float(hour), sum(found.hours[hour:]))
+            for hour, value in enumerate(found.hours)
             if value
         ]
     usual = found.usual_by(found.elapsed)

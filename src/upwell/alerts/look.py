@@ -46,7 +46,6 @@ from upwell.state.outbox import Message
 
 log = structlog.get_logger(__name__)
 
-FRESH = dt.timedelta(minutes=15)  # how long what was usual is not asked again
 WHY = dt.timedelta(seconds=10)  # between two explanations of an alert that nobody is told of
 
 _TYPES: Mapping[Reason, NoticeType] = {
@@ -97,7 +96,7 @@ class Watcher:
     def __init__(self, parts: Parts, note: Callable[[Connection], None]) -> None:
         self._parts = parts
         self._note = note  # writes alerting's position, in the transaction given
-        self._past: dict[tuple[str, str], tuple[int, dt.datetime, Hours]] = {}
+        self._past: dict[tuple[str, str], tuple[int, Hours]] = {}
         self._explained: dict[str, dt.datetime] = {}
 
     def forget(self, metric: str | None, product: str = WHOLE) -> None:
@@ -168,7 +167,7 @@ class Watcher:
                 now=now,
                 zone=self._parts.zone,
                 first_day=first_day,
-                past=self._usual(rule.metric, product, judged, now),
+                past=self._usual(rule.metric, product, judged),
                 limits=rule.limits,
                 imported=known.imported if known.live and known.day == judged else 0.0,
             )
@@ -180,13 +179,12 @@ class Watcher:
             return None
         return replace(found, reading=replace(found.reading, name=_name(products, product)))
 
-    def _usual(self, metric: str, product: str, day: int, now: dt.datetime) -> Hours:
+    def _usual(self, metric: str, product: str, day: int) -> Hours:
         kept = self._past.get((metric, product))
-        if kept is not None and kept[0] == day and dt.timedelta(0) <= now - kept[1] < FRESH:
-            return kept[2]
-        hours = past_hours(self._parts.ask, metric, product, day)
-        self._past[metric, product] = (day, now, hours)
-        return hours
+        if kept is None or kept[0] != day:
+            kept = (day, past_hours(self._parts.ask, metric, product, day))
+            self._past[metric, product] = kept
+        return kept[1]
 
     def _decided(
         self, connection: Connection, rule: Rule, reading: Reading, now: dt.datetime

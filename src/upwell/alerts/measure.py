@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from upwell.access import SYSTEM
 from upwell.alerts import words
@@ -27,29 +29,36 @@ from upwell.period import to_date, to_day
 from upwell.query import Answer, Ask, Point, Question, Value
 
 WHOLE_DAY = 24.0
+DAYS = 7 * WEEKS
 
-Hours = tuple[tuple[int, float, float], ...]  # day, local hour it starts at, value
+Hours = NDArray[np.float64]  # a row for each day, a column for each local hour
+NOTHING: Hours = np.zeros((0, 24))
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """A reading with what it rests on, so that it can be explained.
 
     `elapsed` is in hours of local time; `weight` says how much each earlier day counted for the
-    mean; `usual` and `hours` hold the hours of those days and of the day itself.
+    mean; `past` holds the hours of the weeks before, `hours` those of the day itself.
     """
 
     reading: Reading
     day: int
     elapsed: float
     weight: Mapping[int, float] = {}
-    usual: Hours = ()
-    hours: Hours = ()
+    past: Hours = NOTHING
+    hours: tuple[float, ...] = ()
     currency: str | None = None
+
+    def came_by(self, elapsed: float) -> dict[int, float]:
+        """What had come in by a time of day on each earlier day that counted."""
+        came = by_now(self.past, elapsed)
+        return {day: float(came[day - self.day + DAYS]) for day in self.weight}
 
     def usual_by(self, elapsed: float) -> float:
         """What usually has come in by a time of day."""
-        past = by_now(self.usual, elapsed)
-        return sum(past.get(day, 0.0) * weight for day, weight in self.weight.items())
+        came = self.came_by(elapsed)
+        return sum(came[day] * weight for day, weight in self.weight.items())
 
 
 def adds_over_hours(metric: Metric) -> bool:
@@ -63,8 +72,9 @@ def kind_of(metric: Metric) -> Kind:
 
 
 def past_hours(ask: Ask, metric: str, product: str, day: int) -> Hours:
-    """The hours of the weeks before `day`."""
-    return hours_of(_hourly(ask, metric, product, day - 7 * WEEKS, day))
+    """The hours of the weeks before `day`, oldest first."""
+    first = day - DAYS
+    return hours_of(_hourly(ask, metric, product, first, day), first, DAYS)
 
 
 def measure(
@@ -90,11 +100,11 @@ def measure(
     running = day == today
     elapsed = local.hour + local.minute / 60 + local.second / 3600 if running else WHOLE_DAY
     answer = _hourly(ask, metric.name, product, day, day + 1)
-    hours = hours_of(answer)
-    value = sum(entry[2] for entry in hours)
-    came = by_now(past, elapsed)
-    # A day of which nothing is listed brought nothing; only before the first day nothing is known.
-    known = {d: came.get(d, 0.0) for d in range(day - 7 * WEEKS, day) if _after(d, first_day)}
+    hours = hours_of(answer, day, 1)[0]
+    value = float(hours.sum())
+    came = by_now(past, elapsed).tolist()
+    first = day - DAYS
+    known = {d: came[d - first] for d in range(first, day) if _after(d, first_day)}
     found = so_far(
         known,
         day,
@@ -112,13 +122,15 @@ def measure(
             value=value,
             expected=found,
             text=text,
-            share=_share(past, weight, found, elapsed) if running else 1.0,
+            share=_share(by_now(past, WHOLE_DAY), first, weight, found, elapsed)
+            if running
+            else 1.0,
         ),
         day=day,
         elapsed=elapsed,
         weight=weight,
-        usual=tuple(entry for entry in past if entry[0] in weight),
-        hours=hours,
+        past=past,
+        hours=tuple(hours.tolist()),
         currency=answer.currency,
     )
 
@@ -161,17 +173,22 @@ def measure_whole(
     return Measured(reading=reading, day=day, elapsed=WHOLE_DAY, currency=answer.currency)
 
 
-def hours_of(answer: Answer) -> Hours:
-    """The hours of an answer by hour; what is not known holds nothing."""
-    found: list[tuple[int, float, float]] = []
-    days: dict[str, int] = {}
+def hours_of(answer: Answer, first: int, days: int) -> Hours:
+    """The hours of an answer by hour, for so many days from `first`.
+
+    What is not listed, or not known, holds nothing. Where a clock is set back, the hour that comes
+    twice is added up.
+    """
+    found = np.zeros((days, 24))
+    rows: dict[str, int] = {}
     for point in _points(answer):
+        if point.value is None or point.value == 0:
+            continue
         date = point.start[:10]
-        if date not in days:
-            days[date] = to_day(dt.date.fromisoformat(date))
-        hour = int(point.start[11:13]) + int(point.start[14:16]) / 60
-        found.append((days[date], hour, number(point.value) or 0.0))
-    return tuple(found)
+        if date not in rows:
+            rows[date] = to_day(dt.date.fromisoformat(date)) - first
+        found[rows[date], int(point.start[11:13])] += float(point.value)
+    return found
 
 
 def number(value: Value) -> float | None:
@@ -198,10 +215,15 @@ def _after(day: int, first_day: int | None) -> bool:
     return first_day is not None and day > first_day
 
 
-def _share(past: Hours, weight: Mapping[int, float], found: Expected, elapsed: float) -> float:
+def _share(
+    whole: NDArray[np.float64],
+    first: int,
+    weight: Mapping[int, float],
+    found: Expected,
+    elapsed: float,
+) -> float:
     """How much of a usual day has come in by now; the clock's share where that is not known."""
-    whole = by_now(past, WHOLE_DAY)
-    usual = sum(whole.get(day, 0.0) * w for day, w in weight.items())
+    usual = sum(whole[day - first] * w for day, w in weight.items())
     if found.mean is None or usual <= 0:
         return min(elapsed / WHOLE_DAY, 0.999)
-    return min(max(found.mean / usual, 0.0), 0.999)
+    return float(min(max(found.mean / usual, 0.0), 0.999))
