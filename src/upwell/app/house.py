@@ -96,7 +96,15 @@ class House:
             currency=ground.currency,
             week_start=config.schema.WEEKDAYS[ground.week_start],
         )
-        return msgspec.structs.replace(self.settings, workspace=workspace)
+        known = {product.id: product for product in self.settings.products}
+        products = tuple(
+            known.get(product.id)
+            or config.Product(
+                id=product.id, name=product.name, active=product.active, retired=product.retired
+            )
+            for product in ground.products
+        )
+        return msgspec.structs.replace(self.settings, workspace=workspace, products=products)
 
     def products(self) -> frozenset[str]:
         """The ids that events may be sent for."""

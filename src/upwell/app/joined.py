@@ -36,6 +36,7 @@ class Joined:
 
     def __init__(self, house: House, bound: str, demo: bool = False) -> None:
         self.house = house
+        self._started_with = house.journal.newest
         self.gate = Gate(house.state)
         self.settings = house.presented()
         self.hub = Hub(house.answer, status=self.status, alerts=self._news)
@@ -76,7 +77,7 @@ class Joined:
             applied_to=house.flow.applied_to,
             backlog=house.flow.backlog,
             original=house.journal.get,
-            ready=lambda: "",
+            ready=self._missing,
             ask=house.answer,
             rows=self._rows,
             products=self._products,
@@ -115,6 +116,11 @@ class Joined:
             else Backfill(label=filling.label, done=filling.done, total=filling.total),
             position=str(self.house.flow.applied),
         )
+
+    def _missing(self) -> str:
+        """What is not ready: deliveries that an earlier run took and that are not counted yet."""
+        waiting = self._started_with - self.house.flow.applied.seq
+        return f"{waiting:,} deliveries are still being counted" if waiting > 0 else ""
 
     def _rows(self, asked: shapes.RowsAsked, viewer: Viewer) -> Rows:
         return self.house.rows(
