@@ -42,6 +42,7 @@ class Running:
                 log_level="warning",
                 access_log=False,
                 server_header=False,
+                ws_per_message_deflate=False,  # frames are small and many; compressing costs more
                 proxy_headers=False,  # web.door believes the configured proxies only
                 timeout_graceful_shutdown=5,
                 lifespan="on",
