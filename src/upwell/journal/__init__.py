@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import hashlib
-import os
 import queue
 import threading
 from collections import OrderedDict
@@ -23,36 +20,26 @@ import apsw
 import msgspec
 import zstandard
 
-from upwell.errors import Rejected, Unavailable
+from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import Delivery, DeliveryKind
-from upwell.period import to_instant
+from upwell.journal.file import connect, identity, told
+from upwell.journal.seals import (
+    COLUMNS,
+    DAMAGED,
+    delivery_of,
+    digest_of,
+    ended_months,
+    month_of,
+    months,
+    seal,
+    seal_of,
+    stored_seals,
+)
 
-FORMAT = 1
 GROUP_BYTES = 32 * 1024 * 1024
 TAIL_BYTES = 96 * 1024 * 1024
-RETRY_SECONDS = 5
 
-_SCHEMA = """
-create table if not exists meta(key text primary key, value text not null) without rowid;
-create table if not exists deliveries(
-  seq integer primary key,
-  kind text not null,
-  source text not null,
-  received_at integer not null,  -- UTC microseconds, never decreasing
-  about blob not null,           -- JSON: what the door decided
-  size integer not null,         -- bytes before compression
-  digest blob not null,          -- BLAKE2b-128 of kind, source, time, about and body
-  body blob not null             -- zstd
-);
-create index if not exists by_kind on deliveries(kind, seq) where kind not in ('events', 'import');
-create table if not exists seals(
-  month text primary key, first_seq integer not null, last_seq integer not null,
-  digest blob not null, sealed_at integer not null
-) without rowid;
-create table if not exists erasures(
-  seq integer not null, erased_at integer not null, before blob not null, after blob not null
-);
-"""
+__all__ = ["DAMAGED", "Damage", "Journal", "opened"]
 
 
 class Damage(msgspec.Struct, frozen=True):
@@ -67,17 +54,20 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._write = _connect(path)
-        self._read = _connect(path, readonly=True)
+        self._write = connect(path)
+        self._read = connect(path, readonly=True)
         self._read_lock = threading.Lock()
+        self._write_lock = threading.Lock()
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._arrived = threading.Condition()
         self._tail: OrderedDict[int, tuple[Delivery, Any]] = OrderedDict()
         self._tail_bytes = 0
-        row: Any = self._write.execute(
-            "select seq, received_at from deliveries order by seq desc limit 1"
-        ).fetchone()
+        with told("opened"):
+            row: Any = self._write.execute(
+                "select seq, received_at from deliveries order by seq desc limit 1"
+            ).fetchone()
+            self.id: str = identity(self._write)
         self._newest: int = row[0] if row else 0
         self._last_time: int = row[1] if row else 0
         self._closed = False
@@ -101,10 +91,15 @@ class Journal:
         `carry` is what the door already made of it (parsed columns); the reader of the tail gets
         it back and need not parse again. It is never written.
         """
-        if self._closed:
-            raise Unavailable("stopping", "The server is stopping.", fix="Send it again shortly.")
         waiting = _Waiting(delivery, carry, Future())
-        self._queue.put(waiting)
+        # From here on it cannot be called back: a caller that gives up must not stop the writer.
+        waiting.done.set_running_or_notify_cancel()
+        with self._arrived:
+            if self._closed:
+                raise Unavailable(
+                    "stopping", "The server is stopping.", fix="Send it again shortly."
+                )
+            self._queue.put(waiting)
         return waiting.done
 
     async def submit(self, delivery: Delivery, carry: Any = None) -> int:
@@ -124,7 +119,7 @@ class Journal:
         with self._arrived:
             if after + 1 in self._tail:
                 return self._read_tail(after, limit_bytes)
-        last = self._slice_end(after, limit_bytes, upto or 2**62)
+        last = self._slice_end(after, limit_bytes, 2**62 if upto is None else upto)
         return [(found, None) for found in self._rows("seq > ? and seq <= ?", after, last)]
 
     def get(self, seq: int) -> Delivery | None:
@@ -158,55 +153,82 @@ class Journal:
         with self._arrived:
             self._arrived.notify_all()
 
+    def resume_after(self, seq: int) -> None:
+        """Give no number up to `seq` again: those deliveries were here once, and are lost.
+
+        `verify` names them.
+        """
+        with self._write_lock, self._arrived:
+            self._newest = max(self._newest, seq)
+
     def rewrite(self, seq: int, body: bytes, erased_at: int) -> None:
-        """Replace one body (an erasure), and seal its month again with a record of the change."""
+        """Replace one body (an erasure), and seal its month again with a record of the change.
+
+        The former bytes are overwritten in the file, not only given up.
+        """
         delivery = self.get(seq)
         if delivery is None:
             raise Rejected("unknown_delivery", f"There is no delivery {seq}.", where="delivery")
-        before = _digest(delivery)
+        before = digest_of(delivery)
         after = msgspec.structs.replace(delivery, body=body)
-        with self._read_lock, self._write:
-            self._write.execute(
+        with told("written"), self._transaction() as db:
+            db.execute(
                 "update deliveries set body = ?, size = ?, digest = ? where seq = ?",
-                (self._compressor.compress(body), len(body), _digest(after), seq),
+                (zstandard.compress(body, 1), len(body), digest_of(after), seq),
             )
-            self._write.execute(
-                "insert into erasures values (?, ?, ?, ?)", (seq, erased_at, before, _digest(after))
+            db.execute(
+                "insert into erasures values (?, ?, ?, ?)",
+                (seq, erased_at, before, digest_of(after)),
             )
-            month = _month(delivery.received_at)
-            if self._write.execute("select 1 from seals where month = ?", (month,)).fetchone():
-                self._seal(month, erased_at)
+            month = month_of(delivery.received_at)
+            if db.execute("select 1 from seals where month = ?", (month,)).fetchone():
+                seal(db, month, erased_at)
+        with told("written"), self._read_lock, self._write_lock:
+            self._write.execute("pragma wal_checkpoint(truncate)")
         with self._arrived:
             self._tail.clear()
             self._tail_bytes = 0
 
     def verify(self) -> Iterator[Damage]:
         """Everything that does not match its digest or seal; reads the whole journal once."""
-        expected: int | None = None
+        try:
+            yield from self._missing_or_changed()
+            yield from self._unsealed()
+        except (apsw.Error, UpwellError, OverflowError) as error:
+            yield Damage("the file", f"cannot be read: {error}")
+
+    def _missing_or_changed(self) -> Iterator[Damage]:
+        seq, newest = 0, self._newest
+        while seq < newest:
+            last = self._slice_end(seq, GROUP_BYTES, newest)
+            rows = self._select("seq > ? and seq <= ?", seq, last)
+            found = [row[0] for row in rows]
+            expected = iter(range(seq + 1, (found[-1] if found else newest) + 1))
+            for row in rows:
+                for number in expected:
+                    if number == row[0]:
+                        break
+                    yield Damage(f"delivery {number}", "missing")
+                if reason := delivery_of(row).about.get(DAMAGED):
+                    yield Damage(f"delivery {row[0]}", reason)
+            for number in expected:
+                yield Damage(f"delivery {number}", "missing")
+            seq = found[-1] if found else newest
+
+    def _unsealed(self) -> Iterator[Damage]:
         with self._read_lock:
-            rows = self._read.execute(f"select {_COLUMNS}, digest from deliveries order by seq")
-            for *row, digest in rows:
-                seq = row[0]
-                if expected is not None and seq != expected:
-                    yield Damage(f"delivery {expected}", f"missing: the next one is {seq}")
-                expected = seq + 1
-                try:
-                    delivery = _delivery(row)
-                except (zstandard.ZstdError, msgspec.DecodeError) as error:
-                    yield Damage(f"delivery {seq}", f"cannot be read: {error}")
-                    continue
-                if _digest(delivery) != digest:
-                    yield Damage(f"delivery {seq}", "its bytes are not those that were received")
-            seals: list[tuple[Any, ...]] = self._read.execute(
-                "select month, digest from seals order by month"
-            ).fetchall()
-            for month, digest in seals:
-                if _seal_digest(self._read, month)[2] != digest:
-                    yield Damage(f"month {month}", "its deliveries do not match the seal")
+            seals, ended = stored_seals(self._read), ended_months(self._read)
+        for month in sorted({*ended, *seals}):
+            with self._read_lock:
+                first, _, digest = seal_of(self._read, month)
+            if month in seals and digest != seals[month]:
+                yield Damage(f"month {month}", "its deliveries do not match the seal")
+            elif month not in seals and first:
+                yield Damage(f"month {month}", "its seal is missing")
 
     def sources(self) -> list[tuple[str, int, int, int]]:
         """For every source: its name, deliveries, bytes, and when it last delivered (micros)."""
-        with self._read_lock:
+        with told("read"), self._read_lock:
             rows: list[tuple[Any, ...]] = self._read.execute(
                 "select source, count(*), sum(size), max(received_at) from deliveries"
                 " where kind in ('events', 'import') group by source order by source"
@@ -215,10 +237,11 @@ class Journal:
 
     def close(self) -> None:
         """Finish what is queued, then close the file."""
-        if self._closed:
-            return
-        self._closed = True
-        self._queue.put(None)
+        with self._arrived:
+            if self._closed:
+                return
+            self._closed = True
+            self._queue.put(None)  # the last: whatever was handed over before it is written
         self._thread.join(timeout=30)
         self.wake()
         with self._read_lock:
@@ -226,7 +249,7 @@ class Journal:
         self._write.close()
 
     def _slice_end(self, after: int, limit_bytes: int, upto: int) -> int:
-        with self._read_lock:
+        with told("read"), self._read_lock:
             sizes: list[tuple[Any, ...]] = self._read.execute(
                 "select seq, size from deliveries where seq > ? and seq <= ?"
                 " order by seq limit 2000",
@@ -240,11 +263,16 @@ class Journal:
         return last
 
     def _rows(self, clause: str, *values: int | str) -> Iterator[Delivery]:
+        with told("read"):
+            rows = self._select(clause, *values)
+        return (delivery_of(row) for row in rows)
+
+    def _select(self, clause: str, *values: int | str) -> list[tuple[Any, ...]]:
         with self._read_lock:
-            rows = self._read.execute(
-                f"select {_COLUMNS} from deliveries where {clause} order by seq", values
+            rows: list[tuple[Any, ...]] = self._read.execute(
+                f"select {COLUMNS} from deliveries where {clause} order by seq", values
             ).fetchall()
-        return (_delivery(row) for row in rows)
+        return rows
 
     def _read_tail(self, after: int, limit_bytes: int) -> list[tuple[Delivery, Any]]:
         found: list[tuple[Delivery, Any]] = []
@@ -283,11 +311,11 @@ class Journal:
 
     def _commit(self, group: list[_Waiting]) -> None:
         try:
-            stamped = self._store(group)
-        except apsw.Error as error:
-            refused = _refusal(error)
+            with told("written"):
+                stamped = self._store(group)
+        except Exception as error:  # noqa: BLE001 - raised again where it was handed over
             for waiting in group:
-                waiting.done.set_exception(refused)
+                waiting.done.set_exception(error)
             return
         with self._arrived:
             for waiting, delivery in zip(group, stamped, strict=True):
@@ -317,129 +345,40 @@ class Journal:
                 delivery.received_at,
                 msgspec.json.encode(delivery.about),
                 len(delivery.body),
-                _digest(delivery),
+                digest_of(delivery),
                 self._compressor.compress(delivery.body),
             )
             for delivery in stamped
         ]
-        with self._write:
-            self._write.executemany("insert into deliveries values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
-            month = _month(stamped[-1].received_at)
-            if self._last_time and month != _month(self._last_time):
-                self._seal(_month(self._last_time), stamped[-1].received_at)
+        times = (self._last_time or stamped[0].received_at, stamped[-1].received_at)
+        with self._transaction() as db:
+            db.executemany("insert into deliveries values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            for month in list(months(*times))[:-1]:
+                seal(db, month, stamped[-1].received_at)
         return stamped
 
-    def _seal(self, month: str, now: int) -> None:
-        first, last, digest = _seal_digest(self._write, month)
-        self._write.execute(
-            "insert or replace into seals values (?, ?, ?, ?, ?)", (month, first, last, digest, now)
-        )
-
-
-_COLUMNS = "seq, kind, source, received_at, about, body"
-
-
-def _delivery(row: Sequence[Any]) -> Delivery:
-    return Delivery(
-        seq=row[0],
-        kind=row[1],
-        source=row[2],
-        received_at=row[3],
-        about=msgspec.json.decode(row[4]),
-        body=zstandard.decompress(row[5]),
-    )
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[apsw.Connection]:
+        """All of the block on disk, or nothing of it."""
+        db = self._write
+        with self._write_lock:
+            if db.in_transaction:  # an earlier rollback was refused too
+                db.execute("rollback")
+            db.execute("begin immediate")
+            try:
+                yield db
+                db.execute("commit")
+            except BaseException:
+                with contextlib.suppress(apsw.Error):
+                    if db.in_transaction:
+                        db.execute("rollback")
+                raise
 
 
 class _Waiting(msgspec.Struct):
     delivery: Delivery
     carry: Any
     done: Future[Delivery]
-
-
-def _connect(path: Path, readonly: bool = False) -> apsw.Connection:
-    new = not path.exists()
-    try:
-        flags = apsw.SQLITE_OPEN_READWRITE | (0 if readonly else apsw.SQLITE_OPEN_CREATE)
-        connection = apsw.Connection(str(path), flags=flags)
-        if new:
-            os.chmod(path, 0o600)
-            connection.execute("pragma page_size = 16384")
-        connection.set_busy_timeout(10_000)
-        connection.execute("pragma journal_mode = wal")
-        connection.execute("pragma synchronous = full")
-        connection.execute("pragma wal_autocheckpoint = 4000")
-        if readonly:
-            connection.execute("pragma query_only = on")
-        else:
-            connection.execute(_SCHEMA)
-            _check_format(connection)
-    except apsw.Error as error:
-        raise _refusal(error) from error
-    return connection
-
-
-def _check_format(connection: apsw.Connection) -> None:
-    connection.execute("insert or ignore into meta values ('format', ?)", (str(FORMAT),))
-    row: Any = connection.execute("select value from meta where key = 'format'").fetchone()
-    found = int(row[0])
-    if found > FORMAT:
-        raise Rejected(
-            "newer_data",
-            f"The data directory was written by a newer Upwell (journal format {found}; "
-            f"this one reads up to {FORMAT}).",
-            fix="Install the newer version, or use another data directory.",
-        )
-
-
-def _refusal(error: apsw.Error) -> Unavailable:
-    if isinstance(error, apsw.FullError):
-        return Unavailable(
-            "disk_full",
-            "The disk is full: nothing was taken.",
-            fix="Free some space; then send it again.",
-            retry_after=RETRY_SECONDS,
-        )
-    return Unavailable(
-        "journal_unavailable",
-        f"The journal could not be written: {error}. Nothing was taken.",
-        fix="Check the disk that holds the data directory; then send it again.",
-        retry_after=RETRY_SECONDS,
-    )
-
-
-def _digest(delivery: Delivery) -> bytes:
-    mark = hashlib.blake2b(digest_size=16)
-    about = msgspec.json.encode(delivery.about, order="sorted")
-    for part in (delivery.kind, delivery.source, str(delivery.received_at)):
-        mark.update(part.encode() + b"\0")
-    mark.update(about + b"\0")
-    mark.update(delivery.body)
-    return mark.digest()
-
-
-def _month(micros: int) -> str:
-    return to_instant(micros).strftime("%Y-%m")
-
-
-def _seal_digest(connection: apsw.Connection, month: str) -> tuple[int, int, bytes]:
-    mark = hashlib.sha256()
-    first = last = 0
-    year, number = int(month[:4]), int(month[5:])
-    opens = _micros(year, number)
-    closes = _micros(year + number // 12, number % 12 + 1)
-    rows: Any = connection.execute(
-        "select seq, digest from deliveries where received_at >= ? and received_at < ?"
-        " order by seq",
-        (opens, closes),
-    )
-    for seq, digest in rows:
-        first, last = first or seq, seq
-        mark.update(seq.to_bytes(8, "big") + digest)
-    return first, last, mark.digest()
-
-
-def _micros(year: int, month: int) -> int:
-    return int(dt.datetime(year, month, 1, tzinfo=dt.UTC).timestamp()) * 1_000_000
 
 
 @contextlib.contextmanager
