@@ -50,7 +50,7 @@ class Dispatch:
     def consider(self, change: Change) -> None:
         """Takes note of a commit; for `flow.subscribe`."""
         now = self._parts.clock()
-        self._due.mark(change, to_day(now.astimezone(self._parts.zone).date()), now)
+        self._due.mark(change, self._today(now), now)
 
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Has `listener` called, from any thread, when the inbox changed; answers how to end it."""
@@ -85,7 +85,7 @@ class Dispatch:
         now = self._parts.clock()
         if self._ticked is None or not dt.timedelta(0) <= now - self._ticked < TICK:
             self._ticked = now
-            self._due.tick(self._every_series())
+            self._due.tick(self._every_series(), self._today(now))
         self._forget()
         looks, pause = self._due.ready(now, self._parts.filling())
         changed = False
@@ -117,6 +117,9 @@ class Dispatch:
                 pause = REST
             if not self._due.wait(pause):
                 return
+
+    def _today(self, now: dt.datetime) -> int:
+        return to_day(now.astimezone(self._parts.zone).date())
 
     def _every_series(self) -> list[Series]:
         products = [product.id for product in self._parts.products()]

@@ -42,7 +42,8 @@ class Look(msgspec.Struct, frozen=True):
 class Known(msgspec.Struct, kw_only=True):
     """What is kept of a series between two looks, and over a restart.
 
-    `imported` is what history alone brought on `day` where that stood out by itself.
+    `imported` is what history alone brought on `day` where that stood out by itself; `closed` the
+    last day that was judged as a whole.
     """
 
     series: Series
@@ -50,6 +51,7 @@ class Known(msgspec.Struct, kw_only=True):
     history_at: dt.datetime | None = None
     day: int | None = None
     imported: float = 0.0
+    closed: int = 0
 
 
 class Mark(msgspec.Struct):
@@ -106,11 +108,18 @@ class Due:
             if self._news:
                 self._lock.notify_all()
 
-    def tick(self, series: Iterable[Series]) -> None:
-        """Marks these series for a look, whether or not anything touched them."""
+    def tick(self, series: Iterable[Series], today: int) -> None:
+        """Marks these series for a look, whether or not anything touched them.
+
+        Once a day also for a look at the whole of the day before.
+        """
         with self._lock:
             for one in series:
                 self._marks.setdefault(Look(one), Mark(None))
+                known = self._known.setdefault(one, Known(series=one))
+                if known.closed < today - 1:
+                    known.closed = today - 1
+                    self._marks.setdefault(Look(one, today - 1), Mark(None))
 
     def ready(
         self, now: dt.datetime, filling: frozenset[str] | None

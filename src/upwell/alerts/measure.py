@@ -90,7 +90,7 @@ def measure(
     limits: Limits,
     imported: float = 0.0,
 ) -> Measured:
-    """A day so far (or the whole of a past one) against earlier days at the same time of day.
+    """A day so far against earlier ones at the same time of day; a past day by the baseline.
 
     `past` is from `past_hours` of the same day; `first_day` is the first with data, which is
     seldom whole and is left out; `imported` is what history alone brought that day and is no news.
@@ -105,15 +105,16 @@ def measure(
     came = by_now(past, elapsed).tolist()
     first = day - DAYS
     known = {d: came[d - first] for d in range(first, day) if _after(d, first_day)}
-    found = so_far(
-        known,
-        day,
-        value - imported,
-        kind=kind_of(metric),
-        direction=metric.direction,
-        limits=limits,
-    )
-    weight = weights(known, day, kind_of(metric)) if found.mean is not None else {}
+    news = value - imported
+    kind, good = kind_of(metric), metric.direction
+    if running:
+        found = so_far(known, day, news, kind=kind, direction=good, limits=limits)
+        weight = weights(known, day, kind) if found.mean is not None else {}
+    else:
+        whole = list(known.values())
+        found = zscore_30(whole, news, kind=kind, direction=good, limits=limits)
+        last = list(known)[-HISTORY:] if found.mean is not None else []
+        weight = dict.fromkeys(last, 1 / HISTORY)
     text = words.reading(metric, value, found, local if running else to_date(day), answer.currency)
     return Measured(
         reading=Reading(
