@@ -2,10 +2,111 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis
+from tests import leftovers
+from tests.served import CONFIG, Served
+
+if TYPE_CHECKING:  # loaded where a test wants them: most tests are about one part
+    from upwell.app import House
+    from upwell.settings import Settings
+
+# dev looks for something new each time; ci finds the same each time, so that a red run says
+# something about the change; quick is for a look in between.
+SLOW = [HealthCheck.too_slow]
+hypothesis.register_profile("dev", deadline=None, print_blob=True, suppress_health_check=SLOW)
+hypothesis.register_profile("ci", deadline=None, derandomize=True, suppress_health_check=SLOW)
+hypothesis.register_profile("quick", deadline=None, max_examples=10, suppress_health_check=SLOW)
+hypothesis.load_profile(
+    os.environ.get("UPWELL_HYPOTHESIS") or ("ci" if os.environ.get("CI") else "dev")
+)
+
+LEFT = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """Asynchronous tests run on asyncio, as the server does."""
     return "asyncio"
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """Opens a house in the test's folder, `house(settings, clock=…, name=…)`; closed at the end."""
+    from upwell.app.house import House, now
+
+    with ExitStack() as opened:
+
+        def open_house(
+            settings: Settings | None = None,
+            *,
+            clock: Callable[[], dt.datetime] = now,
+            name: str = "house",
+        ) -> House:
+            (tmp_path / name).mkdir(exist_ok=True)
+            return opened.enter_context(closing(House(tmp_path / name, settings, clock)))
+
+        yield open_house
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Served]]:
+    """Starts a server in the test's folder, `serve(config_text)`; stopped at the end.
+
+    `name` is its data directory's (the same name again: the same data), the rest is Served's.
+    """
+    with ExitStack() as running:
+
+        def start(
+            text: str | None = CONFIG, *words: str, name: str = "data", **rest: Any
+        ) -> Served:
+            config = None
+            if text is not None:
+                config = tmp_path / f"{name}.toml"
+                config.write_text(text)
+            served = Served(tmp_path / name, *words, config=config, **rest)
+            running.callback(served.kill)
+            return served
+
+        yield start
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Become the parent of orphans, to find them at the end."""
+    config.stash[LEFT] = []
+    leftovers.adopt()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take from a finished xdist worker what it found."""
+    node.config.stash[LEFT] += getattr(node, "workeroutput", {}).get("left", [])
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that leaves processes behind."""
+    output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+    if output is not None:  # a worker tells the one that started it
+        output["left"] = leftovers.left()
+        return
+    found = session.config.stash[LEFT]
+    found += leftovers.left()
+    if found and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Name them."""
+    for line in config.stash[LEFT]:
+        terminalreporter.write_line(f"LEFT BEHIND: {line}", red=True)
