@@ -18,7 +18,7 @@ const seen = (product: string, age: number): FeedEvent => ({
 test('each product has its minute, measured by the liveliest tick of all', () => {
   const found = pulses([seen('mail', 0), seen('mail', 2000), seen('docs', 4000), seen('mail', 70_000)], ['mail', 'docs', 'lab'], NOW);
   expect(found.get('mail')!.ticks.slice(-2)).toEqual([0, 1]);
-  expect(found.get('docs')!.ticks.slice(-2)).toEqual([0.5, 0]);
+  expect(found.get('docs')!.ticks.slice(-2)).toEqual([Math.SQRT1_2, 0]);
   expect(found.get('mail')!.ticks).toHaveLength(20);
   expect(found.get('lab')).toEqual({ ticks: Array.from({ length: 20 }, () => 0), last: null, now: false });
 });

@@ -2,7 +2,7 @@
 import type { FeedEvent } from '../wire';
 
 export interface Pulse {
-  ticks: number[]; // share of the liveliest tick, oldest first
+  ticks: number[]; // by the root of its share of the liveliest tick, so that a quiet product is seen; oldest first
   last: string | null;
   now: boolean; // something in the last second and a half
 }
@@ -29,7 +29,7 @@ export function pulses(events: readonly FeedEvent[], products: readonly string[]
       return [
         id,
         {
-          ticks: counts.get(id)!.map((count) => count / most),
+          ticks: counts.get(id)!.map((count) => Math.sqrt(count / most)),
           last: at,
           now: at !== null && now - Date.parse(at) < FRESH,
         },
