@@ -47,8 +47,8 @@ class ActiveDays:
         self._known = OrderedSet()
 
     def load(self, actors: Ints, days: Ints) -> None:
-        """Take stored pairs at once; nothing is counted."""
-        self._known.add(np.unique(_pack(actors, days, DAY_BITS)))
+        """Take stored pairs, each once; nothing is counted."""
+        self._known.add(np.sort(_pack(actors, days, DAY_BITS)))
 
     def take(self, actors: Ints, days: Ints) -> tuple[Ints, Ints, Gaps]:
         """New (actor, day) pairs, and how the gaps between active days changed."""
@@ -70,8 +70,8 @@ class Visits:
         self._known = OrderedSet()
 
     def load(self, actors: Ints, seconds: Ints) -> None:
-        """Take stored page views at once; nothing is counted."""
-        self._known.add(np.unique(_pack(actors, seconds, SECOND_BITS)))
+        """Take stored page views, each once; nothing is counted."""
+        self._known.add(np.sort(_pack(actors, seconds, SECOND_BITS)))
 
     def take(self, actors: Ints, seconds: Ints) -> list[tuple[int, int, int]]:
         """Visits that open or no longer open, as (actor, second, +1 or -1)."""

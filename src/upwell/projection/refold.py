@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from itertools import groupby
 from operator import itemgetter
+from typing import Literal
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
+from upwell.money import SCALE
 from upwell.period import DAY_MICROS, Zone
 from upwell.projection import store
 from upwell.projection.commit import SET_NAMES, Memory, located, seen_in
@@ -125,12 +127,8 @@ def load(db: duckdb.DuckDBPyConnection) -> Memory:
                 {"entry": history.rule.entry, "goal": history.rule.goal},
             ).fetchall()
         )
-    rows = db.execute(
-        "select product, type, currency, day, hour, sum(n)::bigint,"
-        " (sum(value) * 1000000000)::hugeint from hours group by all"
-    ).fetchall()
-    for row in rows:
-        memory.sums.add(*row)
+    _load_series(db, memory, "days", "day")
+    _load_series(db, memory, "hours", "hour")
     return memory
 
 
@@ -151,6 +149,26 @@ def membership(ground: Ground, members: str) -> tuple[str, list[object]]:
             found += [product, types]
         clause = f"({clause})"
     return clause, found
+
+
+def _load_series(
+    db: duckdb.DuckDBPyConnection, memory: Memory, series: Literal["days", "hours"], slot: str
+) -> None:
+    # Whole units and nano-units apart: both fit 64 bits, so that columns come as arrays.
+    rows = db.execute(
+        f"""with summed as (
+          select product, type, currency, {slot} as slot, sum(n)::bigint as n, sum(value) as value
+          from hours group by all)
+        select product, type, currency, list(slot) as slots, list(n) as counts,
+          list(floor(value)::bigint) as whole,
+          list(((value - floor(value)) * 1000000000)::bigint) as nano
+        from summed group by product, type, currency"""
+    ).fetchall()
+    for product, kind, currency, slots, counts, whole, nano in rows:
+        cells = [
+            [n, units * SCALE + part] for n, units, part in zip(counts, whole, nano, strict=True)
+        ]
+        memory.sums.take(series, (product, kind, currency), dict(zip(slots, cells, strict=True)))
 
 
 def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:

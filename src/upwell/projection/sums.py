@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,13 @@ class Sums:
             else:
                 cell[0] += n
                 cell[1] += value
+
+    def take(
+        self, series: Literal["days", "hours"], key: SeriesKey, cells: dict[int, list[int]]
+    ) -> None:
+        """Take a whole stored series: (count, value) by day or by hour."""
+        (self.days if series == "days" else self.hours)[key] = cells
+        self._keys[key[0], key[1]].add(key[2])
 
     def add_gaps(self, product: str, members: str, pairs: Iterable[tuple[int, int, int]]) -> None:
         """Add `count` actors active on `day` whose active day before it was `earlier`."""
