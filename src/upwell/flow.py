@@ -21,10 +21,10 @@ import duckdb
 import msgspec
 import structlog
 
-from upwell.errors import Rejected, UpwellError
+from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import SCHEMA, Change, DeadLetter, Delivery, Position, Translated
-from upwell.journal import Journal
-from upwell.projection import Outcome, Projection, Staged
+from upwell.journal import DAMAGED, Journal
+from upwell.projection import Outcome, Projection, Staged, store
 from upwell.projection.ground import Ground
 from upwell.sources import files, http
 
@@ -33,7 +33,10 @@ log = structlog.get_logger()
 EVENTS = frozenset({"events", "import"})  # kinds of delivery that carry events
 COMMIT_ROWS = 40_000  # one commit takes at most about this many events
 SAMPLE = 12
-RETRY_SECONDS = 1.0
+RETRY_SECONDS = (0.25, 5.0)  # after a failed commit: at first, and at most
+TRIES = 3  # of a delivery that cannot be applied for what is in it
+
+DONE_KEPT = 64  # results of commands that nobody has fetched
 
 T = TypeVar("T")
 Watcher = Callable[[Change], None]
@@ -47,21 +50,29 @@ def translate(delivery: Delivery, products: frozenset[str], carry: object = None
     """
     if isinstance(carry, Translated):
         return carry
+    if DAMAGED in delivery.about:
+        reason = f"The journal's copy of it is damaged: {delivery.about[DAMAGED]}."
+        return Translated(SCHEMA.empty_table(), (_dead(delivery, "damaged", reason),))
     try:
         if delivery.kind == "import":
             return files.translate_file(delivery, products)
         return http.translate(delivery)
     except Exception as error:  # noqa: BLE001 - whatever a body does, the next one is read
         log.warning("untranslatable", seq=delivery.seq, source=delivery.source, error=repr(error))
-        letter = DeadLetter(
-            seq=delivery.seq,
-            idx=-1,
-            source=delivery.source,
-            code="untranslatable",
-            reason=f"{type(error).__name__}: {error}",
-            recorded_at=delivery.received_at,
-        )
+        letter = _dead(delivery, "untranslatable", f"{type(error).__name__}: {error}")
         return Translated(SCHEMA.empty_table(), (letter,))
+
+
+def _dead(delivery: Delivery, code: str, reason: str) -> DeadLetter:
+    """The whole delivery, set aside."""
+    return DeadLetter(
+        seq=delivery.seq,
+        idx=-1,
+        source=delivery.source,
+        code=code,
+        reason=reason,
+        recorded_at=delivery.received_at,
+    )
 
 
 class Done(NamedTuple):
@@ -69,6 +80,7 @@ class Done(NamedTuple):
 
     seq: int
     result: dict[str, Any]
+    applied: bool = True  # False: it was set aside
 
 
 class Flow:
@@ -84,6 +96,10 @@ class Flow:
         self._waiters: list[tuple[int, asyncio.AbstractEventLoop, asyncio.Future[bool]]] = []
         self._done: dict[int, Done] = {}
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._asking = threading.Lock()
+        self._ended = True  # nobody takes what is asked
+        self._failures = 0  # of one delivery alone, in a row
+        self._suspect = 0  # up to this one they are applied alone
         self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
 
     @property
@@ -107,6 +123,7 @@ class Flow:
 
     def start(self) -> None:
         """Begin to follow."""
+        self._ended = False
         self._thread.start()
 
     def stop(self) -> None:
@@ -137,14 +154,17 @@ class Flow:
     def command(self, delivery: Delivery, timeout: float = 3600.0) -> Done:
         """Journal a command and wait until it has taken effect."""
         seq = self.journal.append([delivery])[0]
-        if not self.wait(seq, timeout):
-            raise UpwellError("slow", f"Delivery {seq} is still waiting to be applied.")
-        return self._done.pop(seq, Done(seq, {}))
+        with self._moved:
+            self._moved.wait_for(lambda: seq in self._done or self._ended, timeout)
+            done = self._done.pop(seq, None)
+        if done is None:
+            raise Unavailable("slow", f"Delivery {seq} is kept, and still waits to be applied.")
+        if not done.applied:
+            raise UpwellError("not_done", f"Delivery {seq} could not be applied; the log says why.")
+        return done
 
     def perform(self, work: Callable[[], T]) -> T:
         """Run `work` between two commits, in the loop's thread, and return what it returns."""
-        if not self._thread.is_alive():
-            return work()
         done: Future[T] = Future()
 
         def step() -> None:
@@ -153,34 +173,83 @@ class Flow:
             except BaseException as error:  # noqa: BLE001 - raised again where it was asked for
                 done.set_exception(error)
 
-        self._asked.put(step)
+        with self._asking:
+            ended = self._ended
+            if not ended:
+                self._asked.put(step)
+        if ended:
+            step()
         self.journal.wake()
         return done.result()
 
     def follow(self) -> bool:
-        """Apply what the journal holds beyond the position, one commit; False if there is none."""
+        """Apply what the journal holds beyond the position, one commit; False if there is none.
+
+        Where it raises nothing has changed, and the next call tries again, a delivery at a time.
+        One that fails again and again for what is in it is set aside, so that others come through.
+        """
+        self.projection.recover()
         group = self._next_group()
         if not group:
             return False
-        if group[0][0].kind in EVENTS:
-            self._apply(group)
-        else:
-            self._obey(group[0][0])
+        delivery = group[0][0]
+        try:
+            if self._failures >= TRIES:
+                self._give_up(delivery)
+            elif delivery.kind in EVENTS:
+                self._apply(group)
+            else:
+                self._obey(delivery)
+        except Exception as error:
+            if _by_content(error):
+                self._suspect = group[-1][0].seq
+                self._failures += len(group) == 1
+            raise
+        self._failures = 0
         return True
 
     # -- the loop --------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        failed = 0
         while not self._stopping.is_set():
             while not self._asked.empty():
                 self._asked.get()()
             try:
                 if not self.follow():
                     self.journal.wait(self.projection.applied, timeout=0.25)
-            except (UpwellError, duckdb.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on
                 # The commit was undone whole; what it held is still in the journal.
-                log.error("commit failed", error=repr(error), applied=self.projection.applied)
-                self._stopping.wait(RETRY_SECONDS)
+                failed += 1
+                if failed & (failed - 1) == 0:  # told ever more rarely: 1, 2, 4, 8, ...
+                    applied = self.projection.applied
+                    log.error("commit failed", error=repr(error), applied=applied, times=failed)
+                self._mend(error)
+                first, most = RETRY_SECONDS
+                self._stopping.wait(min(first * 2 ** min(failed - 1, 10), most))
+            else:
+                failed = 0
+        with self._asking, self._moved:
+            self._ended = True
+            self._moved.notify_all()
+        while not self._asked.empty():
+            self._asked.get()()
+
+    def _mend(self, error: Exception) -> None:
+        """Begin again from the journal where the stored events turn out to be damaged."""
+        if isinstance(error, duckdb.Error) and store.corrupt(error):
+            try:
+                self.projection.renew(str(error))
+            except (UpwellError, duckdb.Error, OSError) as another:
+                log.error("projection not renewed", error=repr(another))
+
+    def _give_up(self, delivery: Delivery) -> None:
+        """Set a delivery aside that cannot be applied, and go on behind it."""
+        log.error("delivery set aside", seq=delivery.seq, source=delivery.source)
+        reason = f"It could not be applied in {TRIES} tries; the log says why."
+        letter = _dead(delivery, "unusable", reason)
+        self.projection.settle(delivery.seq, [letter])
+        self._tell(delivery, Done(delivery.seq, {"refolded": False}, applied=False))
 
     def _next_group(self) -> list[tuple[Delivery, Any]]:
         """Deliveries for one commit: events together, each command alone."""
@@ -193,7 +262,7 @@ class Flow:
             group.append((delivery, carry))
             known = isinstance(carry, Translated)
             rows += len(carry.events) if known else len(delivery.body) // 250
-            if rows >= COMMIT_ROWS:
+            if rows >= COMMIT_ROWS or delivery.seq <= self._suspect:
                 break
         return group
 
@@ -219,7 +288,9 @@ class Flow:
         """Apply a delivery that changes what the sums are made of."""
         about, projection = delivery.about, self.projection
         result: dict[str, Any] = {}
-        if delivery.kind == "config":
+        if DAMAGED in about:
+            projection.settle(delivery.seq, translate(delivery, frozenset()).dead)
+        elif delivery.kind == "config":
             ground = msgspec.json.decode(delivery.body, type=Ground)
             result["refolded"] = projection.set_ground(ground, delivery.seq)
         elif delivery.kind == "retract":
@@ -235,24 +306,37 @@ class Flow:
                 projection.settle(delivery.seq)
         else:
             projection.settle(delivery.seq)
-        self._done[delivery.seq] = Done(delivery.seq, result)
+        self._tell(delivery, Done(delivery.seq, result))
+
+    def _tell(self, delivery: Delivery, done: Done) -> None:
+        """Say that a command has taken effect: to whoever gave it, and to the watchers."""
+        refolded = done.result.get("refolded", delivery.kind != "config")
+        with self._moved:
+            self._done[delivery.seq] = done
+            while len(self._done) > DONE_KEPT:
+                del self._done[next(iter(self._done))]
         self._publish(
             Change(
-                position=projection.position,
+                position=self.projection.position,
                 recorded_at=delivery.received_at,
                 touched=frozenset(),
-                refolded=bool(result.get("refolded", delivery.kind != "config")),
+                refolded=bool(refolded),
                 quiet=True,
             )
         )
 
     def _reread(self, about: dict[str, Any], before: int) -> Iterator[Staged]:
-        """Old deliveries, of a source or by number, read with today's parser."""
+        """Old deliveries, of a source or by number, read with today's parser.
+
+        What was retracted stays out.
+        """
         source, since, seqs = about.get("source"), about.get("since", 0), about.get("deliveries")
         products = self.projection.products
+        out = retracted(self.journal, before)
         for old in deliveries(self.journal, upto=before - 1):
             if (
                 old.kind in EVENTS
+                and old.seq not in out
                 and (source is None or old.source == source)
                 and old.received_at >= since
                 and (seqs is None or old.seq in seqs)
@@ -285,6 +369,23 @@ def deliveries(journal: Journal, after: int = 0, upto: int | None = None) -> Ite
         if not part:
             return
         after = part[-1][0].seq
+
+
+def retracted(journal: Journal, before: int) -> frozenset[int]:
+    """The deliveries that were taken out, and not brought back, by commands before `before`."""
+    orders = {order.seq: order for order in journal.every("retract") if order.seq < before}
+    back = {
+        order.about.get("retraction") for order in journal.every("restore") if order.seq < before
+    }
+    standing = [order for seq, order in orders.items() if seq not in back]
+    return frozenset(seq for order in standing for seq in order.about.get("deliveries", ()))
+
+
+def _by_content(error: Exception) -> bool:
+    """Whether the same delivery will fail in the same way, whatever becomes of disk and memory."""
+    if isinstance(error, duckdb.Error):
+        return isinstance(error, duckdb.DataError)
+    return not isinstance(error, UpwellError | OSError | MemoryError)
 
 
 def replay(journal: Journal, projection: Projection) -> Iterator[int]:

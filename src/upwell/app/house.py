@@ -22,10 +22,10 @@ from upwell import settings as config
 from upwell.access import Viewer
 from upwell.event import EVENT_TYPES, DeadLetter, Delivery, Translated
 from upwell.flow import Flow, translate
-from upwell.journal import Journal
+from upwell.journal import DAMAGED, Journal
 from upwell.metrics.catalog import CATALOG, DEFAULT_ACTIVE
 from upwell.period import to_date, to_micros
-from upwell.projection import Projection, store
+from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Question
 from upwell.query.rows import Rows, rows
@@ -84,7 +84,9 @@ class House:
     def ground(self) -> Ground:
         """The configuration in force: the newest one delivered, even where the loop is behind."""
         last = self.journal.last("config")
-        return msgspec.json.decode(last.body, type=Ground) if last else Ground()
+        if last is None or DAMAGED in last.about:
+            return self.projection.ground
+        return msgspec.json.decode(last.body, type=Ground)
 
     def presented(self) -> Settings:
         """The settings with the workspace that the journal holds: what pages and reports show."""
@@ -229,10 +231,13 @@ def house(data: Path, config: Path | None) -> Iterator[object]:
 
 def _projection(data: Path, journal: Journal) -> Projection:
     found = Projection(data)
-    if found.applied <= journal.newest:
-        return found
-    # The sums know deliveries that this journal never had: they belong to another one.
-    log.warning("projection put aside", applied=found.applied, newest=journal.newest)
-    found.close()
-    store.put_aside(found.path)
-    return Projection(data)
+    if found.journal not in ("", journal.id):
+        found.renew("it was made from another journal")
+    if found.applied > journal.newest:
+        # Its newest deliveries are gone. What was read from them is still in the sums: it is kept,
+        # and their numbers are not given again, so that `verify` misses them.
+        log.error("journal lost its end", newest=journal.newest, known=found.applied)
+        journal.resume_after(found.applied)
+    if not found.journal:
+        found.journal = journal.id
+    return found

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import duckdb
 import msgspec
 import numpy as np
 import pyarrow as pa
+import structlog
 from numpy.typing import NDArray
 
-from upwell.event import DeadLetter, Delivery, Position, Touched, Translated
+from upwell.event import DIMENSIONS, SCHEMA, DeadLetter, Delivery, Position, Touched, Translated
 from upwell.period import Zone
 from upwell.projection import store
 from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
@@ -27,6 +29,8 @@ from upwell.projection.ground import Ground
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.refold import load, refold, relocate
 from upwell.projection.sums import Sums
+
+log = structlog.get_logger()
 
 LOOSE = 300_000  # rows of sums that may wait to be added up
 
@@ -53,15 +57,18 @@ class Projection:
     def __init__(self, directory: Path, memory: str = "1GB") -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = directory / "projection.duckdb"
-        self._db = store.connect(self.path, memory)
+        self._limit = memory
         self._readers = threading.local()
+        self._cursors = WeakSet[duckdb.DuckDBPyConnection]()
+        self._opened = 0  # counts connections: a reader of an earlier one gets another
         self.ground = Ground()
         self.zone = Zone("UTC")
         self.applied = 0
         self.generation = 0  # counts how often all sums were replaced
         self._memory = Memory()
         self._merged = self._loose = 0
-        self._load()
+        self._ahead = False  # memory holds what the file has not, or not yet
+        self._db = self._open()
 
     @property
     def sums(self) -> Sums:
@@ -116,10 +123,11 @@ class Projection:
 
     def reader(self) -> duckdb.DuckDBPyConnection:
         """A connection of the calling thread's own; it sees whole commits only."""
-        cursor: duckdb.DuckDBPyConnection | None = getattr(self._readers, "cursor", None)
-        if cursor is None:
-            cursor = self._readers.cursor = self._db.cursor()
-        return cursor
+        own: tuple[int, duckdb.DuckDBPyConnection] | None = getattr(self._readers, "own", None)
+        if own is None or own[0] != self._opened:
+            own = self._readers.own = (self._opened, self._db.cursor())
+            self._cursors.add(own[1])
+        return own[1]
 
     def apply(self, staged: Sequence[Staged], remote: bool = False) -> Outcome:
         """Store what is new, change the sums by it, move the position: all of it or nothing.
@@ -128,7 +136,7 @@ class Projection:
         """
         newest = staged[-1].delivery.seq
         dead = [letter for entry in staged for letter in entry.translated.dead]
-        columns = _stack(staged)
+        columns = stacked(staged)
         fresh, plan, repeats, hashes = columns, Plan(), 0, hash_keys(columns)
         with self._commit(newest, lambda: plan.show(self._memory, newest)) as db:
             if len(columns):
@@ -162,15 +170,22 @@ class Projection:
             self._count_rows(db)
         return True
 
-    def settle(self, seq: int) -> None:
-        """Move the position over a delivery that changes nothing here."""
-        with self._commit(seq):
-            pass
+    def settle(self, seq: int, dead: Sequence[DeadLetter] = ()) -> None:
+        """Move the position over a delivery that changes nothing here, or cannot."""
+        with self._commit(seq) as db:
+            write_dead(db, dead)
 
     def set_ground(self, ground: Ground, seq: int) -> bool:
         """Stand on another configuration; returns whether the sums were folded again."""
         zone = Zone(ground.timezone)
-        with self._commit(seq) as db:
+        again = False
+
+        def stand() -> None:
+            if again:
+                self._load()
+            self.ground, self.zone = ground, zone
+
+        with self._commit(seq, stand) as db:
             db.execute("delete from meta where key = 'ground'")
             text = msgspec.json.encode(ground).decode()
             db.execute("insert into meta values ('ground', ?)", [text])
@@ -179,23 +194,46 @@ class Projection:
             if again:
                 relocate(db, self._db.cursor(), ground, zone)
                 refold(db, ground, zone)
-        self.ground, self.zone = ground, zone
-        if again:
-            self._load()
         return again
 
     def rebuild(self) -> None:
-        """Drop every sum and fold the stored events again."""
+        """Drop every sum and fold the stored events again.
+
+        Where those cannot be read the file is put aside, and the journal fills an empty one.
+        """
+        try:
+            with self._commit(self.applied, self._load) as db:
+                refold(db, self.ground, self.zone)
+        except duckdb.Error as error:
+            if not store.corrupt(error):
+                raise
+            self.renew(str(error))
+
+    def renew(self, why: str) -> None:
+        """Put the file aside and begin with an empty one, at the journal's start."""
+        log.warning("projection put aside", why=why.splitlines()[0], kept_beside=str(self.path))
+        self._shut()
+        store.put_aside(self.path)
+        self._db = self._open()
+
+    @property
+    def journal(self) -> str:
+        """The journal whose deliveries were applied here; '' before the first was."""
+        row = self._db.execute("select value from meta where key = 'journal'").fetchone()
+        return str(row[0]) if row else ""
+
+    @journal.setter
+    def journal(self, identity: str) -> None:
         with self._commit(self.applied) as db:
-            refold(db, self.ground, self.zone)
-        self._load()
+            db.execute("delete from meta where key = 'journal'")
+            db.execute("insert into meta values ('journal', ?)", [identity])
 
     def supersede(self, delivery: Delivery, seqs: Sequence[int]) -> int:
         """Take all events of the deliveries `seqs` out of the sums, keeping them; returns how many.
 
         The sums are folded again: a history without some of its events may differ anywhere.
         """
-        with self._commit(delivery.seq) as db:
+        with self._commit(delivery.seq, self._load) as db:
             taken = _count(
                 db.execute(
                     """update events set superseded_at = ?, superseded_seq = ?
@@ -203,13 +241,13 @@ class Projection:
                     [delivery.received_at, delivery.seq, list(seqs)],
                 )
             )
+            _settle(db, delivery.seq, seqs)
             refold(db, self.ground, self.zone)
-        self._load()
         return taken
 
     def restore(self, delivery: Delivery, retraction: int) -> int:
         """Bring back, as new versions, what a retraction took out; keys taken since then stay."""
-        with self._commit(delivery.seq) as db:
+        with self._commit(delivery.seq, self._load) as db:
             brought = _count(
                 db.execute(
                     """insert into events
@@ -221,8 +259,10 @@ class Projection:
                     [delivery.received_at, delivery.seq, retraction],
                 )
             )
+            db.execute(
+                "update dead_letters set settled_seq = null where settled_seq = ?", [retraction]
+            )
             refold(db, self.ground, self.zone)
-        self._load()
         return brought
 
     def retranslate(self, delivery: Delivery, staged: Sequence[Staged]) -> tuple[int, int]:
@@ -230,12 +270,12 @@ class Projection:
 
         Returns how many stored events were superseded and how many versions were added.
         """
-        columns = _stack(staged)
+        columns = stacked(staged)
         hashes = hash_keys(columns)
         columns = columns.append_column("key_high", pa.array(hashes.high))
         columns = columns.append_column("key_low", pa.array(hashes.low))
         columns = located(columns, self.ground, self.zone)
-        with self._commit(delivery.seq) as db:
+        with self._commit(delivery.seq, self._load) as db:
             reread = pa.table({"seq": [entry.delivery.seq for entry in staged]})
             with store.given(db, "reading", columns), store.given(db, "reread", reread):
                 gone = _count(db.execute(_SUPERSEDE, [delivery.received_at, delivery.seq]))
@@ -243,57 +283,101 @@ class Projection:
             by = pa.array([delivery.seq] * len(columns), pa.int64())
             for name, column in (("recorded_at", at), ("version_seq", by)):
                 columns = columns.set_column(columns.column_names.index(name), name, column)
-            db.execute(
-                "update dead_letters set settled_seq = ? where settled_seq is null"
-                " and seq in (select unnest(?::bigint[]))",
-                [delivery.seq, [entry.delivery.seq for entry in staged]],
-            )
-            self._memory = load(db)
-            part = only_new(self._memory.keys, db, columns, hashes)
+            _settle(db, delivery.seq, [entry.delivery.seq for entry in staged])
+            memory = load(db)
+            part = only_new(memory.keys, db, columns, hashes)
             fresh = columns.filter(pa.array(part.fresh))
             if len(fresh):
-                fold(db, _as_late(fresh), self.ground, self.zone, self._memory)
+                fold(db, _as_late(fresh), self.ground, self.zone, memory)
             still_dead = [letter for entry in staged for letter in entry.translated.dead]
             write_dead(db, [*still_dead, *part.conflicts])
             refold(db, self.ground, self.zone)
-        self._load()
         return gone, len(fresh)
 
-    def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """Which of these keys belong to a stored event."""
-        held: NDArray[np.bool_] = self._memory.keys.find(hashes.high, hashes.low) >= 0
-        return held
+    def holds(self, hashes: Hashes) -> NDArray[np.int64]:
+        """The place (see `places`) of the stored event of each key, or -1."""
+        return self._memory.keys.find(hashes.high, hashes.low)
 
     def close(self) -> None:
         """Write everything to the file and close it."""
-        self._db.execute("checkpoint")
-        self._db.close()
+        with suppress(duckdb.Error):  # a full disk: the log beside the file holds the same
+            self._db.execute("checkpoint")
+        self._shut()
+
+    def recover(self) -> None:
+        """Read memory again from the file where a failed commit has left it ahead.
+
+        Raises duckdb.Error as long as the file cannot be written.
+        """
+        if not self._ahead:
+            return
+        try:
+            self._db.execute("update meta set value = value where key = 'applied'")
+            self._load()
+        except duckdb.Error as error:
+            if isinstance(error, duckdb.FatalException) or "invalidated" in str(error):
+                self._shut()  # DuckDB refuses everything until the file is opened again
+                self._db = self._open()
+            else:
+                raise
 
     @contextmanager
     def _commit(
         self, seq: int, show: Callable[[], None] = lambda: None
     ) -> Iterator[duckdb.DuckDBPyConnection]:
-        self._db.execute("begin")
+        self.recover()
+        self._ahead = True  # until the file has it too
         try:
+            self._db.execute("begin")
             yield self._db
             self._db.execute("update meta set value = ? where key = 'applied'", [str(seq)])
             self._db.execute("commit")
         except BaseException:
-            self._db.execute("rollback")
-            self._load()  # memory may be ahead of the file; the file is right
+            with suppress(duckdb.Error):  # a commit that failed has ended the transaction itself
+                self._db.execute("rollback")
             raise
         show()
         self.applied = seq  # last: whoever waits for it finds the sums changed
+        self._ahead = False
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        """The file, opened and loaded; one that cannot be read is put aside, never deleted."""
+        try:
+            return self._opened_file()
+        except duckdb.Error as error:
+            if not store.damaged(error):
+                raise store.unavailable(error) from error
+            log.warning("projection put aside", why=str(error).splitlines()[0], path=str(self.path))
+        store.put_aside(self.path)
+        return self._opened_file()
+
+    def _opened_file(self) -> duckdb.DuckDBPyConnection:
+        self._db = store.connect(self.path, self._limit)
+        self._opened += 1
+        try:
+            self._load()
+        except BaseException:
+            self._shut()
+            raise
+        return self._db
+
+    def _shut(self) -> None:
+        """Close the file, and the connections of all readers: while one is open it stays open."""
+        for cursor in (*self._cursors, self._db):
+            with suppress(duckdb.Error):
+                cursor.close()
+        self._cursors.clear()
 
     def _load(self) -> None:
         found = dict(self._db.execute("select key, value from meta").fetchall())
-        self.applied = int(found["applied"])
-        if text := found.get("ground"):
-            self.ground = msgspec.json.decode(text, type=Ground)
-            self.zone = Zone(self.ground.timezone)
-        self._memory = load(self._db)
+        applied, text = int(found["applied"]), found.get("ground")
+        ground = msgspec.json.decode(text, type=Ground) if text else Ground()
+        memory = load(self._db)
         self._count_rows(self._db)
+        self.ground, self.zone, self._memory = ground, Zone(ground.timezone), memory
         self.generation += 1
+        self.applied = applied
+        self._ahead = False
 
     def _count_rows(self, db: duckdb.DuckDBPyConnection) -> None:
         """Take note of how many rows the sums have now, to know when they have grown."""
@@ -301,16 +385,27 @@ class Projection:
         self._merged, self._loose = int(row.fetchall()[0][0]), 0
 
 
-_SUPERSEDE = """
+READ_THE_SAME = " and ".join(
+    f"r.{name} is not distinct from e.{name}"
+    for name in ("type", "ts", "value", "currency", "metadata", *DIMENSIONS)
+)
+_SUPERSEDE = f"""
 update events set superseded_at = ?, superseded_seq = ?
-where superseded_at is null and seq in (select seq from reread) and not exists (
-  select 1 from reading r left join actors a on a.product = r.product and a.actor = r.actor
-  where r.key_high = events.key_high and r.key_low = events.key_low and r.type = events.type
-    and r.ts = events.ts and r.value = events.value
-    and r.currency is not distinct from events.currency
-    and a.no is not distinct from events.actor
-    and r.metadata is not distinct from events.metadata)
+where superseded_at is null and seq in (select seq from reread) and rowid not in (
+  select e.rowid from events e join reading r
+    on r.key_high = e.key_high and r.key_low = e.key_low
+  left join actors a on a.no = e.actor
+  where e.superseded_at is null and r.actor is not distinct from a.actor and {READ_THE_SAME})
 """
+
+
+def _settle(db: duckdb.DuckDBPyConnection, by: int, seqs: Sequence[int]) -> None:
+    """Take what these deliveries could not be used for off the list."""
+    db.execute(
+        "update dead_letters set settled_seq = ? where settled_seq is null"
+        " and seq in (select unnest(?::bigint[]))",
+        [by, list(seqs)],
+    )
 
 
 def _as_late(columns: pa.Table) -> pa.Table:
@@ -331,8 +426,11 @@ def placed(delivery: Delivery, events: pa.Table) -> pa.Table:
     return events
 
 
-def _stack(staged: Sequence[Staged]) -> pa.Table:
+def stacked(staged: Sequence[Staged]) -> pa.Table:
+    """The events of all deliveries as one table."""
     tables = [placed(delivery, translated.events) for delivery, translated in staged]
+    if not tables:
+        tables = [placed(Delivery(source="", received_at=0), SCHEMA.empty_table())]
     return pa.concat_tables(tables).combine_chunks()
 
 

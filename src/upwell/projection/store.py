@@ -143,40 +143,64 @@ def merge(db: duckdb.DuckDBPyConnection) -> None:
 def connect(path: Path, memory: str = "1GB", threads: int = 2) -> duckdb.DuckDBPyConnection:
     """Open the projection's database, locked down, with its tables; Rejected for a newer format.
 
-    A file that cannot be opened is put aside, never deleted, and an empty one takes its place:
-    the journal fills it again.
+    Raises duckdb.Error where the file is damaged (`damaged`) or cannot be had just now.
     """
     exchange = path.parent / "exchange"
     exchange.mkdir(exist_ok=True, mode=0o700)
+    connection = duckdb.connect(str(path))
     try:
-        connection = duckdb.connect(str(path))
-    except duckdb.IOException as error:
-        if "lock" in str(error).lower():
-            raise Unavailable(
-                "in_use",
-                "Another process holds the data directory.",
-                fix="Stop it, or use another --data directory.",
-            ) from error
-        put_aside(path)
-        connection = duckdb.connect(str(path))
-    except duckdb.Error:
-        put_aside(path)
-        connection = duckdb.connect(str(path))
-    os.chmod(path, 0o600)
-    _lock_down(connection, exchange, memory, threads)
-    connection.execute(TABLES)
-    row = connection.execute("select value from meta where key = 'format'").fetchone()
-    if row is None:
-        connection.execute("insert into meta values ('format', ?), ('applied', '0')", [str(FORMAT)])
-    elif int(row[0]) > FORMAT:
+        os.chmod(path, 0o600)
+        _lock_down(connection, exchange, memory, threads)
+        connection.execute("begin")
+        connection.execute(TABLES)
+        row = connection.execute("select value from meta where key = 'format'").fetchone()
+        if row is None:
+            connection.execute(
+                "insert into meta values ('format', ?), ('applied', '0')", [str(FORMAT)]
+            )
+        elif int(row[0]) > FORMAT:
+            raise Rejected(
+                "newer_data",
+                f"The data directory was written by a newer Upwell (projection format {row[0]}; "
+                f"this one reads up to {FORMAT}).",
+                fix="Install the newer version, or use another data directory.",
+            )
+        connection.execute("commit")
+    except BaseException:
         connection.close()
-        raise Rejected(
-            "newer_data",
-            f"The data directory was written by a newer Upwell (projection format {row[0]}; "
-            f"this one reads up to {FORMAT}).",
-            fix="Install the newer version, or use another data directory.",
-        )
+        raise
     return connection
+
+
+_PASSING = ("No space left", "set lock on file", "Permission denied", "Read-only", "Too many open")
+
+
+def damaged(error: duckdb.Error) -> bool:
+    """Whether opening or loading failed for what is in the file, not for what is around it."""
+    if isinstance(error, duckdb.OutOfMemoryException | duckdb.InterruptException):
+        return False
+    return not any(sign in str(error) for sign in _PASSING)
+
+
+def corrupt(error: duckdb.Error) -> bool:
+    """Whether a statement failed because what the file holds is not what was written to it."""
+    signs = ("Corrupt", "checksum", "Could not read enough bytes", "not a valid DuckDB")
+    return any(sign in str(error) for sign in signs)
+
+
+def unavailable(error: duckdb.Error) -> Unavailable:
+    """The same failure as people see it."""
+    if "set lock on file" in str(error):
+        return Unavailable(
+            "in_use",
+            "Another process holds the data directory.",
+            fix="Stop it, or use another --data directory.",
+        )
+    return Unavailable(
+        "projection_unavailable",
+        f"The stored events cannot be opened: {str(error).splitlines()[0]}",
+        fix="Check the disk and the memory of this machine; then start again.",
+    )
 
 
 @contextmanager

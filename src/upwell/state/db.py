@@ -58,6 +58,17 @@ class State:
         with _told(), self._writer.begin() as connection:
             yield connection
 
+    def damage(self) -> list[str]:
+        """What the database's own check finds wrong in its file; nothing where it is a server."""
+        if self._engine.dialect.name != "sqlite":
+            return []
+        try:
+            with self.read() as connection:
+                rows = connection.exec_driver_sql("pragma integrity_check").scalars().all()
+        except (DBAPIError, Unavailable) as error:
+            return [f"cannot be read: {error}"]
+        return [str(row) for row in rows if row != "ok"]
+
     def close(self) -> None:
         """Closes every connection."""
         self._engine.dispose()
