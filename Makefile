@@ -33,6 +33,7 @@ build: .venv/.builds $(PAGES) ## The wheel, in dist/
 	@touch $@
 
 .venv/.builds: requirements-build.lock .venv/.made
+	@echo 'Installing the locked packages into .venv: a minute or two.'
 	$(PIP) install --require-hashes -r requirements-build.lock
 	@touch $@
 
@@ -97,7 +98,7 @@ lint: .venv/.tests
 	$(call stage,Lint (ruff),$(BIN)/ruff check --quiet .)
 
 imports: .venv/.tests
-	$(call stage,Imports (import-linter),$(BIN)/lint-imports)
+	$(call stage,Imports (import-linter),$(BIN)/lint-imports --no-logo)
 
 types: .venv/.tests
 	$(call stage,Types (mypy --strict),$(BIN)/mypy)
