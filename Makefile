@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo build lock clean tools test check format lint imports types ui-lint ui-types ui \
+.PHONY: again help demo build lock clean tools test check format lint imports types ui-lint ui-types ui \
 	unit journeys browser faults-quick faults bench prove
 
 help: ## This list
@@ -56,7 +56,7 @@ $(UI): ui/package.json ui/package-lock.json
 	cd ui && npm ci --no-fund --no-audit
 	@touch $@
 
-$(PAGES): $(UI) $(UI_SOURCES)
+$(PAGES): $(UI) $(UI_SOURCES) $(if $(wildcard src/upwell/web/pages/index.html),,again)
 	cd ui && npm run build
 	@mkdir -p $(@D) && touch $@
 
