@@ -1,0 +1,1 @@
+"""What Upwell is measured beside, on the same rows in the same run."""
