@@ -57,8 +57,8 @@ test('says what is watched when it opens, and again when that changes, with what
   it.at('0-3');
   it.socket.watch(watched, true);
   expect(it.wires[0]!.sent).toEqual([
-    { watch: [{ id: 'a', question: { metric: 'dau' } }], since: null, feed: false },
-    { watch: [{ id: 'a', question: { metric: 'dau' } }], since: '0-3', feed: true },
+    { watch: [{ id: 'a', question: { metric: 'dau' } }], since: null, feed: false, batch: true },
+    { watch: [{ id: 'a', question: { metric: 'dau' } }], since: '0-3', feed: true, batch: true },
   ]);
 });
 
@@ -126,6 +126,15 @@ test('frames are handed on as they came', () => {
   it.open();
   it.wires[0]!.ears.message('{"alerts":{"open":1,"latest":null}}');
   expect(it.frames).toEqual([{ alerts: { open: 1, latest: null } }]);
+});
+
+test('many frames in one message are handed on one by one, in their order', () => {
+  const it = surroundings();
+  it.socket.start();
+  it.open();
+  it.wires[0]!.ears.message('[{"alerts":{"open":1,"latest":null}},{"alerts":{"open":2,"latest":null}}]');
+  it.wires[0]!.ears.message('[]');
+  expect(it.frames.map((frame) => 'alerts' in frame && frame.alerts.open)).toEqual([1, 2]);
 });
 
 test('what an earlier wire says late is not heard', () => {

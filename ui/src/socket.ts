@@ -73,7 +73,9 @@ export class Socket {
         this.#say(true);
       },
       message: (data) => {
-        if (mine() && typeof data === 'string') this.#around.frame(JSON.parse(data) as Frame);
+        if (!mine() || typeof data !== 'string') return;
+        const said = JSON.parse(data) as Frame | Frame[];
+        for (const frame of Array.isArray(said) ? said : [said]) this.#around.frame(frame);
       },
       close: (code) => {
         if (mine()) this.#lost(code);
@@ -106,10 +108,12 @@ export class Socket {
   }
 
   #say(resuming: boolean): void {
-    const said: Watch = {
+    // Many frames in one message cost both sides far less than a message each.
+    const said: Watch & { batch: true } = {
       watch: [...this.#watched].map(([id, question]) => ({ id, question })),
       since: this.#around.position(resuming),
       feed: this.#feed,
+      batch: true,
     };
     this.#wire?.send(JSON.stringify(said));
   }

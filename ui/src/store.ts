@@ -24,8 +24,8 @@ export interface Tile {
 
 export interface Feed {
   events: readonly FeedEvent[]; // newest first
-  perSecond: number;
-  history: readonly { at: number; perSecond: number }[]; // oldest first
+  perSecond: number | null; // null: for those who may not see all products
+  history: readonly { at: number; perSecond: number | null }[]; // oldest first
 }
 
 export interface State {
@@ -160,7 +160,7 @@ function indexOf(points: Point[], start: string): number {
   return at;
 }
 
-function fed(feed: Feed, news: { events: FeedEvent[]; per_second: number }, now: number): Feed {
+function fed(feed: Feed, news: { events: FeedEvent[]; per_second: number | null }, now: number): Feed {
   const newest = [...news.events].sort((a, b) => (a.at < b.at ? 1 : -1));
   return {
     events: newest.length ? [...newest, ...feed.events].slice(0, FEED_KEPT) : feed.events,

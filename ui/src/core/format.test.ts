@@ -7,11 +7,17 @@ describe('short', () => {
     [7, '7'],
     [999, '999'],
     [1000, '1k'],
-    [1234, '1.2k'],
+    [1200, '1.2k'],
+    [1234, '1.23k'],
+    [2023, '2.02k'],
+    [1999, '2.00k'],
+    [9999, '10.0k'],
+    [10_000, '10k'],
     [34_512, '34.5k'],
     [99_960, '100k'],
     [120_400, '120k'],
     [999_949, '1M'],
+    [1_996, '2.00k'],
     [3_400_000, '3.4M'],
     [2_500_000_000, '2.5B'],
     [-1500, '−1.5k'],
@@ -49,7 +55,7 @@ describe('exact', () => {
 });
 
 test('tiles are short, small money keeps its cents', () => {
-  expect(compact('1284301.55', 'money', 'USD')).toBe('$1.3M');
+  expect(compact('1284301.55', 'money', 'USD')).toBe('$1.28M');
   expect(compact('84.2', 'money', 'USD')).toBe('$84.20');
   expect(compact('900', 'money', 'USD')).toBe('$900');
   expect(compact(0.3421, 'ratio')).toBe('34.2%');
@@ -73,7 +79,7 @@ describe('change', () => {
   test('from nothing there is no percentage', () => expect(change('120.50', '0', 'money', 'up', 'USD').text).toBe('↑ +$120.50'));
   test('unknown is a dash, a hair is no change', () => {
     expect(change(null, 3, 'count', 'up')).toMatchObject({ text: '–', tone: 'none' });
-    expect(change(48_210, 48_207, 'count', 'up')).toMatchObject({ text: '0.0%', tone: 'none', spoken: 'no change' });
+    expect(change(48_210, 48_207, 'count', 'up')).toMatchObject({ text: '0%', tone: 'none', spoken: 'no change' });
   });
   test('from a loss to a gain is up', () => expect(change('50', '-100', 'money', 'up', 'USD').text).toBe('↑ +150%'));
 });

@@ -84,22 +84,25 @@ const SCALES: readonly (readonly [number, string])[] = [
   [1, ''],
 ];
 
-/** 999, 1.2k, 34.5k, 120k, 3.4M: at most three figures. */
+/** 999, 1.2k, 2.02k, 34.5k, 120k: three figures; fewer only where nothing is lost by it. */
 export function short(value: number): string {
   const size = Math.abs(value);
   for (let index = 0; index < SCALES.length; index += 1) {
     const [scale, suffix] = SCALES[index]!;
     if (size < scale && index < SCALES.length - 1) continue;
     const scaled = value / scale;
-    const digits = suffix === '' ? (Number.isInteger(value) || size >= 100 ? 0 : size >= 10 ? 1 : 2) : Math.abs(scaled) >= 99.95 ? 0 : 1;
+    const after = Math.abs(scaled) >= 99.95 ? 0 : Math.abs(scaled) >= 9.995 ? 1 : 2;
+    const digits = Math.min(after, figures(scaled));
     const rounded = Number(scaled.toFixed(digits));
     const larger = SCALES[index - 1];
     if (Math.abs(rounded) >= 1000 && larger) return `${grouped[0]!(Math.sign(value))}${larger[1]}`;
-    const text = grouped[digits]!(rounded);
-    return (suffix && text.endsWith('.0') ? text.slice(0, -2) : text) + suffix;
+    return grouped[digits]!(rounded) + suffix;
   }
   return grouped[0]!(value);
 }
+
+/** Decimals a number has, three meaning three or more. */
+const figures = (value: number): number => [0, 1, 2].find((digits) => Math.abs(value - Number(value.toFixed(digits))) < 1e-9) ?? 3;
 
 /** The value in a tile or on an axis. */
 export function compact(value: Value | undefined, unit: Unit, currency = ''): string {
@@ -172,7 +175,9 @@ export function change(
   const sign = Math.sign(difference) as -1 | 0 | 1;
   const size = Math.abs(difference);
   const words = magnitude(size, then, unit, currency);
-  if (sign === 0 || /^0(\.0+)?(%| pp)$/.test(words)) return { text: words, tone: 'none', spoken: 'no change', sign: 0 };
+  if (sign === 0 || /^0(\.0+)?(%| pp)$/.test(words)) {
+    return { text: unit === 'ratio' ? '0 pp' : '0%', tone: 'none', spoken: 'no change', sign: 0 };
+  }
   const good = direction === 'none' ? 'none' : (direction === 'up') === sign > 0 ? 'good' : 'bad';
   return {
     text: sign > 0 ? `↑ +${words}` : `↓ ${MINUS}${words}`,

@@ -122,6 +122,17 @@ test('an alert sits on its line, or on the axis when there are several and it na
   expect(lay([line([1, 2])], { marks: [{ ...marks[0], start: '2020-01-01' }] }).marks).toEqual([]);
 });
 
+test('what was expected of one bucket is as wide as the bucket, of several a band', () => {
+  const scene = lay([line([1, 2, 20])], { expected: [{ start: day(2), low: 2, high: 5 }] });
+  const [, left, top, right, bottom] = /^M([\d.]+),([\d.]+)H([\d.]+)V([\d.]+)/.exec(scene.expected)!.map(Number);
+  expect((left! + right!) / 2).toBeCloseTo(scene.x[2]!, 0);
+  expect(right! - left!).toBeCloseTo(scene.x[1]! - scene.x[0]!, 0);
+  expect(top!).toBeLessThan(bottom!);
+  expect(bottom!).toBeLessThan(scene.bottom);
+  expect(lay([line([1, 2, 20])], { expected: [1, 2].map((n) => ({ start: day(n), low: 2, high: 5 })) }).expected).toMatch(/^M[\d.,L]+Z$/);
+  expect(lay([line([1])], { expected: [{ start: '2020-01-01', low: 2, high: 5 }] }).expected).toBe('');
+});
+
 test('hatching stays in its box', () => {
   const numbers = [...hatchPath(100, 10, 20, 50).matchAll(/([\d.]+),([\d.]+)/g)];
   expect(numbers.length).toBeGreaterThan(10);

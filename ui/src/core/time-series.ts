@@ -90,6 +90,7 @@ export interface TimeSeriesScene {
 
 const TOP = 12;
 const LABEL_GAP = 8;
+const NARROWEST = 10; // px of a range that only one bucket has
 const TYPICAL: Record<Grain, number> = {
   hour: HOUR,
   day: DAY,
@@ -188,7 +189,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
       runningFrom < x.length && right - hatchX > 0.5
         ? { x: round(hatchX), width: round(right - hatchX), path: hatchPath(hatchX, top, right - hatchX, bottom - top) }
         : null,
-    expected: expectedPath(data.expected ?? [], indexOf, x, y),
+    expected: expectedPath(data.expected ?? [], indexOf, x, half, y),
     marks: marks.flatMap((mark) => drawnMark(mark, bucketOf({ starts, walls }, mark.start), x, lines)),
     empty: lines.every((line) => line.at.every((p) => p.y === null)),
   };
@@ -291,10 +292,17 @@ function expectedPath(
   expected: readonly Expected[],
   indexOf: ReadonlyMap<string, number>,
   x: readonly number[],
+  half: number,
   y: (value: number) => number,
 ): string {
   const known = expected.filter((range) => indexOf.has(range.start));
-  if (known.length < 2) return '';
+  const [only] = known;
+  if (!only) return '';
+  if (known.length === 1) {
+    const middle = x[indexOf.get(only.start)!]!;
+    const reach = Math.max(half, NARROWEST / 2);
+    return `M${round(middle - reach)},${round(y(only.high))}H${round(middle + reach)}V${round(y(only.low))}H${round(middle - reach)}Z`;
+  }
   const at = (start: string): number => x[indexOf.get(start)!]!;
   const upper = known.map((range) => `${at(range.start)},${round(y(range.high))}`);
   const lower = known.toReversed().map((range) => `${at(range.start)},${round(y(range.low))}`);

@@ -71,12 +71,12 @@ afterEach(() => {
 test('a figure shows its value, its change by what is good for it, and where it leads', async () => {
   const question = desk.question(CHURN);
   render(Kpi, { metric: CHURN, question });
-  expect(screen.queryByText('1.2k')).toBeNull();
+  expect(screen.queryByText('1.23k')).toBeNull();
   put(question, series('', 1234, 1000));
   await tick();
   const link = screen.getByRole('link');
   expect(link.getAttribute('href')).toBe('/explore?metric=cancellations');
-  expect(screen.getByTitle('1,234').textContent?.trim()).toBe('1.2k');
+  expect(screen.getByTitle('1,234').textContent?.trim()).toBe('1.23k');
   expect(link.querySelector('.bad')?.textContent).toContain('↑ +23.4%');
 });
 
@@ -148,7 +148,19 @@ test('what needs a person: open alerts, the gravest first, as text whatever they
   });
   render(NeedsYou);
   expect(screen.queryByRole('list')).toBeNull();
+  desk.inbox = [];
+  await tick();
+  expect(screen.getByText('Nothing, for now.')).toBeTruthy();
   desk.inbox = [alert('one', {}), alert('two', { state: 'resolved' }), alert('three', { severity: 'high', sentence: '<b>three</b>' })];
   await tick();
-  expect(screen.getAllByRole('link').map((link) => link.textContent)).toEqual(['<b>three</b>', 'one happened']);
+  expect(screen.getAllByRole('link').map((link) => link.textContent)).toEqual(['<b>three</b>', 'One happened']);
+  expect(screen.queryByText('Nothing, for now.')).toBeNull();
+
+  const customers = ['Ahorn', 'Birke', 'Erle', 'Ulme', 'Weide'];
+  desk.inbox = [alert('four', { sentence: 'Four left. Customers: Ahorn and 4 more.', customers })];
+  await tick();
+  expect(screen.getByRole('link').textContent).toBe('Four left.');
+  expect(screen.queryByText(/Weide/)).toBeNull();
+  await fireEvent.click(screen.getByRole('button', { name: 'and 2 more' }));
+  expect(screen.getByText(/Weide/)).toBeTruthy();
 });
