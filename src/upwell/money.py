@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from decimal import ROUND_HALF_EVEN, Decimal
+from bisect import bisect_right
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from babel.numbers import get_currency_precision, list_currencies
 
@@ -12,6 +14,9 @@ PLACES = 9
 SCALE = 10**PLACES
 NANO = Decimal(1).scaleb(-PLACES)
 LIMIT = Decimal(10) ** 15  # larger single amounts are surely a mistake of units
+MOST_QUOTES = 200_000  # rates between two currencies that are remembered
+STALE = dt.timedelta(days=7)  # no run of bank holidays is as long
+WIDE = Context(prec=80, rounding=ROUND_HALF_EVEN)  # every sum of every amount fits, to the nano
 
 
 @lru_cache(maxsize=1)
@@ -28,12 +33,17 @@ def digits(currency: str) -> int:
 
 def nanos(value: Decimal) -> int:
     """The value as an integer number of 1e-9; the value must have no finer part."""
-    return int(value.scaleb(PLACES).to_integral_exact())
+    return int(value.scaleb(PLACES, WIDE).to_integral_value(context=WIDE))
 
 
 def from_nanos(units: int) -> Decimal:
     """The decimal of an integer number of 1e-9."""
-    return Decimal(units).scaleb(-PLACES)
+    return Decimal(units).scaleb(-PLACES, WIDE)
+
+
+def converted(units: int, rate: Decimal) -> int:
+    """Nano-units at a rate, as nano-units of the other currency, rounded half-even."""
+    return int(WIDE.multiply(Decimal(units), rate).to_integral_value(context=WIDE))
 
 
 def major(units: int, currency: str) -> str:
@@ -52,6 +62,13 @@ def rounded(value: Decimal, currency: str) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-digits(currency)), rounding=ROUND_HALF_EVEN)
 
 
+class Quote(NamedTuple):
+    """What one unit is worth, and whether a rate nearer to the day is still to come."""
+
+    rate: Decimal
+    provisional: bool
+
+
 class Rates:
     """Reference rates of the European Central Bank, by day, against the euro.
 
@@ -62,6 +79,7 @@ class Rates:
     def __init__(self, table: dict[str, dict[dt.date, Decimal]]) -> None:
         self._days = {currency: sorted(rates) for currency, rates in table.items()}
         self._rates = table
+        self._quotes: dict[tuple[str, str, dt.date], Quote | None] = {}
 
     def knows(self, currency: str) -> bool:
         """Whether any rate of the currency is known."""
@@ -75,31 +93,47 @@ class Rates:
         """Units of the currency for one euro on `day`; None before the first known rate."""
         if currency == "EUR":
             return Decimal(1)
-        days = self._days.get(currency)
-        if not days:
-            return None
-        low, high = 0, len(days)
-        while low < high:
-            middle = (low + high) // 2
-            if days[middle] <= day:
-                low = middle + 1
-            else:
-                high = middle
-        return self._rates[currency][days[low - 1]] if low else None
+        at = self._day_of(currency, day)
+        return None if at is None else self._rates[currency][at]
 
     def rate(self, source: str, target: str, day: dt.date) -> Decimal | None:
         """Units of `target` for one unit of `source`; None where either has no rate yet."""
-        if source == target:
-            return Decimal(1)
-        one, other = self.per_euro(source, day), self.per_euro(target, day)
-        return None if one is None or other is None else other / one
+        found = self.quote(source, target, day)
+        return found and found.rate
 
-    def provisional(self, source: str, target: str, day: dt.date, today: dt.date) -> bool:
-        """Whether a newer rate for that day is still to come or was never loaded."""
+    def quote(self, source: str, target: str, day: dt.date) -> Quote | None:
+        """The rate to convert at; None where either currency has none yet.
+
+        Provisional: the day's own rate is not published or not loaded, or the last one is stale
+        (of the krona there was none for nine years).
+        """
         if source == target:
+            return Quote(Decimal(1), False)
+        key = (source, target, day)
+        if key not in self._quotes:
+            if len(self._quotes) > MOST_QUOTES:
+                self._quotes.clear()
+            self._quotes[key] = self._quoted(source, target, day)
+        return self._quotes[key]
+
+    def _quoted(self, source: str, target: str, day: dt.date) -> Quote | None:
+        one, other = self.per_euro(source, day), self.per_euro(target, day)
+        if one is None or other is None:
+            return None
+        provisional = any(self._stale(currency, day) for currency in (source, target))
+        return Quote(other / one, provisional)
+
+    def _stale(self, currency: str, day: dt.date) -> bool:
+        if currency == "EUR":
             return False
-        newest = min(self.last_day(source), self.last_day(target))
-        return newest < _last_business_day(min(day, today))
+        at = self._day_of(currency, day)
+        newest = at == self.last_day(currency)
+        return at is None or (newest and at < _last_business_day(day)) or day - at > STALE
+
+    def _day_of(self, currency: str, day: dt.date) -> dt.date | None:
+        days = self._days.get(currency) or []
+        at = bisect_right(days, day)
+        return days[at - 1] if at else None
 
 
 def _last_business_day(day: dt.date) -> dt.date:

@@ -57,7 +57,7 @@ def to_instant(micros: int) -> dt.datetime:
 class Zone:
     """Local calendar arithmetic of one IANA zone, for scalars and for whole columns.
 
-    Offsets are tabulated once, by the hour where they change, for 1900 to 2200, so that a column
+    Offsets are tabulated once, by the second where they change, for 1900 to 2200, so that a column
     of a million instants becomes days without a Python loop.
     """
 
@@ -68,17 +68,36 @@ class Zone:
 
     def offsets(self, micros: NDArray[np.int64]) -> NDArray[np.int64]:
         """UTC offset in microseconds of each instant."""
-        return self._offsets[np.searchsorted(self._starts, micros, side="right") - 1]
+        return self._offsets[self._spans(micros)]
 
     def days(self, micros: NDArray[np.int64]) -> NDArray[np.int32]:
         """Local day of each instant."""
         return ((micros + self.offsets(micros)) // DAY_MICROS).astype(np.int32)
 
     def hours(self, micros: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Start (UTC micros) of the local hour that holds each instant."""
-        offsets = self.offsets(micros)
+        """Start (UTC micros) of the local hour that holds each instant.
+
+        A change of the offset begins another hour, so that none has two labels (Lord Howe moves
+        by half an hour).
+        """
+        spans = self._spans(micros)
+        offsets = self._offsets[spans]
         local = micros + offsets
-        return local - local % HOUR_MICROS - offsets
+        return np.maximum(local - local % HOUR_MICROS - offsets, self._starts[spans])
+
+    def hour_of(self, micros: int) -> int:
+        """Start (UTC micros) of the local hour that holds one instant."""
+        return int(self.hours(np.array([micros], dtype=np.int64))[0])
+
+    def next_hour(self, micros: int) -> int:
+        """UTC micros of the end of the local hour that holds the instant."""
+        at = int(np.searchsorted(self._starts, micros, side="right"))
+        into = (micros + int(self._offsets[at - 1])) % HOUR_MICROS
+        ends = micros - into + HOUR_MICROS
+        return ends if at == len(self._starts) else min(ends, int(self._starts[at]))
+
+    def _spans(self, micros: NDArray[np.int64]) -> NDArray[np.intp]:
+        return np.searchsorted(self._starts, micros, side="right") - 1
 
     def day_of(self, micros: int) -> int:
         """Local day of one instant."""
@@ -99,14 +118,19 @@ class Zone:
 
 @lru_cache(maxsize=200_000)
 def _opens(name: str, day: int) -> int:
-    date = to_date(day)
-    info = ZoneInfo(name)
-    midnight = dt.datetime(date.year, date.month, date.day, tzinfo=info)
-    micros = to_micros(midnight.astimezone(dt.UTC))
-    # Where midnight does not exist (a DST jump at 00:00), the day opens at the jump.
-    if to_instant(micros).astimezone(info).date() != date:
-        micros += HOUR_MICROS
-    return micros
+    """The first instant whose local day is `day` or later.
+
+    Where midnight does not exist the day opens at the jump; a day that a zone leaves out (Samoa's
+    30 December 2011) opens and closes with the next.
+    """
+    starts, offsets = _transitions(name)
+    midnight = day * DAY_MICROS
+    at = int(np.searchsorted(starts, midnight - 2 * DAY_MICROS, side="right")) - 1
+    while True:
+        found = max(int(starts[at]), midnight - int(offsets[at]))
+        if at + 1 == len(starts) or found < int(starts[at + 1]):
+            return found
+        at += 1
 
 
 @lru_cache(maxsize=32)
@@ -115,27 +139,27 @@ def _transitions(name: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     starts: list[int] = []
     offsets: list[int] = []
 
-    def offset_at(hour: int) -> int:
-        instant = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(hours=hour)
+    def offset_at(second: int) -> int:
+        instant = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=second)
         found = instant.astimezone(info).utcoffset()
         return int((found or dt.timedelta()).total_seconds() * MICROS)
 
-    first, last = -613_608, 2_016_000  # 1900 to 2200, in hours
-    step = 24 * 7
+    first, last = -2_208_988_800, 7_258_118_400  # 1900 to 2200, in seconds
+    step = 7 * 86_400
     previous = offset_at(first)
     starts.append(np.iinfo(np.int64).min)
     offsets.append(previous)
-    for hour in range(first + step, last, step):
-        current = offset_at(hour)
-        if current == previous:
-            continue
-        low, high = hour - step, hour
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if offset_at(middle) == previous else (low, middle)
-        starts.append(high * HOUR_MICROS)
-        offsets.append(offset_at(high))
-        previous = current
+    for second in range(first + step, last, step):
+        since, current = second - step, offset_at(second)
+        while previous != current:
+            low, high = since, second
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (middle, high) if offset_at(middle) == previous else (low, middle)
+            previous = offset_at(high)
+            since = high
+            starts.append(high * MICROS)
+            offsets.append(previous)
     return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
 
 
@@ -195,8 +219,8 @@ def _hours(zone: Zone, start: int, end: int) -> list[Bucket]:
     found = []
     opens, last = zone.opens(start), zone.opens(end)
     while opens < last:
+        closes = min(zone.next_hour(opens), last)
         local = zone.local(opens)
-        closes = min(opens + HOUR_MICROS - (local.minute * 60 + local.second) * MICROS, last)
         day = to_day(local.date())
         found.append(Bucket(local.isoformat(timespec="seconds"), day, day + 1, opens, closes))
         opens = closes

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import OrderedDict
 from collections.abc import Callable
-from threading import Lock
 
 import msgspec
 
 from upwell import money
 from upwell.access import Viewer
-from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays
+from upwell.metrics.catalog import Cohort, Distinct
 from upwell.money import Rates
-from upwell.period import DAY_MICROS, Bucket, to_instant, to_micros
+from upwell.period import DAY_MICROS, to_instant
 from upwell.projection import Projection
-from upwell.query.lines import Line, Number
+from upwell.query.breakdown import beside, largest
+from upwell.query.lines import APART, Line, Number, Reading, empty
 from upwell.query.plan import Plan, compared_days, plan
 from upwell.query.question import Answer, Compared, Point, Question, Series, Unconverted, Value
-from upwell.query.read import elapsed_total, read
+from upwell.query.read import elapsed_totals, read
+from upwell.query.remembered import Remembered
+from upwell.query.then import freshness, unknown_then
 
-MOST_LINES = 200  # beyond these, the smallest lines of a breakdown are added up as "other"
-REMEMBERED = 500
 POLICY = "upwell"
-OTHER = "other"
+MINUTE, QUARTER = (
+    60_000_000,
+    900_000_000,
+)  # micros: every zone's hours and days begin at a quarter of an hour
 
 
 class Desk:
@@ -34,8 +36,7 @@ class Desk:
     ) -> None:
         self.projection = projection
         self._rates = rates
-        self._remembered: OrderedDict[tuple[object, ...], Answer] = OrderedDict()
-        self._lock = Lock()
+        self._remembered = Remembered()
 
     def plan(self, question: Question, viewer: Viewer, now: dt.datetime) -> Plan:
         """What the question comes down to for this viewer; Rejected or Forbidden otherwise."""
@@ -51,56 +52,53 @@ class Desk:
 
     def answer(self, question: Question, viewer: Viewer, now: dt.datetime) -> Answer:
         """The answer as of `now`; Rejected where the question cannot be answered as asked."""
-        asked = self.plan(question, viewer, now)
-        marker = (_text(question), asked.products, *self._state(asked, now))
-        with self._lock:
-            if (known := self._remembered.get(marker)) is not None:
-                self._remembered.move_to_end(marker)
-                return self._refreshed(known, asked)
-        answer = self._write(asked)
-        with self._lock:
-            self._remembered[marker] = answer
-            while len(self._remembered) > REMEMBERED:
-                self._remembered.popitem(last=False)
-        return answer
-
-    def _state(self, asked: Plan, now: dt.datetime) -> tuple[int, int, int]:
-        """What an answer depends on besides the question: sums, configuration, time passed.
-
-        Time matters where a bucket ends or a comparison grows: every hour; and for every past
-        minute where the span holds the present.
-        """
         projection = self.projection
-        changed = projection.changed(asked.products, asked.metric.reads)
-        micros = to_micros(now)
-        live = asked.start <= asked.zone.day_of(micros) < asked.end
-        return changed, projection.generation, micros // (60_000_000 if live else 3_600_000_000)
+        stands = (projection.generation, projection.ground)  # before the plan, which rests on it
+        asked = self.plan(question, viewer, now)
+        position = projection.position  # before reading: what is read is this or newer
+        marker = (msgspec.json.encode(question), *stands, *self._moving(asked))
+        known = self._remembered.get(marker)
+        if known is None:
+            known = self._write(asked)
+            self._remembered.keep(marker, known)
+        as_of = known.as_of if asked.known_at is not None else self._as_of(asked)
+        return msgspec.structs.replace(known, as_of=as_of, position=str(position))
 
-    def _refreshed(self, known: Answer, asked: Plan) -> Answer:
-        return msgspec.structs.replace(
-            known, as_of=self._as_of(asked), position=str(self.projection.position)
+    def _moving(self, asked: Plan) -> tuple[object, ...]:
+        """What an answer depends on besides the question and the configuration.
+
+        The products seen, the sums, and time: of a span that holds the present the minute, of
+        others the quarter of an hour (buckets end, cohorts ripen, rates come).
+        """
+        changed = self.projection.changed(asked.products, asked.metric.reads)
+        live = asked.start <= asked.zone.day_of(asked.now) < asked.end
+        return (
+            asked.products,
+            asked.start,
+            asked.end,
+            changed,
+            asked.now // (MINUTE if live else QUARTER),
         )
 
     def _write(self, asked: Plan) -> Answer:
-        position = self.projection.position
-        note = ""
-        if asked.known_at is not None:
-            note = self._unknown_then(asked)
         reading = read(asked, self.projection, self._rates)
-        lines = _at_most(reading.lines, asked)
-        earlier = self._earlier(asked) if asked.question.compare else {}
-        spans = asked.buckets
-        series = tuple(
-            self._series(asked, spans, line, earlier.get(line.key), bool(note)) for line in lines
-        )
-        people = isinstance(asked.metric.rule, Distinct | MeanOfDays) and len(asked.products) > 1
-        totals = [line.total for line in reading.lines if isinstance(line.total, int)]
+        earlier = self._earlier(asked)
+        pairs = beside(asked, reading, earlier)
+        pairs, note = largest(asked, pairs)
+        if unknown := unknown_then(asked, self.projection):
+            note = self._why_unknown(asked, unknown)
+            for line in (line for pair in pairs for line in pair if line is not None):
+                if unknown.issuperset(_products_of(asked, line)):
+                    line.values, line.total = [None] * len(line.values), None
         return Answer(
             question=asked.question,
-            series=series,
+            series=tuple(
+                self._series(asked, line, earlier and earlier[0], compared)
+                for line, compared in pairs
+            ),
             as_of=self._as_of(asked),
             policy=asked.question.policy or POLICY,
-            position=str(position),
+            position=str(self.projection.position),
             unit=asked.metric.unit,
             currency=asked.currency,
             scanned=reading.scanned,
@@ -108,108 +106,85 @@ class Desk:
                 Unconverted(currency=currency, total=money.major(amount, currency))
                 for currency, amount in sorted(reading.unconverted.items())
             ),
-            unlinked=sum(totals) if people and isinstance(asked.metric.rule, Distinct) else None,
+            unlinked=_unlinked(asked, [line for line, _ in pairs]),
             note=note,
         )
 
-    def _earlier(self, asked: Plan) -> dict[str, Compared]:
-        assert asked.question.compare is not None
+    def _earlier(self, asked: Plan) -> tuple[Plan, Reading] | None:
+        """The span compared with; of a running span the totals cover the same elapsed time."""
+        if asked.question.compare is None:
+            return None
         start, end = compared_days(asked.question.compare, asked.start, asked.end)
         before = asked.moved(start, end)
         reading = read(before, self.projection, self._rates)
-        totals = {line.key: line.total for line in reading.lines}
-        today = asked.zone.day_of(asked.now)
-        if asked.start <= today < asked.end:
-            # A running span is compared with as much of the earlier one.
-            elapsed = asked.now - asked.zone.opens(asked.start)
+        if asked.start <= asked.today < asked.end:
+            elapsed = asked.seen - asked.zone.opens(asked.start)
             until = min(before.zone.opens(start) + elapsed, before.zone.opens(end))
-            totals = elapsed_total(before, self.projection, self._rates, until)
-        spans = before.buckets
-        return {
-            line.key: Compared(
-                points=tuple(
-                    self._point(before, spans[i], value, line, i)
-                    for i, value in enumerate(line.values)
-                ),
-                total=_written(totals.get(line.key), line),
-            )
-            for line in reading.lines
-        }
+            totals = elapsed_totals(before, self.projection, self._rates, until)
+            for line in reading.lines:
+                line.total = totals.get(line.key, empty(before, line).total)
+        return before, reading
 
     def _series(
-        self,
-        asked: Plan,
-        spans: list[Bucket],
-        line: Line,
-        compared: Compared | None,
-        unknown: bool,
+        self, asked: Plan, line: Line, before: Plan | None, compared: Line | None
     ) -> Series:
-        points = tuple(
-            self._point(asked, spans[index], None if unknown else value, line, index)
-            for index, value in enumerate(line.values)
-        )
         label = ""
         if asked.question.by == "product":
-            label = self.projection.product_name(line.key)
+            product, apart, currency = line.key.partition(APART)
+            label = self.projection.product_name(product) + apart + currency
         return Series(
             key=line.key,
             label=label,
-            points=points,
-            total=None if unknown else _written(line.total, line),
-            compare=compared,
+            points=_points(asked, line),
+            total=_written(line.total, line),
+            compare=None
+            if before is None or compared is None
+            else Compared(
+                points=_points(before, compared), total=_written(compared.total, compared)
+            ),
         )
 
-    def _point(self, asked: Plan, span: Bucket, value: Number, line: Line, index: int) -> Point:
-        seen = asked.now if asked.known_at is None else min(asked.known_at, asked.now)
-        closes = span.closes
-        if isinstance(asked.metric.rule, Cohort):
-            closes += asked.metric.rule.window_days * DAY_MICROS
-        if span.opens > seen:
-            return Point(start=span.label, value=None, complete=False)
-        return Point(
-            start=span.label,
-            value=_written(value, line),
-            complete=closes <= seen,
-            provisional=index in line.provisional,
-        )
-
-    def _unknown_then(self, asked: Plan) -> str:
-        """Why nothing was known at the time asked for, or ''."""
-        first = self.projection.first_recorded(asked.products)
-        assert asked.known_at is not None
-        if first is None or asked.known_at < first:
+    def _why_unknown(self, asked: Plan, unknown: frozenset[str]) -> str:
+        if unknown.issuperset(asked.products):
             return "Nothing was known then: the first events of these products came later."
-        return ""
+        names = ", ".join(self.projection.product_name(p) for p in asked.products if p in unknown)
+        return f"Of {names} nothing was known then: the first events came later."
 
     def _as_of(self, asked: Plan) -> dict[str, str]:
         return {
             source: to_instant(micros).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            for source, micros in self.projection.freshness(asked.products).items()
+            for source, micros in freshness(asked, self.projection).items()
         }
 
 
-def _at_most(lines: list[Line], asked: Plan) -> list[Line]:
-    """The largest lines first; of a long breakdown the rest together, where they add up."""
-    if asked.question.by in (None, "product"):
-        return lines
-    ordered = sorted(lines, key=lambda line: (-(line.total or 0), line.key))
-    if len(ordered) <= MOST_LINES or (asked.currency is None and asked.metric.unit == "money"):
-        return ordered
-    kept, rest = ordered[: MOST_LINES - 1], ordered[MOST_LINES - 1 :]
-    if not asked.additive:
-        return kept
-    columns = zip(*(line.values for line in rest), strict=True)
-    values: list[Number] = [sum(value or 0 for value in column) for column in columns]
-    total = sum(line.total or 0 for line in rest)
-    marks = set().union(*(line.provisional for line in rest))
-    return [*kept, Line(OTHER, values, total, rest[0].currency, marks)]
+def _points(asked: Plan, line: Line) -> tuple[Point, ...]:
+    rule = asked.metric.rule
+    ripens = rule.window_days * DAY_MICROS if isinstance(rule, Cohort) else 0
+    return tuple(
+        Point(
+            start=bucket.label,
+            value=_written(value, line),
+            complete=bucket.closes + ripens <= asked.seen,
+            provisional=index in line.provisional,
+        )
+        for index, (bucket, value) in enumerate(zip(asked.buckets, line.values, strict=True))
+    )
+
+
+def _products_of(asked: Plan, line: Line) -> tuple[str, ...]:
+    return (line.key.partition(APART)[0],) if asked.question.by == "product" else asked.products
+
+
+def _unlinked(asked: Plan, lines: list[Line]) -> int | None:
+    """How many people of several products are not linked over them: as yet, all."""
+    if not isinstance(asked.metric.rule, Distinct) or len(asked.products) < 2:
+        return None
+    if asked.question.by not in (None, "product"):
+        return None  # one may be in several lines
+    return sum(int(line.total) for line in lines if line.total is not None)
 
 
 def _written(value: Number, line: Line) -> Value:
     if value is None or line.currency is None:
         return value
     return money.major(int(value), line.currency)
-
-
-def _text(question: Question) -> bytes:
-    return msgspec.json.encode(question)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from upwell.event import NOT_ACTIVITY
 from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum
-from upwell.period import DAY_MICROS
+from upwell.period import DAY_MICROS, Bucket
 from upwell.projection import Projection
 from upwell.query.plan import Plan
+
+MISSING = "(none)"  # the key of events without the dimension
+OTHER = "other"  # the key of what a long breakdown leaves over
+APART = " · "  # between a key and its currency, where each currency has lines of its own
 
 Number = int | float | None
 Slots = Mapping[int, int]  # day, or start of an hour -> integer amount
@@ -46,6 +50,64 @@ def parts(rule: Sum | Net) -> tuple[tuple[Sum, int], ...]:
 def share(part: int, whole: int) -> float | None:
     """A ratio, or None where there is nothing to divide by."""
     return part / whole if whole else None
+
+
+def added(values: Iterable[Number]) -> Number:
+    """The sum of what is known, or None where nothing is."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def begun(plan: Plan, bucket: Bucket) -> bool:
+    """Whether the bucket had begun at the moment the answer speaks of."""
+    return bucket.opens <= plan.seen
+
+
+def counted(plan: Plan, key: str, values: list[Number], total: Number) -> Line:
+    """A line whose total is no sum; what has not begun has no value."""
+    shown = [v if begun(plan, b) else None for v, b in zip(values, plan.buckets, strict=True)]
+    return Line(key, shown, total if plan.start <= plan.today else None)
+
+
+def summed(
+    plan: Plan,
+    key: str,
+    slots: Slots,
+    currency: str | None = None,
+    lost: frozenset[int] = frozenset(),
+) -> Line:
+    """A line of amounts by slot; its total is the sum of its points.
+
+    `lost`: slots with money that no rate could convert; where a point holds nothing else it has
+    no value, as 0 would be wrong.
+    """
+    values = [_within(plan, slots, b, lost) if begun(plan, b) else None for b in plan.buckets]
+    total = added(values)
+    return Line(key, values, None if lost and not slots else total, currency)
+
+
+def _within(plan: Plan, slots: Slots, bucket: Bucket, lost: frozenset[int]) -> Number:
+    inside = (bucket.opens,) if plan.hourly else range(bucket.first, bucket.end)
+    if lost and not lost.isdisjoint(inside) and not any(slot in slots for slot in inside):
+        return None
+    if len(inside) == 1:
+        return slots.get(inside[0], 0)
+    return sum(slots.get(slot, 0) for slot in inside)
+
+
+def empty(plan: Plan, like: Line) -> Line:
+    """A line of nothing, beside one of the compared span that has something."""
+    if plan.additive:
+        return summed(plan, like.key, {}, like.currency)
+    nothing = None if isinstance(plan.metric.rule, Cohort) else 0
+    return counted(plan, like.key, [nothing] * len(plan.buckets), nothing)
+
+
+def keys_of(plan: Plan, found: Iterable[str]) -> list[str]:
+    """The keys of the lines: all products where they are asked apart, else those that occurred."""
+    if plan.question.by is None:
+        return [""]
+    return list(plan.products) if plan.question.by == "product" else sorted(found)
 
 
 def types_of(plan: Plan, projection: Projection, product: str) -> frozenset[str]:

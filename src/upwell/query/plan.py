@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
+
+import msgspec
 
 from upwell.access import Viewer
 from upwell.errors import Forbidden, Rejected, nearest
@@ -22,6 +25,7 @@ from upwell.period import (
 )
 from upwell.query.question import Compare, Question
 
+FIRST_DAY, LAST_DAY = to_day(dt.date(1900, 1, 1)), to_day(dt.date(2200, 1, 1))
 LONGEST = {"hour": 92, "day": 3_700}  # days a question may span, by grain; 37,000 for the others
 SCANNED_DAYS = 400  # days that may be scanned for what no sum is kept of
 DEFAULT_DAYS = 30
@@ -30,7 +34,7 @@ How = Literal["sums", "cells", "scan"]
 CELL_KEYS = (*DIMENSIONS, "source")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """What to read, over which days, and how."""
 
@@ -46,31 +50,47 @@ class Plan:
     how: How
     known_at: int | None = None
 
-    @property
+    @cached_property
     def buckets(self) -> list[Bucket]:
         """The buckets of the question's own span."""
         return buckets(self.zone, self.start, self.end, self.question.grain, self.week_start)
+
+    @cached_property
+    def seen(self) -> int:
+        """UTC micros of the moment the answer speaks of: now, or the past time asked for."""
+        return self.now if self.known_at is None else min(self.known_at, self.now)
+
+    @cached_property
+    def today(self) -> int:
+        """The local day at that moment."""
+        return self.zone.day_of(self.seen)
 
     @property
     def additive(self) -> bool:
         """Whether the metric is a sum of events, so that any dimension divides it exactly."""
         return isinstance(self.metric.rule, Sum | Net)
 
+    @property
+    def native(self) -> bool:
+        """Whether each currency has lines of its own."""
+        return self.metric.unit == "money" and self.currency is None
+
+    @property
+    def hourly(self) -> bool:
+        """Whether the points are hours."""
+        return self.question.grain == "hour"
+
     def moved(self, start: int, end: int) -> Plan:
         """The same question over other days."""
-        return Plan(
-            self.question,
-            self.metric,
-            self.products,
-            self.zone,
-            self.week_start,
-            start,
-            end,
-            self.now,
-            self.currency,
-            self.how,
-            self.known_at,
-        )
+        return replace(self, start=start, end=end)
+
+    def of(self, product: str) -> Plan:
+        """The same question about one product."""
+        return replace(self, products=(product,))
+
+    def by_day(self) -> Plan:
+        """The same question with a point a day."""
+        return replace(self, question=msgspec.structs.replace(self.question, grain="day"))
 
 
 def plan(
@@ -102,9 +122,7 @@ def plan(
         )
     how = _how(question, metric, end - start)
     known_at = None if question.known_at is None else to_micros(question.known_at)
-    shown: str | None = None
-    if metric.unit == "money":
-        shown = _currency(question, currency)
+    shown = _currency(question, currency)
     return Plan(
         question,
         metric,
@@ -114,7 +132,7 @@ def plan(
         start,
         end,
         to_micros(now),
-        shown,
+        shown if metric.unit == "money" else None,
         how,
         known_at,
     )
@@ -140,9 +158,13 @@ def compared_days(compare: Compare, start: int, end: int) -> tuple[int, int]:
     if compare == "week":
         back = 7 * max(1, -(-(end - start) // 7)) if end - start > 7 else 7
         return start - back, end - back
-    if compare == "year":
+    whole_months = first.day == 1 and after.day == 1
+    if compare == "year" and whole_months:
         return to_day(add_months(first, -12)), to_day(add_months(after, -12))
-    if first.day == 1 and after.day == 1:
+    if compare == "year":  # from day to day: the last one counts, not the one after it
+        last = after - dt.timedelta(days=1)
+        return to_day(add_months(first, -12)), to_day(add_months(last, -12)) + 1
+    if whole_months:
         months = (after.year - first.year) * 12 + after.month - first.month
         return to_day(add_months(first, -months)), start
     return start - (end - start), start
@@ -157,6 +179,13 @@ def _days(question: Question, zone: Zone, now: dt.datetime) -> tuple[int, int]:
             "empty_range",
             f"'from' {to_date(start)} is not before 'to' {to_date(end)}.",
             fix="'from' is included and 'to' is not: one day is from=2026-01-01&to=2026-01-02.",
+            where="from",
+        )
+    if start < FIRST_DAY or end > LAST_DAY:
+        raise Rejected(
+            "far_range",
+            f"{to_date(start)} to {to_date(end)} is beyond the calendar kept here.",
+            fix=f"Ask for days from {to_date(FIRST_DAY)} to {to_date(LAST_DAY)}.",
             where="from",
         )
     longest = LONGEST.get(question.grain, 37_000)
@@ -188,11 +217,15 @@ def _how(question: Question, metric: Metric, days: int) -> How:
     by = None if question.by in ("product", "currency") else question.by
     keys = {key for key in (by, *question.where) if key is not None}
     additive = isinstance(metric.rule, Sum | Net)
+    for key, allowed in question.where.items():
+        if key == "product" or not allowed:
+            raise _no_filter(key)
     if question.by == "currency" and metric.unit != "money":
         raise _no_split(metric, "currency")
-    if not keys and not (question.grain == "hour" and not _by_hour(metric)):
+    hourly = question.grain == "hour"
+    if not keys and (_by_hour(metric) or not hourly):
         return "sums"
-    if additive and question.grain != "hour" and keys <= {*CELL_KEYS, "currency"}:
+    if additive and not hourly and keys <= {*CELL_KEYS, "currency"}:
         return "cells"
     for key in keys:
         if isinstance(metric.rule, Sessions | Cohort):
@@ -206,6 +239,14 @@ def _how(question: Question, metric: Metric, days: int) -> How:
             where="from",
         )
     return "scan"
+
+
+def _no_filter(key: str) -> Rejected:
+    if key == "product":
+        message, fix = "Products are no filter of events.", "Ask with product=mail,docs."
+    else:
+        message, fix = f"The filter on '{key}' allows nothing.", "Name a value, or leave it out."
+    return Rejected("bad_filter", message, fix=fix, where="where")
 
 
 def _by_hour(metric: Metric) -> bool:

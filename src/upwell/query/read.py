@@ -9,27 +9,40 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from decimal import ROUND_HALF_EVEN, Decimal
 
 from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum
-from upwell.money import Rates
-from upwell.period import HOUR_MICROS, Bucket, to_date
+from upwell.money import Rates, converted
+from upwell.period import to_date
 from upwell.projection import Projection
 from upwell.projection.store import ENTERED, REACHED, VISIT
-from upwell.query import scan
-from upwell.query.lines import Amounts, Line, Number, Reading, Slots, parts, share
+from upwell.query import people, scan
+from upwell.query.lines import (
+    APART,
+    Amounts,
+    Line,
+    Number,
+    Reading,
+    Slots,
+    counted,
+    keys_of,
+    parts,
+    share,
+    summed,
+)
 from upwell.query.plan import Plan
+
+LONG_DAYS = 2  # a span that has run for so many days is compared to the hour
 
 
 def read(plan: Plan, projection: Projection, rates: Callable[[], Rates]) -> Reading:
     """Every line of the question over its days."""
     if plan.additive:
         amounts, scanned = _amounts(plan, projection)
-        reading = _sum_up(plan, amounts, rates)
+        reading = sum_up(plan, amounts, rates)
         reading.scanned = scanned
         return reading
     if plan.known_at is not None or plan.how == "scan":
-        return scan.people(plan, projection)
+        return people.read(plan, projection)
     with projection.sums.lock:
         return _from_histories(plan, projection)
 
@@ -44,29 +57,30 @@ def _amounts(plan: Plan, projection: Projection) -> tuple[Amounts, bool]:
         return scan.amounts(plan, projection), True
     if plan.how == "cells":
         return scan.cells(plan, projection), False
-    return _hot(plan, projection), False
+    if plan.hourly:
+        return hot(plan, projection, plan.zone.opens(plan.start), plan.zone.opens(plan.end)), False
+    return hot(plan, projection, plan.start, plan.end), False
 
 
-def _hot(plan: Plan, projection: Projection) -> Amounts:
+def hot(plan: Plan, projection: Projection, low: int, high: int, day: int | None = None) -> Amounts:
+    """Amounts from memory: of the days [low, high), or of the hours that begin in it.
+
+    With `day` hours are read and booked on that day.
+    """
     found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    rule, sums = plan.metric.rule, projection.sums
+    rule, sums, by = plan.metric.rule, projection.sums, plan.question.by
     assert isinstance(rule, Sum | Net)
-    hourly = plan.question.grain == "hour"
-    low, high = (
-        (plan.zone.opens(plan.start), plan.zone.opens(plan.end))
-        if hourly
-        else (plan.start, plan.end)
-    )
     with sums.lock:
+        tables = sums.hours if plan.hourly or day is not None else sums.days
         for product in plan.products:
-            key = product if plan.question.by == "product" else ""
             for part, sign in parts(rule):
                 place = 0 if part.of == "count" else 1
                 for currency in sums.currencies(product, part.type):
-                    table = (sums.hours if hourly else sums.days)[product, part.type, currency]
+                    table = tables[product, part.type, currency]
+                    key = {"product": product, "currency": currency}.get(by or "", "")
                     into = found[key]["" if part.of == "count" else currency]
                     for slot in _slots(table, low, high):
-                        into[slot] += sign * table[slot][place]
+                        into[slot if day is None else day] += sign * table[slot][place]
     return found
 
 
@@ -76,131 +90,70 @@ def _slots(table: Mapping[int, object], low: int, high: int) -> Iterable[int]:
     return [slot for slot in table if low <= slot < high]
 
 
-def _sum_up(plan: Plan, amounts: Amounts, rates: Callable[[], Rates]) -> Reading:
+def sum_up(plan: Plan, amounts: Amounts, rates: Callable[[], Rates]) -> Reading:
     """Lines of the amounts, converted day by day where the question shows one currency."""
     reading = Reading([])
-    for key in _keys(plan, amounts):
+    for key in keys_of(
+        plan, (key for key, by_currency in amounts.items() if any(by_currency.values()))
+    ):
         currencies = amounts.get(key, {})
         if plan.metric.unit != "money":
-            reading.lines.append(_line(plan, key, currencies.get("", {}), None))
+            reading.lines.append(summed(plan, key, currencies.get("", {})))
         elif plan.currency is None:
+            apart = key and plan.question.by != "currency"
             for currency, slots in sorted(currencies.items()):
-                name = f"{key} · {currency}" if key and plan.question.by != "currency" else currency
-                reading.lines.append(_line(plan, name, slots, currency))
+                if slots:
+                    name = f"{key}{APART}{currency}" if apart else currency
+                    reading.lines.append(summed(plan, name, slots, currency))
         else:
-            slots, provisional, lost = _convert(plan, currencies, plan.currency, rates)
-            for currency, amount in lost.items():
-                reading.unconverted[currency] = reading.unconverted.get(currency, 0) + amount
-            line = _line(plan, key, slots, plan.currency)
-            line.provisional = _buckets_of(plan, provisional)
-            reading.lines.append(line)
+            reading.lines.append(_converted(plan, key, currencies, rates, reading.unconverted))
     return reading
 
 
-def _keys(plan: Plan, amounts: Amounts) -> list[str]:
-    by = plan.question.by
-    if by is None:
-        return [""]
-    if by == "product":
-        return list(plan.products)
-    return list(amounts)
-
-
-def _line(plan: Plan, key: str, slots: Slots, currency: str | None) -> Line:
-    values = [_within(slots, bucket, plan.question.grain == "hour") for bucket in plan.buckets]
-    return Line(key, list(values), sum(values), currency)
-
-
-def _within(slots: Slots, bucket: Bucket, hourly: bool) -> int:
-    if hourly:
-        return slots.get(bucket.opens, 0)
-    if bucket.end - bucket.first == 1:
-        return slots.get(bucket.first, 0)
-    return sum(slots.get(day, 0) for day in range(bucket.first, bucket.end))
-
-
-def _convert(
-    plan: Plan, currencies: Mapping[str, Slots], target: str, rates: Callable[[], Rates]
-) -> tuple[dict[int, int], set[int], dict[str, int]]:
-    """Amounts in one currency, the slots at a last known rate, and money without any rate."""
-    total: dict[int, int] = dict(currencies.get(target, {}))
+def _converted(
+    plan: Plan,
+    key: str,
+    currencies: Mapping[str, Slots],
+    rates: Callable[[], Rates],
+    unconverted: dict[str, int],
+) -> Line:
+    """The line in the currency shown; what has no rate is added to `unconverted`."""
+    assert plan.currency is not None
+    total: dict[int, int] = dict(currencies.get(plan.currency, {}))
     provisional: set[int] = set()
-    lost: dict[str, int] = {}
-    today = to_date(plan.zone.day_of(plan.now))
+    lost: set[int] = set()
     for currency, slots in currencies.items():
-        if currency == target or not slots:
+        if currency == plan.currency:
             continue
-        table = rates()
         for slot, amount in slots.items():
-            date = to_date(plan.zone.day_of(slot) if plan.question.grain == "hour" else slot)
-            rate = table.rate(currency, target, date) if table.knows(currency) else None
-            if rate is None:
-                lost[currency] = lost.get(currency, 0) + amount
+            date = to_date(plan.zone.day_of(slot) if plan.hourly else slot)
+            quote = rates().quote(currency, plan.currency, date)
+            if quote is None:
+                lost.add(slot)
+                unconverted[currency] = unconverted.get(currency, 0) + amount
                 continue
-            exact = Decimal(amount) * rate
-            total[slot] = total.get(slot, 0) + int(exact.quantize(Decimal(1), ROUND_HALF_EVEN))
-            if table.provisional(currency, target, date, today):
+            total[slot] = total.get(slot, 0) + converted(amount, quote.rate)
+            if quote.provisional:
                 provisional.add(slot)
-    return total, provisional, lost
+    line = summed(plan, key, total, plan.currency, frozenset(lost))
+    line.provisional = _buckets_of(plan, provisional)
+    return line
 
 
 def _buckets_of(plan: Plan, slots: set[int]) -> set[int]:
     if not slots:
         return set()
-    hourly = plan.question.grain == "hour"
     return {
         index
         for index, bucket in enumerate(plan.buckets)
-        if (bucket.opens in slots if hourly else any(bucket.first <= s < bucket.end for s in slots))
+        if not slots.isdisjoint((bucket.opens,) if plan.hourly else range(bucket.first, bucket.end))
     }
-
-
-def elapsed_total(
-    plan: Plan, projection: Projection, rates: Callable[[], Rates], until: int
-) -> dict[str, Number]:
-    """Totals of an earlier span up to the instant `until`, to the hour, for a fair comparison."""
-    cut = plan.zone.day_of(until)
-    whole = (
-        {
-            line.key: line.total
-            for line in read(plan.moved(plan.start, cut), projection, rates).lines
-        }
-        if cut > plan.start
-        else {}
-    )
-    if plan.how != "sums" or not plan.additive:
-        return whole
-    amounts = _hot_hours(plan, projection, cut, until)
-    part = _sum_up(plan.moved(cut, cut + 1), amounts, rates)
-    for line in part.lines:
-        whole[line.key] = (whole.get(line.key) or 0) + (line.total or 0)
-    return whole
-
-
-def _hot_hours(plan: Plan, projection: Projection, day: int, until: int) -> Amounts:
-    """The hours of one day that had ended by `until`, booked on that day."""
-    found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    rule, sums = plan.metric.rule, projection.sums
-    assert isinstance(rule, Sum | Net)
-    opens = plan.zone.opens(day)
-    with sums.lock:
-        for product in plan.products:
-            key = product if plan.question.by == "product" else ""
-            for part, sign in parts(rule):
-                place = 0 if part.of == "count" else 1
-                for currency in sums.currencies(product, part.type):
-                    hours = sums.hours[product, part.type, currency]
-                    into = found[key]["" if part.of == "count" else currency]
-                    for hour in range(opens, until - HOUR_MICROS + 1, HOUR_MICROS):
-                        if hour in hours:
-                            into[day] += sign * hours[hour][place]
-    return found
 
 
 # -- people --------------------------------------------------------------------------------------
 
 
-def _from_histories(plan: Plan, projection: Projection) -> Reading:
+def _from_histories(plan: Plan, projection: Projection, until: int | None = None) -> Reading:
     groups = (
         {product: (product,) for product in plan.products}
         if plan.question.by == "product"
@@ -208,52 +161,120 @@ def _from_histories(plan: Plan, projection: Projection) -> Reading:
     )
     lines = []
     for key, products in groups.items():
+        if isinstance(plan.metric.rule, Sessions):
+            lines.append(_sessions(plan, projection, key, products, until))
+            continue
         measure = _measure(plan, projection, products)
-        values = [measure(bucket) for bucket in plan.buckets]
-        whole = Bucket("", plan.start, plan.end, plan.zone.opens(plan.start), plan.now)
-        hourly = plan.question.grain == "hour"
-        total = sum(value or 0 for value in values) if hourly else measure(whole)
-        lines.append(Line(key, values, total))
+        values = [measure(bucket.first, bucket.end) for bucket in plan.buckets]
+        lines.append(counted(plan, key, values, measure(plan.start, min(plan.end, plan.today + 1))))
     return Reading(lines)
+
+
+def _sessions(
+    plan: Plan, projection: Projection, key: str, products: tuple[str, ...], until: int | None
+) -> Line:
+    """Sessions by slot; with `until` only those that began in an hour which had ended by then."""
+    sums, zone = projection.sums, plan.zone
+    slots: dict[int, int] = defaultdict(int)
+    cut = plan.end if until is None else zone.day_of(until)
+    for product in products:
+        kind = "session" if sums.has(product, "session") else VISIT
+        days = sums.days.get((product, kind, ""), {})
+        hours = sums.hours.get((product, kind, ""), {})
+        if plan.hourly:
+            for slot in _slots(hours, zone.opens(plan.start), zone.opens(plan.end)):
+                slots[slot] += hours[slot][0]
+            continue
+        for slot in _slots(days, plan.start, cut):
+            slots[slot] += days[slot][0]
+        if until is not None:
+            for slot in _slots(hours, zone.opens(cut), zone.hour_of(until)):
+                slots[cut] += hours[slot][0]
+    return summed(plan, key, slots)
 
 
 def _measure(
     plan: Plan, projection: Projection, products: tuple[str, ...]
-) -> Callable[[Bucket], Number]:
-    """How a bucket's value is read from the sums in memory."""
+) -> Callable[[int, int], Number]:
+    """How the value of a span of days is read from the sums in memory."""
     rule, sums = plan.metric.rule, projection.sums
     if isinstance(rule, Distinct):
-        return lambda b: sum(sums.distinct(p, rule.set, b.first, b.end) for p in products)
+        return lambda first, end: sum(sums.distinct(p, rule.set, first, end) for p in products)
     if isinstance(rule, MeanOfDays):
         tables = [sums.members.get((product, rule.set), {}) for product in products]
-        return lambda b: _mean(plan, tables, b)
-    if isinstance(rule, Sessions):
-        kinds = [(p, "session" if sums.has(p, "session") else VISIT) for p in products]
-        days = [sums.days.get((product, kind, ""), {}) for product, kind in kinds]
-        hours = [sums.hours.get((product, kind, ""), {}) for product, kind in kinds]
-        if plan.question.grain == "hour":
-            return lambda b: sum(table[b.opens][0] for table in hours if b.opens in table)
-        return lambda b: sum(
-            table[day][0] for table in days for day in range(b.first, b.end) if day in table
+        return lambda first, end: people.mean(
+            plan, first, end, lambda day: sum(table.get(day, 0) for table in tables)
         )
     assert isinstance(rule, Cohort)
     name = plan.metric.name
     entered = [sums.days.get((p, f"{ENTERED}:{name}", ""), {}) for p in products]
     reached = [sums.days.get((p, f"{REACHED}:{name}", ""), {}) for p in products]
-    return lambda b: share(_count(reached, b), _count(entered, b))
+    return lambda first, end: share(_count(reached, first, end), _count(entered, first, end))
 
 
-def _count(tables: list[dict[int, list[int]]], bucket: Bucket) -> int:
-    return sum(
-        table[day][0] for table in tables for day in range(bucket.first, bucket.end) if day in table
-    )
+def _count(tables: list[dict[int, list[int]]], first: int, end: int) -> int:
+    return sum(table[day][0] for table in tables for day in range(first, end) if day in table)
 
 
-def _mean(plan: Plan, tables: list[dict[int, int]], bucket: Bucket) -> Number:
-    """Mean over the days that have begun; a single day is its own whole number."""
-    end = min(bucket.end, plan.zone.day_of(plan.now) + 1)
-    days = end - bucket.first
-    if days <= 0:
-        return None
-    total = sum(table.get(day, 0) for table in tables for day in range(bucket.first, end))
-    return total if days == 1 else total / days
+# -- the same elapsed time -----------------------------------------------------------------------
+
+
+def elapsed_totals(
+    plan: Plan, projection: Projection, rates: Callable[[], Rates], until: int
+) -> dict[str, Number]:
+    """Totals of an earlier span up to the instant `until`, to compare with one that still runs.
+
+    Sums of a span that has run for long are compared to the last full hour, so that no event is
+    read; everything else to the microsecond.
+    """
+    plan = plan.by_day()
+    cut = plan.zone.day_of(until)
+    kept = plan.how == "sums" and plan.known_at is None
+    to_the_hour = kept and cut - plan.start >= LONG_DAYS
+    if plan.additive:
+        reading = _elapsed_sums(plan, projection, rates, until, to_the_hour)
+    elif kept and isinstance(plan.metric.rule, Distinct):
+        reading = _elapsed_people(plan, projection, plan.metric.rule, until)
+    elif to_the_hour and isinstance(plan.metric.rule, Sessions):
+        with projection.sums.lock:
+            reading = _from_histories(plan, projection, until)
+    elif kept and isinstance(plan.metric.rule, MeanOfDays) and cut > plan.start:
+        reading = read(plan.moved(plan.start, cut), projection, rates)
+    else:
+        reading = people.until(plan, projection, until)
+    return {line.key: line.total for line in reading.lines}
+
+
+def _elapsed_sums(
+    plan: Plan,
+    projection: Projection,
+    rates: Callable[[], Rates],
+    until: int,
+    to_the_hour: bool,
+) -> Reading:
+    cut = plan.zone.day_of(until)
+    whole, last = plan.moved(plan.start, cut), plan.moved(cut, cut + 1)
+    amounts = _amounts(whole, projection)[0] if plan.start < cut else {}
+    if to_the_hour:
+        rest = hot(last, projection, plan.zone.opens(cut), plan.zone.hour_of(until), cut)
+    else:
+        rest = scan.amounts(last, projection, until)
+    for key, by_currency in rest.items():
+        for currency, slots in by_currency.items():
+            into = amounts.setdefault(key, {}).setdefault(currency, {})
+            for slot, amount in slots.items():
+                into[slot] = into.get(slot, 0) + amount
+    return sum_up(plan, amounts, rates)
+
+
+def _elapsed_people(plan: Plan, projection: Projection, rule: Distinct, until: int) -> Reading:
+    cut = plan.zone.day_of(until)
+    late = people.newcomers(plan, projection, rule.set, cut, until)
+    with projection.sums.lock:
+        found = {
+            product: late[product] + projection.sums.distinct(product, rule.set, plan.start, cut)
+            for product in plan.products
+        }
+    if plan.question.by == "product":
+        return Reading([Line(product, [], count) for product, count in found.items()])
+    return Reading([Line("", [], sum(found.values()))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -10,11 +11,15 @@ import msgspec
 from upwell.access import Viewer
 from upwell.errors import Rejected
 from upwell.event import Delivery, GrowthEvent, Translated
+from upwell.metrics.catalog import Cohort, Sessions
+from upwell.money import WIDE, Rates, ecb_rates
 from upwell.period import to_instant
 from upwell.projection import Projection
-from upwell.query.lines import types_of
-from upwell.query.plan import CELL_KEYS, Plan
-from upwell.query.scan import MISSING, version
+from upwell.query.breakdown import is_other, largest
+from upwell.query.lines import APART, MISSING, OTHER, types_of, window_micros
+from upwell.query.plan import Plan
+from upwell.query.read import read
+from upwell.query.scan import dimension, run, stored, where
 
 MOST_ROWS = 1_000
 
@@ -53,33 +58,35 @@ def rows(
     key: str | None = None,
     limit: int = 100,
     cursor: str | None = None,
+    rates: Callable[[], Rates] = ecb_rates,
 ) -> Rows:
     """The events that the question's number is made of, narrowed to the series `key`.
 
     `original` reads a delivery again, for the keys that clients sent.
     """
     limit = max(1, min(limit, MOST_ROWS))
-    products = _products(asked, key, viewer)
-    types = sorted({kind for product in products for kind in types_of(asked, projection, product)})
-    clauses = [
-        "product in (select unnest(?::varchar[]))",
-        "day >= ? and day < ?",
-        "type in (select unnest(?::varchar[]))",
-        "not excluded",
-        version(asked),
-    ]
-    values: list[Any] = [products, asked.start, asked.end, types]
-    if not asked.additive:
-        clauses.append("e.actor is not null")
-    for name, allowed in _filters(asked, key).items():
-        column = _column(name)
-        clauses.append(f"coalesce({column}, '{MISSING}') in (select unnest(?::varchar[]))")
-        values += [name] if "?" in column else []
-        values.append(list(allowed))
+    product, currency, value = _parts_of(asked, key)
+    if product is not None:
+        if product not in asked.products or not viewer.sees(product):
+            return Rows(rows=(), cursor=None)
+        asked = asked.of(product)
+    clauses, values = _events(asked, projection)
+    if currency is not None:
+        clauses.append("currency = ?")
+        values.append(currency)
+    if value is not None:
+        assert asked.question.by is not None
+        column, bound = dimension(asked.question.by)
+        named = _named(asked, projection, rates) if value == OTHER else None
+        clauses.append(
+            f"{column} {'in' if named is None else 'not in'} (select unnest(?::varchar[]))"
+        )
+        values += [*bound, [value or MISSING] if named is None else named]
     if cursor is not None:
         clauses.append("(ts, seq, idx) < (?, ?, ?)")
         values += _read_cursor(cursor)
-    found = projection.reader().execute(
+    page = run(
+        projection,
         f"""select seq, idx, product, source, type, ts, a.actor, value, currency, metadata,
           recorded_at
         from (select * from events e where {" and ".join(clauses)}
@@ -88,13 +95,82 @@ def rows(
         order by ts desc, seq desc, idx desc""",
         values,
     )
-    page = found.fetchall()
     more = len(page) > limit
     page = page[:limit]
     return Rows(
         rows=_with_keys(page, original),
         cursor=f"{page[-1][5]}.{page[-1][0]}.{page[-1][1]}" if more else None,
     )
+
+
+def _parts_of(asked: Plan, key: str | None) -> tuple[str | None, str | None, str | None]:
+    """The product, the currency and the value of the dimension that a series' key stands for."""
+    by = asked.question.by
+    if key is None or (by is None and not asked.native):
+        return None, None, None
+    if by == "currency" or by is None:
+        return None, key or None, None
+    currency = None
+    if asked.native and APART in key:
+        key, _, currency = key.rpartition(APART)
+    return (key, currency, None) if by == "product" else (None, currency, key)
+
+
+def _named(asked: Plan, projection: Projection, rates: Callable[[], Rates]) -> list[str] | None:
+    """The keys shown beside the rest of a long breakdown; None where nothing is left over."""
+    reading = read(asked, projection, rates)
+    shown, _ = largest(asked, [(line, None) for line in reading.lines])
+    if len(shown) == len(reading.lines):
+        return None
+    keys = [line.key for line, _ in shown]
+    return [k.rpartition(APART)[0] if asked.native else k for k in keys if not is_other(k)]
+
+
+def _events(asked: Plan, projection: Projection) -> tuple[list[str], list[Any]]:
+    """The SQL conditions of the events that the metric counts, and what they bind."""
+    rule = asked.metric.rule
+    if isinstance(rule, Cohort):
+        return _steps(asked, rule)
+    clause, values = where(asked)
+    clauses = [clause, stored(asked)]
+    each = [(product, types_of(asked, projection, product)) for product in asked.products]
+    if len({types for _, types in each}) > 1:
+        clauses.append("product || ':' || type in (select unnest(?::varchar[]))")
+        values.append([f"{product}:{kind}" for product, types in each for kind in sorted(types)])
+    else:
+        clauses.append("type in (select unnest(?::varchar[]))")
+        values.append(sorted(each[0][1]) if each else [])
+    if not asked.additive:  # visits and people have somebody; session events are counted all
+        clauses.append(
+            "(e.actor is not null or type = 'session')"
+            if _sessions(asked)
+            else "e.actor is not null"
+        )
+    return clauses, values
+
+
+def _sessions(asked: Plan) -> bool:
+    return isinstance(asked.metric.rule, Sessions)
+
+
+def _steps(asked: Plan, rule: Cohort) -> tuple[list[str], list[Any]]:
+    """The first entry of everyone who entered in the span, and what reached the goal in time."""
+    found = f"""(actor, ts, type) in (select actor, ts, type from (
+        select actor, min(ts) as first, arg_min(day, ts) as day from events
+        where product in (select unnest(?::varchar[])) and type = ? and actor is not null
+          and {stored(asked)} group by actor) f
+      join (select actor, ts, type from events
+        where product in (select unnest(?::varchar[])) and type in (?, ?)
+          and actor is not null and {stored(asked)}) s using (actor)
+      where f.day >= ? and f.day < ? and ((s.type = ? and s.ts = f.first)
+        or (s.type = ? and s.ts between f.first and f.first + ?)))"""
+    products = list(asked.products)
+    values: list[Any] = [
+        products, rule.entry, products, rule.entry, rule.goal, asked.start, asked.end,
+        rule.entry, rule.goal, window_micros(rule), products, [rule.entry, rule.goal],
+    ]  # fmt: skip
+    own = "product in (select unnest(?::varchar[])) and type in (select unnest(?::varchar[]))"
+    return [found, own, stored(asked)], values
 
 
 def _with_keys(page: list[Any], original: Original) -> tuple[Row, ...]:
@@ -108,7 +184,7 @@ def _with_keys(page: list[Any], original: Original) -> tuple[Row, ...]:
             product_id=product,
             event_type=kind,
             timestamp=to_instant(ts),
-            value=value.normalize() if value else value,
+            value=_plain(value),
             currency=currency,
             source=source,
             actor_id=actor,
@@ -121,6 +197,13 @@ def _with_keys(page: list[Any], original: Original) -> tuple[Row, ...]:
     return tuple(found)
 
 
+def _plain(value: Decimal) -> Decimal:
+    """The value without needless zeros, and never in the form 1E+2."""
+    short = value.normalize(WIDE)
+    exponent = short.as_tuple().exponent
+    return short.quantize(Decimal(1)) if isinstance(exponent, int) and exponent > 0 else short
+
+
 def _keys_of(
     read: tuple[Delivery, Translated] | None,
 ) -> tuple[Delivery | None, dict[int, str | None]]:
@@ -130,28 +213,6 @@ def _keys_of(
     events = translated.events
     keys = zip(events["idx"].to_pylist(), events["key"].to_pylist(), strict=True)
     return delivery, dict(keys)
-
-
-def _products(asked: Plan, key: str | None, viewer: Viewer) -> list[str]:
-    if key is not None and asked.question.by == "product":
-        if key not in asked.products or not viewer.sees(key):
-            return []
-        return [key]
-    return list(asked.products)
-
-
-def _filters(asked: Plan, key: str | None) -> dict[str, tuple[str, ...]]:
-    filters = dict(asked.question.where)
-    if key is not None and asked.question.by not in (None, "product"):
-        assert asked.question.by is not None
-        filters[asked.question.by] = (key,)
-    return filters
-
-
-def _column(name: str) -> str:
-    if name in CELL_KEYS or name == "currency":
-        return name
-    return "json_extract_string(metadata, '$.' || to_json(?::varchar))"
 
 
 def _read_cursor(cursor: str) -> list[int]:

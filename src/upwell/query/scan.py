@@ -6,309 +6,175 @@ Identifiers come from the lists in `plan`; every value is bound.
 from __future__ import annotations
 
 from collections import defaultdict
+from threading import Lock, Timer
 from typing import Any
 
-import pyarrow as pa
+import duckdb
 
-from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum
-from upwell.period import Bucket
+from upwell.errors import Unavailable
+from upwell.metrics.catalog import Net, Sum
+from upwell.money import SCALE
 from upwell.projection import Projection
-from upwell.projection.store import given
-from upwell.query.lines import (
-    Amounts,
-    Line,
-    Number,
-    Reading,
-    parts,
-    share,
-    types_of,
-    window_micros,
-)
+from upwell.query.lines import MISSING, OTHER, Amounts, parts
 from upwell.query.plan import CELL_KEYS, Plan
 
-MISSING = "(none)"  # the key of events without the dimension
+MOST_KEYS = 5_000  # of a longer breakdown only the keys with most events are told apart
+DEADLINE = 30.0  # seconds that one scan may take, and may wait for another
+_one_at_a_time = Lock()
 
 
 def cells(plan: Plan, projection: Projection) -> Amounts:
     """Amounts by a declared dimension, from the cells."""
-    found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    for part, sign in _parts(plan):
-        clause, values = _where(plan, part.type)
-        rows = projection.reader().execute(
-            f"""select {_key(plan)} as key, {_currency(part)}, day, {_amount(part)}
-            from cells where {clause} group by all""",
-            values,
-        )
-        _take(found, rows.fetchall(), sign)
-    return found
+    clause, values = where(plan)
+    facts = f"(select * from cells where {clause})"
+    return _grouped(plan, projection, facts, values, "day")
 
 
-def amounts(plan: Plan, projection: Projection) -> Amounts:
-    """Amounts from the events themselves: hours of a dimension, or keys that no sum is kept by."""
-    found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    slot = "hour" if plan.question.grain == "hour" else "day"
-    for part, sign in _parts(plan):
-        clause, values = _where(plan, part.type)
-        key = _key(plan, values)
-        rows = projection.reader().execute(
-            f"""select {key} as key, {_currency(part)}, {slot},
-              {_amount(part).replace("sum(n)", "count(*)")}
-            from events where {clause} and not excluded and {version(plan)} group by all""",
-            values,
-        )
-        _take(found, rows.fetchall(), sign)
-    return found
+def amounts(plan: Plan, projection: Projection, until: int | None = None) -> Amounts:
+    """Amounts from the events themselves: hours of a dimension, or keys that no sum is kept by.
+
+    `until` leaves out events from that instant (UTC micros) on.
+    """
+    clause, values = where(plan)
+    slot = "hour" if plan.hourly else "day"
+    facts = f"(select *, 1 as n from events where {clause} and {stored(plan, until)})"
+    return _grouped(plan, projection, facts, values, slot, queue=until is None)
 
 
 def amounts_known(plan: Plan, projection: Projection) -> tuple[Amounts, bool]:
-    """Amounts as they were known at a past time.
+    """Amounts as they were known at a past time, and whether events were read for it.
 
     Days that had ended by then: the cells less every change recorded later. The day that was
     running then, and hours: the events whose version was current at that time.
     """
-    assert plan.known_at is not None
     keyed = {plan.question.by, *plan.question.where} - {None, "product", "currency"}
-    running = plan.zone.day_of(plan.known_at)
-    if plan.question.grain == "hour" or not keyed <= set(CELL_KEYS):
+    if plan.hourly or not keyed <= set(CELL_KEYS):
         return amounts(plan, projection), True
-    found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    ended = plan.moved(plan.start, min(plan.end, running))
+    found: Amounts = {}
+    ended = plan.moved(plan.start, min(plan.end, plan.today))
     if ended.start < ended.end:
-        for key, currencies in cells(ended, projection).items():
-            for currency, slots in currencies.items():
-                found[key][currency].update(slots)
-        for part, sign in _parts(ended):
-            clause, values = _where(ended, part.type)
-            rows = projection.reader().execute(
-                f"""select {_key(ended)} as key, {_currency(part)}, day, {_amount(part)}
-                from cell_changes where {clause} and recorded_at > ? group by all""",
-                [*values, plan.known_at],
-            )
-            _take(found, rows.fetchall(), -sign)
-    if plan.start <= running < plan.end:
-        today = amounts(plan.moved(running, running + 1), projection)
+        clause, values = where(ended)
+        columns = ", ".join(("product", "type", "currency", "day", *CELL_KEYS))
+        facts = f"""(select {columns}, n, value from cells where {clause}
+          union all select {columns}, -n as n, -value as value from cell_changes
+          where {clause} and recorded_at > ?)"""
+        found = _grouped(ended, projection, facts, [*values, *values, plan.seen], "day")
+    if plan.start <= plan.today < plan.end:
+        today = amounts(plan.moved(plan.today, plan.today + 1), projection)
         for key, currencies in today.items():
             for currency, slots in currencies.items():
-                found[key][currency].update(slots)
-    return found, plan.start <= running < plan.end
+                found.setdefault(key, {}).setdefault(currency, {}).update(slots)
+        return found, True
+    return found, False
 
 
-def people(plan: Plan, projection: Projection) -> Reading:
-    """Distinct people, sessions and cohorts, from the events."""
+def _grouped(
+    plan: Plan,
+    projection: Projection,
+    facts: str,
+    values: list[Any],
+    slot: str,
+    *,
+    queue: bool = False,
+) -> Amounts:
+    """Facts (columns of events, with `n` and a `value` signed alike) added up by key and slot."""
     rule = plan.metric.rule
-    if isinstance(rule, Cohort):
-        return _cohort(plan, projection, rule)
-    if isinstance(rule, Sessions):
-        return _sessions(plan, projection)
-    assert isinstance(rule, Distinct | MeanOfDays)
-    return _distinct(plan, projection, isinstance(rule, MeanOfDays))
-
-
-def _distinct(plan: Plan, projection: Projection, mean: bool) -> Reading:
-    spans = list(plan.buckets)
-    whole = Bucket("", plan.start, plan.end, plan.zone.opens(plan.start), plan.zone.opens(plan.end))
-    slots = _daily(plan, spans) if mean else spans
-    counted = _count_people(plan, projection, [*slots, whole])
-    keys = _keys(plan, {key for key, _ in counted})
-    lines = []
-    for key in keys:
-        if mean:
-            days = [counted.get((key, index), 0) for index in range(len(slots))]
-            values = [_mean_of(plan, slots, days, bucket) for bucket in spans]
-            total = _mean_of(plan, slots, days, whole)
-        else:
-            values = [counted.get((key, index), 0) for index in range(len(spans))]
-            total = counted.get((key, len(slots)), 0)
-        lines.append(Line(key, values, total))
-    return Reading(lines, scanned=True)
-
-
-def _daily(plan: Plan, spans: list[Bucket]) -> list[Bucket]:
-    if plan.question.grain in ("hour", "day"):
-        return spans
-    opens = plan.zone.opens
-    return [Bucket("", d, d + 1, opens(d), opens(d + 1)) for d in range(plan.start, plan.end)]
-
-
-def _mean_of(plan: Plan, slots: list[Bucket], days: list[int], span: Bucket) -> Number:
-    limit = plan.now if plan.known_at is None else plan.known_at
-    inside = [
-        count
-        for slot, count in zip(slots, days, strict=True)
-        if span.opens <= slot.opens < span.closes and slot.opens <= limit
-    ]
-    if not inside:
-        return None
-    return inside[0] if len(inside) == 1 else sum(inside) / len(inside)
-
-
-def _count_people(
-    plan: Plan, projection: Projection, spans: list[Bucket]
-) -> dict[tuple[str, int], int]:
-    db = projection.reader()
-    table = pa.table(
-        {
-            "span": pa.array(range(len(spans)), pa.int32()),
-            "opens": pa.array([span.opens for span in spans], pa.int64()),
-            "closes": pa.array([span.closes for span in spans], pa.int64()),
-        }
-    )
-    found: dict[tuple[str, int], int] = defaultdict(int)
-    for product in plan.products:
-        clause, values = _where(plan, None, product)
-        types = sorted(types_of(plan, projection, product))
-        key = _key(plan, values)
-        with given(db, "spans", table):
-            rows = db.execute(
-                f"""select {key} as key, span, count(distinct actor)
-                from events join spans on ts >= opens and ts < closes
-                where {clause} and type in (select unnest(?::varchar[]))
-                  and actor is not null and not excluded and {version(plan)}
-                group by all""",
-                [*values, types],
-            ).fetchall()
-        for key_found, span, count in rows:
-            found[str(key_found), int(span)] += int(count)
+    assert isinstance(rule, Sum | Net)
+    counted = plan.metric.unit != "money"
+    what, terms, types = "n" if counted else "value", list[str](), list[str]()
+    for part, sign in parts(rule):
+        terms.append(f"{'+' if sign > 0 else '-'} case when type = ? then {what} else 0 end")
+        types.append(part.type)
+    key, bound = key_of(plan.question.by)
+    sql = f"""with part as materialized (
+      select {key} as key, {"''" if counted else "coalesce(currency, '')"} as currency,
+        {slot} as slot, sum({" ".join(terms)}) as amount, sum(n) as n
+      from {facts} where type in (select unnest(?::varchar[])) group by all having sum(n) <> 0)
+    select {limited(plan)} as key, currency, slot,
+      (sum(amount) * {1 if counted else SCALE})::hugeint
+    from part group by all"""
+    found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+    given = [*bound, *types, *values, types]
+    for name, currency, at, amount in run(projection, sql, given, queue=queue):
+        found[name][currency][int(at)] = int(amount)
     return found
 
 
-def _sessions(plan: Plan, projection: Projection) -> Reading:
-    slots: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
-    slot = "hour" if plan.question.grain == "hour" else "day"
-    for product in plan.products:
-        key = product if plan.question.by == "product" else ""
-        clause, values = _where(plan, None, product)
-        if projection.sums.has(product, "session"):
-            source = f"select {slot} as slot from events where {clause} and type = 'session'"
-        else:
-            source = f"""select slot from (
-              select {slot} as slot, second, lag(second) over (
-                partition by actor order by second) as before
-              from (select distinct actor, ts // 1000000 as second, day, hour from events
-                where {clause} and type = 'page_view' and actor is not null
-                  and not excluded and {version(plan)}))
-            where before is null or second - before >= 1800"""
-        guard = f" and not excluded and {version(plan)}" if "second" not in source else ""
-        rows = projection.reader().execute(
-            f"select slot, count(*) from ({source}{guard}) group by all", values
+def limited(plan: Plan) -> str:
+    """The SQL of a part's key, where a long breakdown's rarest keys are one."""
+    if plan.question.by in (None, "product", "currency"):
+        return "key"
+    common = f"(select key from part group by key order by sum(n) desc, key limit {MOST_KEYS})"
+    return f"case when key in {common} then key else '{OTHER}' end"
+
+
+def run(
+    projection: Projection, sql: str, values: list[Any], *, queue: bool = True
+) -> list[tuple[Any, ...]]:
+    """All rows; `queue`: one such scan at a time, with a deadline, so that it slows nobody."""
+    db = projection.reader()
+    if not queue:
+        return db.execute(sql, values).fetchall()
+    if not _one_at_a_time.acquire(timeout=DEADLINE):
+        raise Unavailable(
+            "busy",
+            "Other questions are still being read event by event.",
+            fix="Ask again in a moment, or for fewer days.",
         )
-        for at, count in rows.fetchall():
-            slots[key][int(at)] += int(count)
-    lines = []
-    for key in _keys(plan, set(slots)):
-        own = slots.get(key, {})
-        hourly = plan.question.grain == "hour"
-        counts = [
-            own.get(b.opens, 0) if hourly else sum(own.get(day, 0) for day in range(b.first, b.end))
-            for b in plan.buckets
-        ]
-        lines.append(Line(key, list(counts), sum(counts)))
-    return Reading(lines, scanned=True)
+    timer = Timer(DEADLINE, db.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        return db.execute(sql, values).fetchall()
+    except duckdb.InterruptException as error:
+        raise Unavailable(
+            "slow_scan",
+            f"Reading event by event took longer than {DEADLINE:.0f} s.",
+            fix="Ask for fewer days, fewer products, or a declared dimension.",
+        ) from error
+    finally:
+        timer.cancel()
+        _one_at_a_time.release()
 
 
-def _cohort(plan: Plan, projection: Projection, rule: Cohort) -> Reading:
-    """First entries of each actor, by all that was known then, and which reached the goal."""
-    marks: dict[str, dict[int, list[int]]] = defaultdict(lambda: defaultdict(lambda: [0, 0]))
-    for product in plan.products:
-        key = product if plan.question.by == "product" else ""
-        rows = projection.reader().execute(
-            f"""with steps as (select actor, ts, day, type = ? as entry from events
-              where product = ? and type in (?, ?) and actor is not null and not excluded
-                and {version(plan)}),
-            firsts as (select actor, min(ts) as first, arg_min(day, ts) as day
-              from steps where entry group by actor)
-            select f.day, exists (select 1 from steps s where s.actor = f.actor and not s.entry
-              and s.ts between f.first and f.first + ?) as reached, count(*)
-            from firsts f where f.day >= ? and f.day < ? group by all""",
-            [
-                rule.entry,
-                product,
-                rule.entry,
-                rule.goal,
-                window_micros(rule),
-                plan.start,
-                plan.end,
-            ],
-        )
-        for day, reached, count in rows.fetchall():
-            marks[key][int(day)][0] += int(count)
-            marks[key][int(day)][1] += int(count) if reached else 0
-    lines = []
-    for key in _keys(plan, set(marks)):
-        own = marks.get(key, {})
-
-        def rate(first: int, end: int, own: dict[int, list[int]] = own) -> float | None:
-            days = [own[day] for day in range(first, end) if day in own]
-            return share(sum(day[1] for day in days), sum(day[0] for day in days))
-
-        values: list[Number] = [rate(b.first, b.end) for b in plan.buckets]
-        lines.append(Line(key, values, rate(plan.start, plan.end)))
-    return Reading(lines, scanned=True)
+def dimension(name: str) -> tuple[str, list[Any]]:
+    """The SQL of a dimension's value, '(none)' where there is none, and what it binds."""
+    if name in (*CELL_KEYS, "currency"):
+        return f"coalesce(nullif({name}, ''), '{MISSING}')", []
+    # A JSON pointer: dots, quotes and stars in a key mean nothing in it.
+    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
+    return f"coalesce(nullif(json_extract_string(metadata, ?::varchar), ''), '{MISSING}')", [
+        pointer
+    ]
 
 
-def _keys(plan: Plan, found: set[str]) -> list[str]:
-    if plan.question.by is None:
-        return [""]
-    return list(plan.products) if plan.question.by == "product" else sorted(found)
-
-
-def _parts(plan: Plan) -> tuple[tuple[Sum, int], ...]:
-    rule = plan.metric.rule
-    assert isinstance(rule, Sum | Net)
-    return parts(rule)
-
-
-def _key(plan: Plan, values: list[Any] | None = None) -> str:
-    """The SQL of the breakdown's key; a metadata key of one's own is bound in front."""
-    by = plan.question.by
+def key_of(by: str | None) -> tuple[str, list[Any]]:
+    """The SQL of the breakdown's key and what it binds."""
     if by is None:
-        return "''"
-    if by == "product":
-        return "product"
-    if by == "currency":
-        return "coalesce(currency, '')"
-    if by in CELL_KEYS:
-        return f"coalesce({by}, '{MISSING}')"
-    assert values is not None
-    values.insert(0, by)
-    return f"coalesce(json_extract_string(metadata, '$.' || to_json(?::varchar)), '{MISSING}')"
+        return "''", []
+    return ("product", []) if by == "product" else dimension(by)
 
 
-def _where(plan: Plan, kind: str | None, product: str | None = None) -> tuple[str, list[Any]]:
+def where(plan: Plan, *, early: int = 0) -> tuple[str, list[Any]]:
+    """The SQL of products, days (and `early` days before them) and filters, and what it binds."""
     clauses = ["product in (select unnest(?::varchar[]))", "day >= ?", "day < ?"]
-    products = list(plan.products) if product is None else [product]
-    values: list[Any] = [products, plan.start, plan.end]
-    if kind is not None:
-        clauses.append("type = ?")
-        values.append(kind)
-    for key, allowed in plan.question.where.items():
-        if key in CELL_KEYS or key == "currency":
-            clauses.append(f"coalesce({key}, '{MISSING}') in (select unnest(?::varchar[]))")
-            values.append(list(allowed))
-        else:
-            clauses.append(
-                f"coalesce(json_extract_string(metadata, '$.' || to_json(?::varchar)),"
-                f" '{MISSING}') in (select unnest(?::varchar[]))"
-            )
-            values += [key, list(allowed)]
+    values: list[Any] = [list(plan.products), plan.start - early, plan.end]
+    for name, allowed in plan.question.where.items():
+        column, bound = dimension(name)
+        clauses.append(f"{column} in (select unnest(?::varchar[]))")
+        values += [*bound, [value or MISSING for value in allowed]]
     return " and ".join(clauses), values
 
 
+def stored(plan: Plan, until: int | None = None) -> str:
+    """The SQL of events that count, in the version of the moment the answer speaks of."""
+    found = f"not excluded and {version(plan)}"
+    return found if until is None else f"{found} and ts < {int(until)}"
+
+
 def version(plan: Plan) -> str:
+    """The SQL of the versions that were current at the moment the answer speaks of."""
     if plan.known_at is None:
         return "superseded_at is null"
-    at = int(plan.known_at)
+    at = int(plan.seen)
     return f"recorded_at <= {at} and (superseded_at is null or superseded_at > {at})"
-
-
-def _currency(part: Sum) -> str:
-    return "coalesce(currency, '')" if part.of == "value" else "''"
-
-
-def _amount(part: Sum) -> str:
-    return "sum(n)::bigint" if part.of == "count" else "(sum(value) * 1000000000)::hugeint"
-
-
-def _take(found: Amounts, rows: list[Any], sign: int) -> None:
-    for key, currency, slot, amount in rows:
-        found[str(key)][str(currency)][int(slot)] += sign * int(amount)

@@ -1,0 +1,253 @@
+"""Distinct people, visits and cohorts read from the stored events.
+
+Asked where no sum answers: by a dimension, by the hour, as known at a past time, and for the part
+of a day that a running span is compared with.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from upwell.metrics.catalog import Cohort, MeanOfDays, Sessions
+from upwell.projection import Projection
+from upwell.query import scan
+from upwell.query.lines import (
+    Line,
+    Number,
+    Reading,
+    counted,
+    keys_of,
+    share,
+    summed,
+    types_of,
+    window_micros,
+)
+from upwell.query.plan import Plan
+
+Counts = dict[tuple[str, int | None], int]  # (line key, slot; None: the whole span) -> people
+
+
+def read(plan: Plan, projection: Projection) -> Reading:
+    """Every line of the question, from the events."""
+    rule = plan.metric.rule
+    if isinstance(rule, Cohort):
+        lines = _cohort(plan, projection, rule)
+    elif isinstance(rule, Sessions):
+        lines = _sessions(plan, projection)
+    else:
+        lines = _distinct(plan, projection)
+    return Reading(lines, scanned=True)
+
+
+def until(plan: Plan, projection: Projection, instant: int) -> Reading:
+    """The totals of the span, of events before `instant` (UTC micros) only; points are by day."""
+    plan = plan.by_day()
+    rule = plan.metric.rule
+    if isinstance(rule, Cohort):
+        return Reading(_cohort(plan, projection, rule, instant))
+    if isinstance(rule, Sessions):
+        return Reading(_sessions(plan, projection, instant))
+    if isinstance(rule, MeanOfDays):  # whole days go with whole days, the first with its part
+        plan = plan.moved(plan.start, max(plan.zone.day_of(instant), plan.start + 1))
+    return Reading(_distinct(plan, projection, instant))
+
+
+def mean(plan: Plan, first: int, end: int, of: Callable[[int], int]) -> Number:
+    """Mean over the whole days of [first, end) that are over; before the first is, the day so far.
+
+    None where none has begun.
+    """
+    days = range(first, min(end, plan.today)) or range(first, min(end, plan.today + 1))
+    if not days:
+        return None
+    total = sum(of(day) for day in days)
+    return total if len(days) == 1 else total / len(days)
+
+
+# -- different people ----------------------------------------------------------------------------
+
+
+def _distinct(plan: Plan, projection: Projection, before: int | None = None) -> list[Line]:
+    days = isinstance(plan.metric.rule, MeanOfDays)
+    spans, slots = _slots(plan)
+    counts = _people(plan, projection, spans, slots, before)
+    if days and plan.hourly:
+        by_day = _people(plan.by_day(), projection, *_slots(plan.by_day()), before)
+    else:
+        by_day = counts
+    lines = []
+    for key in keys_of(plan, {key for key, _ in counts}):
+
+        def of(day: int, key: str = key) -> int:
+            return by_day.get((key, day), 0)
+
+        if not days:
+            values: list[Number] = [counts.get((key, b.first), 0) for b in plan.buckets]
+            if plan.hourly:
+                values = [counts.get((key, b.opens), 0) for b in plan.buckets]
+            total: Number = counts.get((key, None), 0)
+        else:
+            values = [
+                counts.get((key, b.opens), 0) if plan.hourly else mean(plan, b.first, b.end, of)
+                for b in plan.buckets
+            ]
+            total = mean(plan, plan.start, plan.end, of)
+        lines.append(counted(plan, key, values, total))
+    return lines
+
+
+def newcomers(
+    plan: Plan, projection: Projection, members: str, cut: int, before: int
+) -> dict[str, int]:
+    """By product: people of the day `cut` before an instant who were not there from `start` on."""
+    found = {}
+    for product in plan.products:
+        rows = scan.run(
+            projection,
+            f"""select count(distinct actor) from events e
+            where product = ? and day = ? and type in (select unnest(?::varchar[]))
+              and actor is not null and {scan.stored(plan, before)} and not exists (
+                select 1 from actor_days d where d.product = e.product and d.members = ?
+                and d.actor = e.actor and d.day >= ? and d.day < ?)""",
+            [product, cut, sorted(types_of(plan, projection, product)), members, plan.start, cut],
+            queue=False,
+        )
+        found[product] = int(rows[0][0])
+    return found
+
+
+def _slots(plan: Plan) -> tuple[list[int], list[int]]:
+    """For every day (or hour) of the span, the name of the bucket that it belongs to."""
+    if plan.hourly:
+        hours = [bucket.opens for bucket in plan.buckets]
+        return hours, hours
+    days = list(range(plan.start, min(plan.end, plan.today + 1)))
+    if isinstance(plan.metric.rule, MeanOfDays):
+        return days, days
+    names = [b.first for b in plan.buckets for _ in range(b.first, b.end)]
+    return days, names[: len(days)]
+
+
+def _people(
+    plan: Plan, projection: Projection, slots: list[int], names: list[int], before: int | None
+) -> Counts:
+    groups: dict[frozenset[str], list[str]] = defaultdict(list)
+    for product in plan.products:
+        groups[types_of(plan, projection, product)].append(product)
+    column = "hour" if plan.hourly else "day"
+    key, bound = scan.key_of(plan.question.by)
+    clause, values = scan.where(plan)
+    found: Counts = defaultdict(int)
+    for types, products in groups.items():
+        sql = f"""with part as materialized (
+          select {key} as key, span, actor, count(*) as n
+          from events join (select unnest(?::bigint[]) as slot, unnest(?::bigint[]) as span)
+            on {column} = slot
+          where {clause} and product in (select unnest(?::varchar[]))
+            and type in (select unnest(?::varchar[])) and actor is not null
+            and {scan.stored(plan, before)}
+          group by all)
+        select name, span, count(distinct actor)
+        from (select {scan.limited(plan)} as name, span, actor from part)
+        group by grouping sets ((name, span), (name))"""
+        given = [*bound, slots, names, *values, products, sorted(types)]
+        for name, span, count in scan.run(projection, sql, given, queue=before is None):
+            found[name, span] += count
+    return found
+
+
+# -- visits --------------------------------------------------------------------------------------
+
+
+def _sessions(plan: Plan, projection: Projection, before: int | None = None) -> list[Line]:
+    found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    slot = "hour" if plan.hourly else "day"
+    for product in plan.products:
+        key = product if plan.question.by == "product" else ""
+        alone = plan.of(product)
+        rows = _events(alone, projection, slot, before) or _visits(alone, projection, slot, before)
+        for at, count in rows:
+            found[key][int(at)] += int(count)
+    return [summed(plan, key, found.get(key, {})) for key in keys_of(plan, found)]
+
+
+def _events(
+    plan: Plan, projection: Projection, slot: str, before: int | None
+) -> list[tuple[Any, ...]]:
+    """Session events by slot; no row only where the product sends none at all."""
+    one = f"""select 1 from events
+      where product = ? and type = 'session' and {scan.stored(plan)} limit 1"""
+    if not scan.run(projection, one, [plan.products[0]], queue=False):
+        return []
+    clause, values = scan.where(plan)
+    sql = f"""select {slot}, count(*) from events
+      where {clause} and type = 'session' and {scan.stored(plan, before)} group by all"""
+    return scan.run(projection, sql, values, queue=before is None) or [(plan.start, 0)]
+
+
+def _visits(
+    plan: Plan, projection: Projection, slot: str, before: int | None
+) -> list[tuple[Any, ...]]:
+    """Page views half an hour after the same visitor's last one, which may lie before the span."""
+    clause, values = scan.where(plan, early=1)
+    sql = f"""select slot, count(*) from (
+        select {slot} as slot, day, second, lag(second) over (
+          partition by actor order by second) as before
+        from (select distinct actor, ts // 1000000 as second, day, hour from events
+          where {clause} and type = 'page_view' and actor is not null
+            and {scan.stored(plan, before)}))
+      where day >= ? and (before is null or second - before >= 1800) group by all"""
+    return scan.run(projection, sql, [*values, plan.start], queue=before is None)
+
+
+# -- cohorts -------------------------------------------------------------------------------------
+
+
+def _cohort(
+    plan: Plan, projection: Projection, rule: Cohort, before: int | None = None
+) -> list[Line]:
+    """First entries of each actor, by all that was known then, and which reached the goal."""
+    marks: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
+    key = "product" if plan.question.by == "product" else "''"
+    slot = "hour" if plan.hourly else "day"
+    rows = scan.run(
+        projection,
+        f"""with steps as materialized (
+          select product, actor, ts, day, hour, type = ? as entry from events
+          where product in (select unnest(?::varchar[])) and type in (?, ?)
+            and actor is not null and {scan.stored(plan, before)}),
+        firsts as (select product, actor, min(ts) as first, arg_min(day, ts) as day,
+          arg_min({slot}, ts) as slot from steps where entry group by all),
+        ways as (select f.product, f.slot, exists (select 1 from steps s
+            where s.actor = f.actor and not s.entry
+            and s.ts between f.first and f.first + ?) as reached
+          from firsts f where f.day >= ? and f.day < ?)
+        select {key} as key, slot, count(*), count(*) filter (reached) from ways group by all""",
+        [
+            rule.entry,
+            list(plan.products),
+            rule.entry,
+            rule.goal,
+            window_micros(rule),
+            plan.start,
+            plan.end,
+        ],
+        queue=before is None,
+    )
+    for name, at, entered, reached in rows:
+        marks[name][int(at)] = (int(entered), int(reached))
+    lines = []
+    for name in keys_of(plan, marks):
+        own = marks.get(name, {})
+
+        def rate(slots: Any, own: dict[int, tuple[int, int]] = own) -> float | None:
+            found = [own[at] for at in slots if at in own]
+            return share(sum(reached for _, reached in found), sum(count for count, _ in found))
+
+        values: list[Number] = [
+            rate((b.opens,) if plan.hourly else range(b.first, b.end)) for b in plan.buckets
+        ]
+        lines.append(counted(plan, name, values, rate(own)))
+    return lines
