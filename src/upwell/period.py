@@ -201,6 +201,12 @@ def add_months(date: dt.date, months: int) -> dt.date:
 
 def buckets(zone: Zone, start: int, end: int, grain: Grain, week_start: int = 0) -> list[Bucket]:
     """The buckets that meet days [start, end), each cut to that range, in order."""
+    return list(_buckets(zone.name, start, end, grain, week_start))
+
+
+@lru_cache(maxsize=256)
+def _buckets(zone_name: str, start: int, end: int, grain: Grain, week_start: int) -> list[Bucket]:
+    zone = Zone(zone_name)
     if end <= start:
         return []
     if grain == "hour":

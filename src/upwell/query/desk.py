@@ -9,14 +9,15 @@ import msgspec
 
 from upwell import money
 from upwell.access import Viewer
-from upwell.metrics.catalog import Cohort, Distinct
+from upwell.metrics.catalog import Distinct
 from upwell.money import Rates
-from upwell.period import DAY_MICROS, to_instant
+from upwell.period import to_instant
 from upwell.projection import Projection
 from upwell.query.breakdown import beside, largest
-from upwell.query.lines import APART, Line, Number, Reading, empty
+from upwell.query.drawn import Drawn, written
+from upwell.query.lines import APART, Line, Reading, empty
 from upwell.query.plan import Plan, compared_days, plan
-from upwell.query.question import Answer, Compared, Point, Question, Series, Unconverted, Value
+from upwell.query.question import Answer, Compared, Point, Question, Series, Unconverted
 from upwell.query.read import elapsed_totals, read
 from upwell.query.remembered import Remembered
 from upwell.query.then import freshness, unknown_then
@@ -37,6 +38,7 @@ class Desk:
         self.projection = projection
         self._rates = rates
         self._remembered = Remembered()
+        self._drawn = Drawn()
 
     def plan(self, question: Question, viewer: Viewer, now: dt.datetime) -> Plan:
         """What the question comes down to for this viewer; Rejected or Forbidden otherwise."""
@@ -125,6 +127,18 @@ class Desk:
                 line.total = totals.get(line.key, empty(before, line).total)
         return before, reading
 
+    def _points(self, asked: Plan, line: Line) -> tuple[Point, ...]:
+        subject = (
+            msgspec.json.encode(asked.question),
+            asked.zone.name,
+            asked.week_start,
+            asked.start,
+            asked.end,
+            line.key,
+            line.currency,
+        )
+        return self._drawn.points(asked, line, subject)
+
     def _series(
         self, asked: Plan, line: Line, before: Plan | None, compared: Line | None
     ) -> Series:
@@ -135,12 +149,12 @@ class Desk:
         return Series(
             key=line.key,
             label=label,
-            points=_points(asked, line),
-            total=_written(line.total, line),
+            points=self._points(asked, line),
+            total=written(line.total, line),
             compare=None
             if before is None or compared is None
             else Compared(
-                points=_points(before, compared), total=_written(compared.total, compared)
+                points=self._points(before, compared), total=written(compared.total, compared)
             ),
         )
 
@@ -157,20 +171,6 @@ class Desk:
         }
 
 
-def _points(asked: Plan, line: Line) -> tuple[Point, ...]:
-    rule = asked.metric.rule
-    ripens = rule.window_days * DAY_MICROS if isinstance(rule, Cohort) else 0
-    return tuple(
-        Point(
-            start=bucket.label,
-            value=_written(value, line),
-            complete=bucket.closes + ripens <= asked.seen,
-            provisional=index in line.provisional,
-        )
-        for index, (bucket, value) in enumerate(zip(asked.buckets, line.values, strict=True))
-    )
-
-
 def _products_of(asked: Plan, line: Line) -> tuple[str, ...]:
     return (line.key.partition(APART)[0],) if asked.question.by == "product" else asked.products
 
@@ -182,9 +182,3 @@ def _unlinked(asked: Plan, lines: list[Line]) -> int | None:
     if asked.question.by not in (None, "product"):
         return None  # one may be in several lines
     return sum(int(line.total) for line in lines if line.total is not None)
-
-
-def _written(value: Number, line: Line) -> Value:
-    if value is None or line.currency is None:
-        return value
-    return money.major(int(value), line.currency)

@@ -81,7 +81,12 @@ def summed(
     `lost`: slots with money that no rate could convert; where a point holds nothing else it has
     no value, as 0 would be wrong.
     """
-    values = [_within(plan, slots, b, lost) if begun(plan, b) else None for b in plan.buckets]
+    values: list[Number]
+    if plan.question.grain in ("hour", "day") and not lost:
+        ahead = len(plan.buckets) - plan.begun
+        values = [slots.get(slot, 0) for slot in plan.slots[: plan.begun]] + [None] * ahead
+    else:
+        values = [_within(plan, slots, b, lost) if begun(plan, b) else None for b in plan.buckets]
     total = added(values)
     return Line(key, values, None if lost and not slots else total, currency)
 

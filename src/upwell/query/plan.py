@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Literal
 
 import msgspec
@@ -54,6 +56,18 @@ class Plan:
     def buckets(self) -> list[Bucket]:
         """The buckets of the question's own span."""
         return buckets(self.zone, self.start, self.end, self.question.grain, self.week_start)
+
+    @cached_property
+    def slots(self) -> list[int]:
+        """Where each bucket of a day or an hour finds its amount."""
+        if self.hourly:
+            return [bucket.opens for bucket in self.buckets]
+        return [bucket.first for bucket in self.buckets]
+
+    @cached_property
+    def begun(self) -> int:
+        """How many of the buckets had begun at the moment the answer speaks of."""
+        return bisect_right(self.buckets, self.seen, key=attrgetter("opens"))
 
     @cached_property
     def seen(self) -> int:
