@@ -259,6 +259,8 @@ class Flow:
         for delivery, carry in waiting:
             if delivery.kind not in EVENTS:
                 return group or [(delivery, carry)]
+            if group and _is_history(delivery) != _is_history(group[0][0]):
+                break  # what is quiet and what is news are told apart
             group.append((delivery, carry))
             known = isinstance(carry, Translated)
             rows += len(carry.events) if known else len(delivery.body) // 250

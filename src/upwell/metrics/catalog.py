@@ -157,6 +157,15 @@ _ENTRIES = (
         dimensions=(*_COUNT_DIMENSIONS, "reason"),
     ),
     Metric(
+        name="failed_payments",
+        title="Failed payments",
+        unit="count",
+        direction="down",
+        definition="Payments that failed, on the day of the failure.",
+        rule=Sum("payment_failed", "count"),
+        dimensions=(*_COUNT_DIMENSIONS, "reason"),
+    ),
+    Metric(
         name="signups",
         title="Signups",
         unit="count",
