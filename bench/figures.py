@@ -28,20 +28,23 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def text(self) -> str:
-        """The table as Markdown whose columns stand in line on a terminal, too."""
+    def text(self, numbers: bool = True) -> str:
+        """The table as Markdown whose columns stand in line on a terminal, too.
+
+        `numbers`: all columns but the first are set to the right.
+        """
         rows = [self.columns, *self.rows]
         widths = [max(len(row[i]) for row in rows) for i in range(len(self.columns))]
-        lines = [_line(row, widths) for row in rows]
-        lines.insert(1, "|" + "|".join("-" * (w + 1) + (":" if i else "-")
-                                       for i, w in enumerate(widths)) + "|")  # fmt: skip
-        return "\n".join(lines)
+        lines = [_line(row, widths, numbers) for row in rows]
+        ends = ("-" if not place or not numbers else ":" for place in range(len(widths)))
+        rule = (f"{'-' * (width + 1)}{end}" for width, end in zip(widths, ends, strict=True))
+        return "\n".join([lines[0], "|" + "|".join(rule) + "|", *lines[1:]])
 
 
-def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+def _line(row: Sequence[str], widths: Sequence[int], numbers: bool) -> str:
     cells = (
-        cell.rjust(width) if number else cell.ljust(width)
-        for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        cell.rjust(width) if place and numbers else cell.ljust(width)
+        for place, (cell, width) in enumerate(zip(row, widths, strict=True))
     )
     return "| " + " | ".join(cells) + " |"
 

@@ -78,10 +78,13 @@ class Server:
             [sys.executable, "-m", "bench.serve", *words],
             cwd=ROOT, env=_env(), stdout=self._log, stderr=self._log,
         )  # fmt: skip
-        until(lambda: self._answers(), 300, f"{words[0]} on {self.data} to answer")
-        self.started_in = time.perf_counter() - began
-        if not self.demo:
+        try:
+            until(lambda: self._answers(), 300, f"{words[0]} on {self.data} to answer")
+            self.started_in = time.perf_counter() - began
             self.key = self._key()
+        except BaseException:
+            self.stop()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -285,7 +285,9 @@ def post_past(server: Server, products: list[str]) -> None:
         server.json("POST", "/v1/events", events[at : at + 1000])
 
 
-def alerts(server: Server, products: list[str], arrived: Arrived) -> list[float]:
+def alerts(
+    server: Server, products: list[str], arrived: Arrived, burst_of: int = BURST
+) -> list[float]:
     """A burst in one product after another; seconds until each was heard of at the receiver."""
     delays = []
     for product in products:
@@ -293,7 +295,7 @@ def alerts(server: Server, products: list[str], arrived: Arrived) -> list[float]
         burst = [
             _made(product, "churn", f"burst-{product}-{number}", now,
                   metadata={"plan": "starter", "country": "US", "reason": "payment_failed"})
-            for number in range(BURST)
+            for number in range(burst_of)
         ]  # fmt: skip
         body = json.dumps(burst).encode()
         with socket.create_connection(("127.0.0.1", server.port)) as door:
