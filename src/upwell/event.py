@@ -48,7 +48,9 @@ DIMENSIONS = ("plan", "country", "channel", "reason", "name")
 """Metadata keys that every sum is kept by; other keys are answered by a bounded scan."""
 
 MAX_ID = 1024
-EARLIEST, LATEST = 0, 7_258_118_400_000_000  # 1970 to 2200: outside, the unit was mistaken
+# 1970 to 2200: outside, the unit was mistaken. The first day is left out: in no zone is a day
+# negative then, and a time of 0 is one that was never set.
+EARLIEST, LATEST = 86_400_000_000, 7_258_118_400_000_000
 SECONDS_BELOW = 100_000_000_000  # epoch numbers from here on are milliseconds
 MAX_METADATA_KEYS = 255
 MAX_METADATA_BYTES = 32 * 1024

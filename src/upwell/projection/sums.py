@@ -97,6 +97,7 @@ class Sums:
             return 0
         if end - first == 1:
             return self.members[key].get(first, 0)
+        first = max(first, 0)  # no day comes before: NONE is always earlier
         day, earlier, count = self._columns.get(key) or self._as_columns(key, days)
         low, high = np.searchsorted(day, [first, end])
         return int(count[low:high][earlier[low:high] < first].sum())

@@ -152,12 +152,14 @@ def _times(
         micros: NDArray[np.int64] = stamps.to_numpy(zero_copy_only=False).copy()
     else:
         micros = np.array([micros_of(wire.timestamp) for wire in wires], dtype=np.int64)  # type: ignore[arg-type]
-        for row, wire in enumerate(wires):
-            if isinstance(wire, Wire) and wire.sent_at is not None:
-                micros[row] += received_at - micros_of(wire.sent_at)
-                corrected[row] = True
     if micros.size and not (micros.min() >= EARLIEST and micros.max() <= LATEST):
         raise Fault
+    for row, wire in enumerate(wires):
+        if isinstance(wire, Wire) and wire.sent_at is not None:
+            # A clock may be wrong by decades: what falls out of the range stays at its edge.
+            shifted = micros[row] + received_at - micros_of(wire.sent_at)
+            micros[row] = max(shifted, EARLIEST)
+            corrected[row] = True
     future = micros > received_at + int(FUTURE.total_seconds()) * MICROS
     micros[future] = received_at
     return micros, corrected | future

@@ -1,0 +1,220 @@
+"""The sums by brute force: lists, sets and loops, straight from the definitions.
+
+Nothing of the product is used but names of event types; days come from `zoneinfo`, identity from a
+set of tuples. Slow and plain on purpose.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+from zoneinfo import ZoneInfo
+
+MICROS = 1_000_000
+HOUR = 3600 * MICROS
+NOT_ACTIVITY = {"report", "identify", "merge", "unmerge"}
+ACTIVE = {"engagement", "session", "page_view", "activation", "signup"}
+DIMENSIONS = ("plan", "country", "channel", "reason", "name")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event as it was sent; `at` and `sent_at` are UTC microseconds."""
+
+    product: str
+    type: str
+    at: int
+    source: str = "app"
+    actor: str | None = None
+    value: Decimal | None = None
+    currency: str | None = None
+    key: str | None = None
+    sent_at: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def wire(self) -> dict[str, Any]:
+        """The event as the API takes it."""
+        found: dict[str, Any] = {
+            "product_id": self.product,
+            "event_type": self.type,
+            "timestamp": _text(self.at),
+            "source": self.source,
+        }
+        if self.actor is not None:
+            found["actor_id"] = self.actor
+        if self.value is not None:
+            found["value"] = str(self.value)
+        if self.currency is not None:
+            found["currency"] = self.currency
+        if self.key is not None:
+            found["idempotency_key"] = self.key
+        if self.sent_at is not None:
+            found["sent_at"] = _text(self.sent_at)
+        if self.metadata:
+            found["metadata"] = dict(self.metadata)
+        return found
+
+
+def _text(micros: int) -> str:
+    at = dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(microseconds=micros)
+    return at.isoformat()
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What the numbers stand on."""
+
+    zone: str = "UTC"
+    exclude: tuple[str, ...] = ()
+    active: frozenset[str] = frozenset(ACTIVE)
+    own_active: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by product
+
+    def members(self, name: str, product: str) -> set[str]:
+        """The types that make an actor a member of the set."""
+        if name == "visitors":
+            return {"page_view"}
+        if name == "active":
+            return set(self.own_active.get(product, self.active))
+        return set()  # every activity; see `Counted.belongs`
+
+    def leaves_out(self, event: Event) -> bool:
+        """Whether the event is by staff, a test or a bot."""
+        email = str(event.metadata.get("email") or "")
+        names = {(event.actor or "").lower(), email.lower()} - {""}
+        if ip := str(event.metadata.get("ip") or ""):
+            names.add(ip)
+        for pattern in self.exclude:
+            key, equals, wanted = pattern.partition("=")
+            if equals:
+                if key in event.metadata and str(event.metadata[key]).lower() == wanted.lower():
+                    return True
+                continue
+            for name in names:
+                domain = name.rpartition("@")[2] if "@" in name else None
+                if fnmatch.fnmatchcase(name, pattern.lower()) or domain == pattern.lower():
+                    return True
+        return False
+
+
+class Counted:
+    """Every number of a list of events, told in order of arrival: the first of a key counts."""
+
+    def __init__(self, arrived: Iterable[tuple[int, Event]], rules: Rules) -> None:
+        self.rules = rules
+        self.zone = ZoneInfo(rules.zone)
+        self.stored: list[tuple[int, Event]] = []
+        keys: set[tuple[str, str, str]] = set()
+        for received_at, event in arrived:
+            if event.key is not None:
+                identity = (event.product, event.source, event.key)
+                if identity in keys:
+                    continue
+                keys.add(identity)
+            self.stored.append((received_at, replace(event, at=_corrected(event, received_at))))
+        self.events = [event for _, event in self.stored if not rules.leaves_out(event)]
+
+    def day(self, at: int) -> int:
+        """The local day that holds the instant."""
+        local = dt.datetime.fromtimestamp(at // MICROS, tz=dt.UTC).astimezone(self.zone)
+        return (local.date() - dt.date(1970, 1, 1)).days
+
+    def hour(self, at: int) -> int:
+        """When the local hour that holds the instant began."""
+        offset = dt.datetime.fromtimestamp(at // MICROS, tz=dt.UTC).astimezone(self.zone)
+        shift = offset.utcoffset()
+        assert shift is not None
+        micros = int(shift.total_seconds()) * MICROS
+        return (at + micros) // HOUR * HOUR - micros
+
+    def cells(self) -> dict[tuple[Any, ...], tuple[int, Decimal]]:
+        """Count and value by product, type, currency, source, day and dimensions."""
+        found: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, Decimal(0)])
+        for event in self.events:
+            dims = tuple(_dimension(event.metadata.get(name)) for name in DIMENSIONS)
+            key = (event.product, event.type, event.currency or "", event.source)
+            cell = found[*key, self.day(event.at), *dims]
+            cell[0] += 1
+            cell[1] += _value(event)
+        return {key: (n, value) for key, (n, value) in found.items()}
+
+    def series(self, bucket: str) -> dict[tuple[str, str, str], dict[int, tuple[int, Decimal]]]:
+        """Count and value of each type, by "day" or "hour", in each currency."""
+        place = self.day if bucket == "day" else self.hour
+        found: dict[tuple[str, str, str], dict[int, tuple[int, Decimal]]] = defaultdict(dict)
+        for event in self.events:
+            into = found[event.product, event.type, event.currency or ""]
+            n, value = into.get(place(event.at), (0, Decimal(0)))
+            into[place(event.at)] = (n + 1, value + _value(event))
+        return dict(found)
+
+    def belongs(self, event: Event, name: str) -> bool:
+        """Whether the event makes its actor a member of the set."""
+        if event.actor is None:
+            return False
+        if name == "actors":
+            return event.type not in NOT_ACTIVITY
+        return event.type in self.rules.members(name, event.product)
+
+    def days_of(self, name: str) -> dict[tuple[str, str], set[int]]:
+        """The days on which each actor of each product was a member of the set."""
+        found: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for event in self.events:
+            if self.belongs(event, name):
+                assert event.actor is not None
+                found[event.product, event.actor].add(self.day(event.at))
+        return found
+
+    def visits(self) -> Counter[tuple[str, int]]:
+        """Visits by product and day: page views 30 minutes or more after the one before."""
+        seconds: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for event in self.events:
+            if event.type == "page_view" and event.actor is not None:
+                seconds[event.product, event.actor].add(event.at // MICROS)
+        found: Counter[tuple[str, int]] = Counter()
+        for (product, _), own in seconds.items():
+            ordered = sorted(own)
+            for before, second in zip([None, *ordered], ordered, strict=False):
+                if before is None or second - before >= 30 * 60:
+                    found[product, self.day(second * MICROS)] += 1
+        return found
+
+    def activated(self) -> tuple[Counter[tuple[str, int]], Counter[tuple[str, int]]]:
+        """By product and day of the first signup: who signed up, who activated within 14 days."""
+        signed: dict[tuple[str, str], int] = {}
+        for event in self.events:
+            if event.type == "signup" and event.actor is not None:
+                who = (event.product, event.actor)
+                signed[who] = min(signed.get(who, event.at), event.at)
+        entered = Counter((who[0], self.day(at)) for who, at in signed.items())
+        reached = Counter(
+            (who[0], self.day(at))
+            for who, at in signed.items()
+            if any(
+                event.type == "activation"
+                and (event.product, event.actor) == who
+                and at <= event.at <= at + 14 * 24 * HOUR
+                for event in self.events
+            )
+        )
+        return entered, reached
+
+
+def _corrected(event: Event, received_at: int) -> int:
+    at = event.at
+    if event.sent_at is not None:
+        at = max(at + received_at - event.sent_at, 24 * HOUR)
+    return received_at if at > received_at + HOUR else at
+
+
+def _value(event: Event) -> Decimal:
+    return Decimal(1) if event.value is None else event.value
+
+
+def _dimension(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else json.dumps(value)
