@@ -99,11 +99,12 @@ def ask(home: Home, command: str, *, create: bool = False, **args: Any) -> Any:
             fix="Give it with --data, or begin with: upwell demo",
             where=str(home.data),
         )
-    parts: Parts = click.get_current_context().obj()
+    load: Callable[[], Parts] = click.get_current_context().obj
 
     @contextlib.contextmanager
     def house() -> Iterator[Mapping[str, control.Handler]]:
-        with parts.house(home.data, home.config) as commands:
+        # Loaded only where no server answers: it takes longer than most questions.
+        with load().house(home.data, home.config) as commands:
             yield control.handlers(commands)
 
     given = {name: value for name, value in args.items() if value is not None}
