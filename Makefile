@@ -12,8 +12,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: again help demo build lock clean tools test check format lint imports types ui-lint ui-types ui \
-	unit journeys browser faults-quick faults bench prove
+.PHONY: again help demo build lock clean chromium postgresql test check format lint imports types \
+	ui-lint ui-types ui unit journeys browser faults-quick faults bench prove
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -60,17 +60,22 @@ $(PAGES): $(UI) $(UI_SOURCES) $(if $(wildcard src/upwell/web/pages/index.html),,
 	cd ui && npm run build
 	@mkdir -p $(@D) && touch $@
 
-tools: # What tests use of the system: a browser
-	@missing=; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
-	if [ -n "$$missing" ]; then \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-				apt-get install -qq -y --no-install-recommends $$missing; \
-		else \
-			echo "The tests need:$$missing. On Debian: apt-get install$$missing"; exit 1; \
-		fi; \
+# What is missing of the system is installed where that may be, and named where not.
+export CHROMIUM ?= $(or $(shell command -v chromium || command -v google-chrome),/usr/bin/chromium)
+define system
+	@$(2) || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+			apt-get install -qq -y --no-install-recommends $(1); \
+	else \
+		echo 'This needs $(1). On Debian: apt-get install $(1)'; exit 1; \
 	fi
+endef
+
+chromium:
+	$(call system,chromium,test -x "$(CHROMIUM)")
+
+postgresql:
+	$(call system,postgresql,ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1)
 
 # --- What a change must pass ---------------------------------------------------------------------
 
@@ -83,7 +88,7 @@ define stage
 endef
 PYTEST = $(BIN)/python -m pytest -q
 
-test: tools .venv/.tests $(PAGES) ## Everything a change must pass
+test: chromium .venv/.tests $(PAGES) ## Everything a change must pass
 	@rm -f build/stages
 	@code=0; $(MAKE) --no-print-directory --keep-going \
 		check ui unit journeys browser faults-quick || code=1; \
@@ -118,19 +123,19 @@ unit: .venv/.tests $(PAGES) ## Quick tests: units, laws, oracle, conformance, sh
 journeys: .venv/.tests $(PAGES) ## Long journeys, among them the wheel in an empty environment
 	$(call stage,Journeys,$(PYTEST) -m "slow and not browser and not faults" --durations 10)
 
-browser: tools .venv/.tests $(PAGES) ## The pages in Chromium
+browser: chromium .venv/.tests $(PAGES) ## The pages in Chromium
 	$(call stage,Browser,$(PYTEST) -m browser --durations 10)
 
 faults-quick: .venv/.tests
 	$(call stage,Faults - the quick part,UPWELL_FAULTS=quick $(PYTEST) -m faults --durations 5)
 
-faults: .venv/.tests ## The whole of kill, cut and damage: about a hundred kills under load
+faults: .venv/.tests ## The whole of kill, cut and damage: a thousand kills under load
 	UPWELL_FAULTS=full $(PYTEST) -m faults --durations 10
 
-bench: .venv/.benches $(PAGES) ## Figures, beside those of the peers
+bench: chromium postgresql .venv/.benches $(PAGES) ## Figures, beside those of the peers
 	$(BIN)/python -m bench $(ARGS)
 
-prove: .venv/.benches $(PAGES) ## The claims of the README, each with its command and figure
+prove: chromium .venv/.benches $(PAGES) ## The claims of the README, each with its command and figure
 	$(BIN)/python -m bench.prove $(ARGS)
 
 # --- Upkeep --------------------------------------------------------------------------------------
