@@ -10,13 +10,15 @@ from pathlib import Path
 import msgspec
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 import upwell.state
 from upwell.errors import Rejected
-from upwell.state import keys, people, reports
+from upwell.state import db, keys, people, reports
 from upwell.state.db import State
 from upwell.state.tables import metadata
 
@@ -134,3 +136,10 @@ def test_a_failed_statement_does_not_tell_what_it_was_given(state: State) -> Non
     with pytest.raises(IntegrityError) as failed:
         people.add(state, msgspec.structs.replace(person, id="q"))
     assert "canary" not in str(failed.value)
+
+
+def test_the_newest_migration_is_the_one_that_start_looks_for() -> None:
+    """Where the head is not what the file is compared with, start would migrate each time."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(db.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == db.HEAD

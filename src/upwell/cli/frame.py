@@ -13,9 +13,6 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from upwell import control
 from upwell.errors import NotFound, Problem
@@ -115,17 +112,20 @@ def ask(home: Home, command: str, *, create: bool = False, **args: Any) -> Any:
 @contextlib.contextmanager
 def _told(label: str) -> Iterator[control.Progress]:
     """Shows progress on standard error: a bar on a terminal, a line now and then elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield _Lines(label)
         return
+    # A third of a second to load: only for a terminal.
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[counts]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(label, total=None, counts="")
 
         def show(step: dict[str, Any]) -> None:
@@ -179,6 +179,9 @@ def put_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], right: str 
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     numeric = right.split()
     if sys.stdout.isatty():
+        from rich.console import Console
+        from rich.table import Table
+
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
         for header in headers:
             table.add_column(header, justify="right" if header in numeric else "left")

@@ -8,17 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic.config import Config
-from alembic.runtime.environment import EnvironmentContext
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from upwell.errors import Rejected, Unavailable
 from upwell.state.tables import metadata
 
+HEAD = "0002"  # the newest of the migrations
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -74,6 +71,17 @@ class State:
         self._engine.dispose()
 
     def _upgrade(self) -> None:
+        with self._engine.begin() as connection:
+            if inspect(connection).has_table("alembic_version"):
+                known = connection.exec_driver_sql("select version_num from alembic_version")
+                if list(known.scalars()) == [HEAD]:
+                    return
+        # Loaded only where something is to be done: it takes longer than opening the file.
+        from alembic.config import Config
+        from alembic.runtime.environment import EnvironmentContext
+        from alembic.runtime.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
         config = Config()
         config.set_main_option("script_location", str(_MIGRATIONS))
         script = ScriptDirectory.from_config(config)
