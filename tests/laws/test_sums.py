@@ -36,7 +36,7 @@ MINUTE = 60_000_000
 DAY = 24 * 60 * MINUTE
 ZONES = ("UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "America/Santiago")
 PEOPLE = (None, "ann", "bob", "cleo@acme.example", "TEST-7", "no\x00thing")
-TRAITS = (
+TRAITS: tuple[dict[str, str | int | bool | None], ...] = (
     {},
     {},
     {"plan": "team"},
@@ -45,7 +45,12 @@ TRAITS = (
     {"name": "report_shared", "channel": "ads", "ip": "10.0.0.9"},
     {"reason": None, "plan": True, "bot": "Yes"},
 )
-EXCLUDES = ((), ("*@acme.example",), ("test-*", "bot=yes"), ("acme.example", "10.0.*"))
+EXCLUDES: tuple[tuple[str, ...], ...] = (
+    (),
+    ("*@acme.example",),
+    ("test-*", "bot=yes"),
+    ("acme.example", "10.0.*"),
+)
 
 # Instants that lie on edges: of days, of clock changes, of visits, of the fortnight after a signup.
 _EDGES = st.sampled_from(
