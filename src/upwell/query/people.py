@@ -17,6 +17,7 @@ from upwell.query.lines import (
     Line,
     Number,
     Reading,
+    begun,
     counted,
     keys_of,
     share,
@@ -121,9 +122,9 @@ def newcomers(
 def _slots(plan: Plan) -> tuple[list[int], list[int]]:
     """For every day (or hour) of the span, the name of the bucket that it belongs to."""
     if plan.hourly:
-        hours = [bucket.opens for bucket in plan.buckets]
+        hours = [bucket.opens for bucket in plan.buckets if begun(plan, bucket)]
         return hours, hours
-    days = list(range(plan.start, min(plan.end, plan.today + 1)))
+    days = list(range(plan.start, plan.last))
     if isinstance(plan.metric.rule, MeanOfDays):
         return days, days
     names = [b.first for b in plan.buckets for _ in range(b.first, b.end)]
@@ -232,7 +233,7 @@ def _cohort(
             rule.goal,
             window_micros(rule),
             plan.start,
-            plan.end,
+            plan.last,
         ],
         queue=before is None,
     )

@@ -79,6 +79,11 @@ class Plan:
         """The local day at that moment."""
         return self.zone.day_of(self.seen)
 
+    @cached_property
+    def last(self) -> int:
+        """The day after the last one that had begun: what lies ahead is not counted yet."""
+        return max(self.start, min(self.end, self.today + 1))
+
     @property
     def additive(self) -> bool:
         """Whether the metric is a sum of events, so that any dimension divides it exactly."""

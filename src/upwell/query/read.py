@@ -58,8 +58,8 @@ def _amounts(plan: Plan, projection: Projection) -> tuple[Amounts, bool]:
     if plan.how == "cells":
         return scan.cells(plan, projection), False
     if plan.hourly:
-        return hot(plan, projection, plan.zone.opens(plan.start), plan.zone.opens(plan.end)), False
-    return hot(plan, projection, plan.start, plan.end), False
+        return hot(plan, projection, plan.zone.opens(plan.start), plan.zone.opens(plan.last)), False
+    return hot(plan, projection, plan.start, plan.last), False
 
 
 def hot(plan: Plan, projection: Projection, low: int, high: int, day: int | None = None) -> Amounts:
@@ -165,8 +165,8 @@ def _from_histories(plan: Plan, projection: Projection, until: int | None = None
             lines.append(_sessions(plan, projection, key, products, until))
             continue
         measure = _measure(plan, projection, products)
-        values = [measure(bucket.first, bucket.end) for bucket in plan.buckets]
-        lines.append(counted(plan, key, values, measure(plan.start, min(plan.end, plan.today + 1))))
+        values = [measure(b.first, min(b.end, plan.last)) for b in plan.buckets]
+        lines.append(counted(plan, key, values, measure(plan.start, plan.last)))
     return Reading(lines)
 
 
@@ -176,13 +176,13 @@ def _sessions(
     """Sessions by slot; with `until` only those that began in an hour which had ended by then."""
     sums, zone = projection.sums, plan.zone
     slots: dict[int, int] = defaultdict(int)
-    cut = plan.end if until is None else zone.day_of(until)
+    cut = plan.last if until is None else zone.day_of(until)
     for product in products:
         kind = "session" if sums.has(product, "session") else VISIT
         days = sums.days.get((product, kind, ""), {})
         hours = sums.hours.get((product, kind, ""), {})
         if plan.hourly:
-            for slot in _slots(hours, zone.opens(plan.start), zone.opens(plan.end)):
+            for slot in _slots(hours, zone.opens(plan.start), zone.opens(plan.last)):
                 slots[slot] += hours[slot][0]
             continue
         for slot in _slots(days, plan.start, cut):

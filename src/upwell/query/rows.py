@@ -166,7 +166,7 @@ def _steps(asked: Plan, rule: Cohort) -> tuple[list[str], list[Any]]:
         or (s.type = ? and s.ts between f.first and f.first + ?)))"""
     products = list(asked.products)
     values: list[Any] = [
-        products, rule.entry, products, rule.entry, rule.goal, asked.start, asked.end,
+        products, rule.entry, products, rule.entry, rule.goal, asked.start, asked.last,
         rule.entry, rule.goal, window_micros(rule), products, [rule.entry, rule.goal],
     ]  # fmt: skip
     own = "product in (select unnest(?::varchar[])) and type in (select unnest(?::varchar[]))"

@@ -158,7 +158,7 @@ def key_of(by: str | None) -> tuple[str, list[Any]]:
 def where(plan: Plan, *, early: int = 0) -> tuple[str, list[Any]]:
     """The SQL of products, days (and `early` days before them) and filters, and what it binds."""
     clauses = ["product in (select unnest(?::varchar[]))", "day >= ?", "day < ?"]
-    values: list[Any] = [list(plan.products), plan.start - early, plan.end]
+    values: list[Any] = [list(plan.products), plan.start - early, plan.last]
     for name, allowed in plan.question.where.items():
         column, bound = dimension(name)
         clauses.append(f"{column} in (select unnest(?::varchar[]))")
