@@ -23,10 +23,14 @@ FULL = 10_000_000
 QUICK = 1_000_000
 DAYS = 365
 FORMAT = 1  # another one builds anew
+KEPT = dt.timedelta(days=2)  # an older one does not reach to today
 
 
 class History:
-    """The kept house of `events` events: its data directory, its counts, the peers' text."""
+    """The kept house: its data directory, its counts, the peers' text.
+
+    Peers keep what they loaded of it in `folder`, too, so that it goes when the history goes.
+    """
 
     def __init__(self, work: Path, quick: bool) -> None:
         self.work = work
@@ -70,7 +74,9 @@ class History:
     def _kept(self) -> bool:
         if not self._about.exists():
             return False
-        return bool(msgspec.json.decode(self._about.read_bytes())["format"] == FORMAT)
+        about = msgspec.json.decode(self._about.read_bytes())
+        age = dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(about["until"])
+        return bool(about["format"] == FORMAT and age < KEPT)
 
     def _build(self, spec: Spec) -> None:
         # A process of its own: its memory goes when it is done.

@@ -35,7 +35,11 @@ def run(work: Path, quick: bool) -> Section:
     history = History(work, quick)
     ours = measure_ours(history)
     peers = [_postgres(history, ours), _clickhouse(history, ours)]
+    history.forget_rows()
     raw = [p["raw"] for p in peers]
+    # From new events to an answer that contains them.
+    shown = _median(ours["commit"]) + _median(ours["fresh"])
+    theirs = [p["commit"] + _median(p["fresh"]) for p in peers]
     table = Table(
         title=f"{len(PRODUCTS)} products x {len(METRICS)} metrics x {DAYS} days, "
         f"{history.events:,} events",
@@ -48,9 +52,6 @@ def run(work: Path, quick: bool) -> Section:
             _row("Same answer from raw events", [], *raw),
             _row("The first one after a start", ours["first"], [], []),
             _row("As the client sees it, answer read", ours["trip"], [], []),
-            ("Ours against theirs, after a commit", "1.0x", NONE,
-             *(x for p in peers for x in (
-                 ratio(_median(p["fresh"]), _median(ours["fresh"])), NONE))),
         ),
     )  # fmt: skip
     kept = Table(
@@ -59,8 +60,10 @@ def run(work: Path, quick: bool) -> Section:
         rows=(
             ("Filled with all events", f"{history.about['seconds']:.0f} s",
              *(f"{p['loaded']:.0f} s" if p["loaded"] else "kept from before" for p in peers)),
-            ("1,000 more in every sum, p50", ms(_median(ours["commit"])),
+            ("1,000 more events in every sum, p50", ms(_median(ours["commit"])),
              *(ms(p["commit"]) for p in peers)),
+            ("… and the whole overview after it, p50", ms(shown), *map(ms, theirs)),
+            ("Ours against theirs", "1.0x", *(ratio(each, shown) for each in theirs)),
             ("On disk", mb(sum(history.sizes())), *(mb(p["disk"]) for p in peers)),
         ),
     )  # fmt: skip
@@ -77,8 +80,9 @@ def run(work: Path, quick: bool) -> Section:
             f"No event was scanned: every answer says `scanned: false`, and {ours['proof']}.",
             "Peers: two queries, sums by product, day, type and currency and unique users by "
             "product and day, timed at the client without HTTP or JSON; no totals of unique users "
-            "over the year, no conversion of money. PostgreSQL's views are refreshed after a "
-            "commit, which is when they show it; ClickHouse's are kept at each insert.",
+            "over the year, no conversion of money. PostgreSQL's views are refreshed to take "
+            "new rows in, and that is the time given for 1,000 more; ClickHouse's are kept at each "
+            "insert.",
             f"Agreed with both peers on: {ours['agreed']}.",
         ),
         figures={"ours": ours, "peers": peers, "target_p95": TARGET},
@@ -263,7 +267,7 @@ def _agree(ours: dict[str, Any], name: str, days: list[Any], people: list[Any]) 
 def _postgres(history: History, ours: dict[str, Any]) -> dict[str, Any]:
     if not Postgres.there():
         return _absent(POSTGRES)
-    with Postgres(history.work / f"postgres-{history.events}") as peer:
+    with Postgres(history.folder / "postgres") as peer:
         loaded = 0.0 if peer.has(history.events) else peer.load([history.rows()])
         asked = [f"select * from {name}" for name in VIEWS]
         views = [_timed(peer, asked) for _ in range(20)]
@@ -288,7 +292,7 @@ def _timed(peer: Postgres, queries: list[str]) -> float:
 def _clickhouse(history: History, ours: dict[str, Any]) -> dict[str, Any]:
     if not ClickHouse.there():
         return _absent(CLICKHOUSE)
-    with ClickHouse(history.work / f"clickhouse-{history.events}") as peer:
+    with ClickHouse(history.folder / "clickhouse") as peer:
         loaded = 0.0 if peer.has(history.events) else peer.load([history.rows()])
         asked = list(SUMMED.values())
         views = peer.time(asked, 20)

@@ -40,9 +40,9 @@ def run(work: Path, quick: bool) -> Section:
             ),
             Table(
                 title="Memory of the server",
-                columns=("", "size", "bytes an event"),
+                columns=("", "size", "bytes an event beyond that"),
                 rows=tuple(
-                    (what, mb(found[name]), f"{found[name] / events:.0f}" if events else NONE)
+                    (what, mb(found[name]), _each(found[name] - found["empty"], events))
                     for what, name in (
                         ("Without any event", "empty"),
                         ("After the start", "rss_started"),
@@ -70,6 +70,10 @@ def run(work: Path, quick: bool) -> Section:
         ),
         figures={**found, "journal": journal, "projection": projection, "events": events},
     )  # fmt: skip
+
+
+def _each(size: int, events: int) -> str:
+    return f"{size / events:.0f}" if size else NONE
 
 
 def measure(history: History) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis
+
 from tests import leftovers
 from tests.served import CONFIG, Served
 

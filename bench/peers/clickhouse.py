@@ -10,6 +10,7 @@ import contextlib
 import importlib.util
 import json
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
@@ -146,6 +147,10 @@ class ClickHouse:
 
 
 def _engine(folder: str, pipe: Connection) -> None:
+    # It draws a progress bar on the terminal, whatever it is told.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)
+        os.dup2(nowhere.fileno(), 2)
     from chdb import session
 
     own: Any = cast(Any, session).Session(folder)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+
 from tests.browser import company
 from tests.browser.visit import WIDE, Visit, become_owner, ingest_key, post
 from tests.served import Served

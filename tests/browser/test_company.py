@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, expect
+
 from tests.browser import company
 from tests.browser.conftest import House
 from tests.browser.visit import Visit, post

@@ -9,6 +9,7 @@ from io import BytesIO
 import pytest
 from playwright.sync_api import expect
 from pypdf import PdfReader
+
 from tests.browser.visit import NARROW, WIDE, Visit
 from tests.served import Served
 

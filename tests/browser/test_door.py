@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from playwright.sync_api import expect
+
 from tests.browser import company
 from tests.browser.visit import OWNER, Visit, become_owner, ingest_key, owner_link, post
 from tests.served import Served

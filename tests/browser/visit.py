@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
+
 from tests.served import Served
 
 ROOT = Path(__file__).parents[2]

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
 from tests.served import CONFIG, free_port
 
 UPWELL = (sys.executable, "-m", "upwell.cli")

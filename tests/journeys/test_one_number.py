@@ -7,8 +7,8 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import msgspec
-from tests.served import Served
 
+from tests.served import Served
 from upwell.access import SYSTEM
 from upwell.app import House
 from upwell.query import Question

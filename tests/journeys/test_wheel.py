@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from tests.served import Served
 
 ROOT = Path(__file__).parents[2]

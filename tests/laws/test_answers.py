@@ -17,10 +17,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
 from tests.laws.world import PRODUCTS, World, batch, config, ground, world
 from tests.oracle import answers as model
 from tests.oracle.plain import Counted, Event, Rules
-
 from upwell.access import SYSTEM
 from upwell.errors import Rejected
 from upwell.event import Delivery

@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+
 from tests.laws.world import NOW, World, agree, batch, changes, config, held, right, world
 from tests.oracle.plain import Counted, Event, Rules
-
 from upwell.access import SYSTEM
 from upwell.event import Delivery, Translated
 from upwell.flow import translate

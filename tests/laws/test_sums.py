@@ -14,6 +14,7 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from tests.laws.world import (
     NOW,
     PRODUCTS,
@@ -27,7 +28,6 @@ from tests.laws.world import (
     world,
 )
 from tests.oracle.plain import Counted, Event, Rules
-
 from upwell.event import EVENT_TYPES, MONEY_TYPES, NEEDS_ACTOR
 from upwell.flow import replay
 from upwell.projection import Projection

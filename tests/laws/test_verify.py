@@ -10,9 +10,9 @@ from typing import Any
 
 import apsw
 import pytest
+
 from tests.laws.world import NOW, PRODUCTS, batch
 from tests.oracle.plain import Event
-
 from upwell.app.checks import verify
 from upwell.app.house import House
 from upwell.event import Delivery

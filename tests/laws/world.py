@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-from tests.oracle.plain import Counted, Event, Rules
 
+from tests.oracle.plain import Counted, Event, Rules
 from upwell.event import Delivery
 from upwell.flow import Flow
 from upwell.journal import Journal

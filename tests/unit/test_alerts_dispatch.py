@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.alerts_company import BERLIN, NOON, Company, Event, opened
 
+from tests.unit.alerts_company import BERLIN, NOON, Company, Event, opened
 from upwell.access import SYSTEM, Viewer
 from upwell.alerts import inbox
 from upwell.alerts.dispatch import Dispatch

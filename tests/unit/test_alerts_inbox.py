@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.unit.alerts_company import Company, opened
 
+from tests.unit.alerts_company import Company, opened
 from upwell.access import SYSTEM, Viewer
 from upwell.alerts import inbox
 from upwell.alerts.inbox import AlertShown

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 import zstandard
-from tests.unit.web_house import EVENT, Built
 
+from tests.unit.web_house import EVENT, Built
 from upwell.access import SYSTEM
 from upwell.errors import Unavailable
 from upwell.event import MAX_BODY

@@ -21,6 +21,7 @@ from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
 )
+
 from tests.unit.web_house import Built
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from tests.unit.web_house import Built
 
 pytestmark = pytest.mark.anyio

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.unit.web_house import Built
 
+from tests.unit.web_house import Built
 from upwell.errors import Problem
 from upwell.event import Delivery
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.unit.web_house import NOON, PASSWORD, Built
 
+from tests.unit.web_house import NOON, PASSWORD, Built
 from upwell import access
 from upwell.access import SYSTEM
 from upwell.errors import Forbidden, Rejected, SignedOut
