@@ -170,14 +170,16 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 def ms(seconds: float) -> str:
-    """Seconds as milliseconds."""
+    """Seconds as milliseconds; nothing where nothing was measured."""
+    if not seconds:
+        return NONE
     value = seconds * 1000
     return f"{value:.2f} ms" if value < 10 else f"{value:,.0f} ms"
 
 
 def rate(value: float) -> str:
-    """A number a second."""
-    return f"{value:,.0f}/s"
+    """A number a second; nothing where nothing was measured."""
+    return f"{value:,.0f}/s" if value else NONE
 
 
 def ratio(ours: float, theirs: float) -> str:
