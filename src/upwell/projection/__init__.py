@@ -68,6 +68,7 @@ class Projection:
         self._memory = Memory()
         self._merged = self._loose = 0
         self._ahead = False  # memory holds what the file has not, or not yet
+        self._unusable = False  # the connection must be opened again
         self._db = self._open()
 
     @property
@@ -311,15 +312,17 @@ class Projection:
         """
         if not self._ahead:
             return
-        try:
-            self._db.execute("update meta set value = value where key = 'applied'")
-            self._load()
-        except duckdb.Error as error:
-            if isinstance(error, duckdb.FatalException) or "invalidated" in str(error):
-                self._shut()  # DuckDB refuses everything until the file is opened again
-                self._db = self._open()
-            else:
+        if not self._unusable:
+            try:
+                self._db.execute("update meta set value = value where key = 'applied'")
+                self._load()
+            except duckdb.Error as error:
+                self._judge(error)
                 raise
+        else:
+            self._shut()
+            self._db = self._open()
+            self._unusable = False
 
     @contextmanager
     def _commit(
@@ -332,13 +335,23 @@ class Projection:
             yield self._db
             self._db.execute("update meta set value = ? where key = 'applied'", [str(seq)])
             self._db.execute("commit")
-        except BaseException:
-            with suppress(duckdb.Error):  # a commit that failed has ended the transaction itself
+        except BaseException as failure:
+            try:
                 self._db.execute("rollback")
+            except duckdb.TransactionException:
+                pass  # a commit that failed has ended the transaction itself
+            except duckdb.Error:
+                self._unusable = True
+            self._judge(failure)
             raise
         show()
         self.applied = seq  # last: whoever waits for it finds the sums changed
         self._ahead = False
+
+    def _judge(self, failure: BaseException) -> None:
+        """Take note where DuckDB will refuse everything until the file is opened again."""
+        fatal = isinstance(failure, duckdb.FatalException) or "invalidated" in str(failure)
+        self._unusable = self._unusable or fatal
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         """The file, opened and loaded; one that cannot be read is put aside, never deleted."""
