@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,7 +18,15 @@ from upwell.money import nanos
 from upwell.period import MICROS, Zone
 from upwell.projection import store
 from upwell.projection.ground import Ground, excluded
-from upwell.projection.histories import COHORTS, ActiveDays, CohortHistory, Ints, Visits
+from upwell.projection.histories import (
+    COHORTS,
+    DAY_BITS,
+    ActiveDays,
+    CohortHistory,
+    Gaps,
+    Ints,
+    Visits,
+)
 from upwell.projection.keys import hash_text
 from upwell.projection.runs import KeyIndex
 from upwell.projection.sums import Sums
@@ -227,9 +235,8 @@ class People(NamedTuple):
 
     def by_actor(self) -> dict[int, str]:
         """The product of each actor."""
-        actors, first = np.unique(self.actor, return_index=True)
-        codes = self.product[first].tolist()
-        return {a: self.products[code] for a, code in zip(actors.tolist(), codes, strict=True)}
+        pairs = zip(self.actor.tolist(), self.product.tolist(), strict=True)
+        return {actor: self.products[code] for actor, code in pairs}
 
 
 def _people(fresh: pa.Table) -> People:
@@ -310,11 +317,7 @@ def _active_days(
         )
         with store.given(db, "new_days", new):
             db.execute("insert into actor_days select * from new_days")
-        keys, where = np.unique(
-            np.stack([codes, gaps.day, gaps.earlier]), axis=1, return_inverse=True
-        )
-        counts = np.bincount(where.reshape(-1), weights=gaps.sign).astype(np.int64)
-        for code, day, earlier, count in zip(*keys.tolist(), counts.tolist(), strict=True):
+        for code, day, earlier, count in _summed(codes, gaps):
             if count:
                 product = own.products[code]
                 plan.gaps.setdefault((product, members), []).append((day, earlier, count))
@@ -335,9 +338,30 @@ def _members(people: People, ground: Ground, members: str) -> NDArray[np.bool_]:
 
 def _codes(people: People, actors: Ints) -> Ints:
     """The product of each actor, as an index; every one of them is among the people."""
-    known, first = np.unique(people.actor, return_index=True)
-    codes: Ints = people.product[first][np.searchsorted(known, actors)]
+    if not len(actors):
+        return actors
+    table = np.zeros(int(people.actor.max()) + 1, dtype=np.int64)
+    table[people.actor] = people.product
+    codes: Ints = table[actors]
     return codes
+
+
+def _summed(codes: Ints, gaps: Gaps) -> Iterator[tuple[int, int, int, int]]:
+    """The gaps added up, as (product, day, earlier day or -1, count)."""
+    bits = DAY_BITS + 1  # room for "no earlier day"
+    packed = (codes << (2 * bits)) | (gaps.day << bits) | (gaps.earlier + 1)
+    order = np.argsort(packed)
+    packed = packed[order]
+    heads = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]]))
+    counts = np.add.reduceat(gaps.sign[order], heads)
+    keys, mask = packed[heads], (1 << bits) - 1
+    return zip(
+        (keys >> (2 * bits)).tolist(),
+        ((keys >> bits) & mask).tolist(),
+        ((keys & mask) - 1).tolist(),
+        counts.tolist(),
+        strict=True,
+    )
 
 
 def _with_derived(hours: pa.Table, derived: Derived) -> pa.Table:

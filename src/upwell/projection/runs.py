@@ -101,6 +101,15 @@ class OrderedSet:
         self._runs.append(run)
 
 
+def distinct(values: U64) -> U64:
+    """The values once each, in order; `np.unique` hashes 64-bit values, which is far slower."""
+    ordered: U64 = np.sort(values)
+    if not len(ordered):
+        return ordered
+    first: NDArray[np.bool_] = np.concatenate([[True], ordered[1:] != ordered[:-1]])
+    return ordered[first]
+
+
 class Inserted(NamedTuple):
     """What taking new values changed about who follows whom.
 
@@ -121,7 +130,7 @@ def insert(known: OrderedSet, values: U64, shift: int) -> Inserted:
     A subject is the part of a value above `shift` bits (an actor); its chain is its values in
     order (days, seconds). The order and batching in which values come does not matter.
     """
-    fresh = np.unique(values)
+    fresh = distinct(values)
     here, below, above = known.neighbours(fresh)
     keep = ~here
     fresh, below, above = fresh[keep], below[keep], above[keep]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 _Ints = NDArray[np.int64]
 
+RECENT = 1_000  # gaps that may be added before the columns are made again
 NONE = -1  # no earlier day: the actor's first
 
 SeriesKey = tuple[str, str, str]  # product, event type, currency ('' for none)
@@ -30,6 +31,8 @@ class Sums:
         self.hours: dict[SeriesKey, dict[int, list[int]]] = {}
         self.gaps: dict[tuple[str, str], dict[int, dict[int, int]]] = {}
         self.members: dict[tuple[str, str], dict[int, int]] = {}  # actors of the set by day
+        # The gaps as columns, for long spans, and what was added since those were made.
+        self._recent: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
         self._columns: dict[tuple[str, str], tuple[_Ints, _Ints, _Ints]] = {}
         self.changed: dict[tuple[str, str], int] = {}  # (product, type) -> seq of its last change
         self._keys: dict[tuple[str, str], set[str]] = defaultdict(set)
@@ -62,13 +65,17 @@ class Sums:
         """Add `count` actors active on `day` whose active day before it was `earlier`."""
         key = (product, members)
         days, by_day = self.gaps.setdefault(key, {}), self.members.setdefault(key, {})
-        self._columns.pop(key, None)
+        recent = self._recent.get(key)
         for day, earlier, count in pairs:
+            if recent is not None:
+                recent.append((day, earlier, count))
             gaps = days.setdefault(day, {})
             gaps[earlier] = gaps.get(earlier, 0) + count
             if not gaps[earlier]:
                 del gaps[earlier]
             by_day[day] = by_day.get(day, 0) + count
+        if recent is not None and len(recent) > RECENT:
+            del self._columns[key], self._recent[key]
 
     def currencies(self, product: str, kind: str) -> set[str]:
         """The currencies in which events of the type came; '' for those without one."""
@@ -100,13 +107,17 @@ class Sums:
         first = max(first, 0)  # no day comes before: NONE is always earlier
         day, earlier, count = self._columns.get(key) or self._as_columns(key, days)
         low, high = np.searchsorted(day, [first, end])
-        return int(count[low:high][earlier[low:high] < first].sum())
+        total = int(count[low:high][earlier[low:high] < first].sum())
+        return total + sum(
+            n for at, was, n in self._recent[key] if first <= at < end and was < first
+        )
 
     def _as_columns(
         self, key: tuple[str, str], days: dict[int, dict[int, int]]
     ) -> tuple[_Ints, _Ints, _Ints]:
         rows = [(day, was, n) for day in sorted(days) for was, n in days[day].items()]
         table = np.array(rows, dtype=np.int64).reshape(-1, 3)
+        self._recent[key] = []
         columns = self._columns[key] = (table[:, 0].copy(), table[:, 1].copy(), table[:, 2].copy())
         return columns
 
