@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,13 @@ class Known:
 class Client:
     """Posts until told to stop, one batch after the other, on one connection while it holds."""
 
-    def __init__(self, server: Crashing, seed: int, name: str) -> None:
+    def __init__(self, server: Crashing, seed: int, name: str, waiting: float = 0.1) -> None:
         self.known = Known()
         self.first = threading.Event()  # set at each acknowledgement; cleared by who waits for it
         self._server = server
         self._dice = random.Random(seed)
         self._name = name
+        self._waiting = waiting  # share of posts that wait until they are in the numbers
         self._numbers = 0
         self._open: list[list[dict[str, Any]]] = []  # batches without an answer
         self._line: http.client.HTTPConnection | None = None
@@ -148,11 +149,11 @@ class Client:
     def _post(self, batch: list[dict[str, Any]]) -> None:
         ids = {event["idempotency_key"] for event in batch}
         self.known.sent |= ids
-        path = "/v1/events" + ("?wait=applied" if self._dice.random() < 0.1 else "")
+        path = "/v1/events" + ("?wait=applied" if self._dice.random() < self._waiting else "")
         try:
             if self._line is None:
                 self._line = http.client.HTTPConnection("127.0.0.1", self._server.port, timeout=30)
-            self._line.request("POST", path, json.dumps(batch).encode(), _headers(self._server.key))
+            self._line.request("POST", path, json.dumps(batch).encode(), headers(self._server.key))
             answer = self._line.getresponse()
             told = json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -174,7 +175,8 @@ class Client:
             time.sleep(0.05)
 
 
-def _headers(key: str) -> Mapping[str, str]:
+def headers(key: str) -> dict[str, str]:
+    """What a request with this key carries."""
     return {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
 
 
