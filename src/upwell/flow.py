@@ -98,6 +98,7 @@ class Flow:
         self._asked: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._asking = threading.Lock()
         self._ended = True  # nobody takes what is asked
+        self.trouble = ""  # why the last commit failed; '' once one has succeeded
         self._failures = 0  # of one delivery alone, in a row
         self._suspect = 0  # up to this one they are applied alone
         self._thread = threading.Thread(target=self._run, name="flow", daemon=True)
@@ -221,6 +222,7 @@ class Flow:
             except Exception as error:  # noqa: BLE001 - whatever it is, the loop goes on
                 # The commit was undone whole; what it held is still in the journal.
                 failed += 1
+                self.trouble = f"{type(error).__name__}: {error}"
                 if failed & (failed - 1) == 0:  # told ever more rarely: 1, 2, 4, 8, ...
                     applied = self.projection.applied
                     log.error("commit failed", error=repr(error), applied=applied, times=failed)
@@ -228,7 +230,7 @@ class Flow:
                 first, most = RETRY_SECONDS
                 self._stopping.wait(min(first * 2 ** min(failed - 1, 10), most))
             else:
-                failed = 0
+                failed, self.trouble = 0, ""
         with self._asking, self._moved:
             self._ended = True
             self._moved.notify_all()

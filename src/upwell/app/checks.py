@@ -23,7 +23,7 @@ from upwell.projection.verify import Difference, differences, differing
 from upwell.settings import Settings, secret
 
 QUIET = 24 * 3600 * 1_000_000  # a source that sent nothing for a day is quiet
-COUNT = 5
+COUNT = 6
 SHOWN = 5
 
 
@@ -94,7 +94,8 @@ def verify(house: House) -> Iterator[dict[str, Any]]:
     """The checks of `upwell verify`, one after the other, each saying what it compared."""
     damage = [f"{found.where}: {found.what}" for found in house.journal.verify()]
     yield _check("journal", damage, f"{house.journal.newest:,} deliveries match their digests")
-    house.caught_up()
+    waits = [] if house.caught_up() else [_waiting(house)]
+    yield _check("loop", waits, "everything in the journal is in the numbers")
     for check in (_events, _sums):
         try:
             found = house.flow.perform(partial(check, house))
@@ -104,6 +105,11 @@ def verify(house: House) -> Iterator[dict[str, Any]]:
         for name, wrong, said in found:
             yield _check(name, wrong, said)
     yield _check("state", house.state.damage(), "people, keys, alerts and reports can be read")
+
+
+def _waiting(house: House) -> str:
+    applied, newest = house.flow.backlog()
+    return f"{newest - applied:,} deliveries wait to be applied. {house.flow.trouble}".rstrip()
 
 
 def _sums(house: House) -> list[Difference]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Lock
 
@@ -52,23 +53,26 @@ class House:
     def __init__(self, data: Path, settings: Settings | None, clock: Callable[[], dt.datetime]):
         self.data = data
         self.clock = clock
-        self.journal = Journal.open(data)
-        self.projection = _projection(data, self.journal)
-        self.flow = Flow(
-            self.journal,
-            self.projection,
-            remote=settings is not None and settings.warehouse.url != "duckdb",
-        )
-        self.state = State.open(data / "state.sqlite")
-        self.desk = Desk(self.projection)
         self.settings = settings or Settings()
         self.env = dict(os.environ)
         self.filling: Filling | None = None
         self._read: OrderedDict[int, tuple[Delivery, Translated]] = OrderedDict()
         self._lock = Lock()
-        self.flow.start()
-        if settings is not None:
-            self.stand_on(ground_of(settings))
+        with ExitStack() as opened:  # where one part cannot be opened, those before it are closed
+            self.journal = Journal.open(data)
+            opened.callback(self.journal.close)
+            self.projection = _projection(data, self.journal)
+            opened.callback(self.projection.close)
+            self.state = State.open(data / "state.sqlite")
+            opened.callback(self.state.close)
+            self.desk = Desk(self.projection)
+            remote = settings is not None and settings.warehouse.url != "duckdb"
+            self.flow = Flow(self.journal, self.projection, remote)
+            self.flow.start()
+            opened.callback(self.flow.stop)
+            if settings is not None:
+                self.stand_on(ground_of(settings))
+            self._opened = opened.pop_all()
 
     def stand_on(self, ground: Ground) -> None:
         """Journal the configuration that changes results, where it is another than the last."""
@@ -176,15 +180,16 @@ class House:
         return to_date(self.projection.zone.day_of(min(entry.first for entry in seen)))
 
     def caught_up(self, timeout: float = 3600.0) -> bool:
-        """Wait until everything in the journal is in the numbers."""
-        return self.flow.wait(self.journal.newest, timeout)
+        """Whether everything in the journal is in the numbers; waits while there is hope."""
+        newest, until = self.journal.newest, time.monotonic() + timeout
+        while not self.flow.wait(newest, min(timeout, 1.0)):
+            if self.flow.trouble or time.monotonic() > until:
+                return False
+        return True
 
     def close(self) -> None:
         """Finish what is under way and close every file."""
-        self.flow.stop()
-        self.journal.close()
-        self.projection.close()
-        self.state.close()
+        self._opened.close()
 
 
 def ground_of(settings: Settings) -> Ground:
@@ -231,13 +236,13 @@ def house(data: Path, config: Path | None) -> Iterator[object]:
 
 def _projection(data: Path, journal: Journal) -> Projection:
     found = Projection(data)
-    if found.journal not in ("", journal.id):
+    if journal.id and found.journal not in ("", journal.id):
         found.renew("it was made from another journal")
     if found.applied > journal.newest:
         # Its newest deliveries are gone. What was read from them is still in the sums: it is kept,
         # and their numbers are not given again, so that `verify` misses them.
         log.error("journal lost its end", newest=journal.newest, known=found.applied)
         journal.resume_after(found.applied)
-    if not found.journal:
+    if journal.id and not found.journal:
         found.journal = journal.id
     return found

@@ -257,7 +257,7 @@ class Journal:
             ).fetchall()
         last, total = after, 0
         for seq, size in sizes:
-            last, total = seq, total + size
+            last, total = seq, total + (size if isinstance(size, int) else 0)  # it may be damaged
             if total >= limit_bytes:
                 break
         return last

@@ -74,10 +74,16 @@ def _check_format(connection: apsw.Connection) -> None:
 
 
 def identity(connection: apsw.Connection) -> str:
-    """The name of this journal, given once: sums made of another one do not belong here."""
-    connection.execute("insert or ignore into meta values ('id', ?)", (uuid.uuid4().hex,))
+    """The name of this journal, given once: sums made of another one do not belong here.
+
+    '' where it is not known: a file with deliveries and without a name has lost it.
+    """
+    connection.execute(
+        "insert or ignore into meta select 'id', ? where not exists (select 1 from deliveries)",
+        (uuid.uuid4().hex,),
+    )
     row: Any = connection.execute("select value from meta where key = 'id'").fetchone()
-    return str(row[0])
+    return str(row[0]) if row else ""
 
 
 @contextlib.contextmanager

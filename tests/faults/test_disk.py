@@ -1,0 +1,40 @@
+"""Full and failing disks: nothing is acknowledged that is not kept; more in `make faults`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults import disk
+
+
+def tell(capsys: pytest.CaptureFixture[str], said: str) -> None:
+    with capsys.disabled():
+        print(f"\n{said}")
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(not disk.can_mount(), reason="a small disk needs root")
+def test_a_full_disk_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said, good = disk.full(tmp_path / "full", rounds=1)
+    tell(capsys, said)
+    assert good, said
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(not disk.can_trace(), reason="failing calls need strace")
+def test_a_failing_disk_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said, good = disk.failing(tmp_path / "failing")
+    tell(capsys, said)
+    assert good, said
+
+
+@pytest.mark.faults
+@pytest.mark.skipif(not disk.can_trace(), reason="failing calls need strace")
+def test_a_kill_at_a_call_to_the_disk_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said, good = disk.calls(tmp_path / "calls", 6, "fdatasync")
+    tell(capsys, said)
+    assert good, said
