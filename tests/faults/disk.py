@@ -161,7 +161,7 @@ def _caught_up(server: Crashing, seconds: float) -> bool:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=seconds)
-        with contextlib.suppress(OSError, http.client.HTTPException):
+        with contextlib.closing(line), contextlib.suppress(OSError, http.client.HTTPException):
             line.request("POST", "/v1/events?wait=applied", body, headers(server.key))
             answer = line.getresponse()
             told = json.loads(answer.read())

@@ -120,6 +120,8 @@ class Client:
         self._stopping.set()
         self._thread.join(60)
         assert not self._thread.is_alive()
+        if self._line is not None:
+            self._line.close()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
