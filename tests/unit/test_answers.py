@@ -236,7 +236,7 @@ def test_events_without_the_dimension_have_a_key_that_filters_find(town: Town) -
 
 
 def test_money_is_converted_at_its_day_and_marked_where_the_rate_is_old(town: Town) -> None:
-    paid = {"value": Decimal("100"), "currency": "EUR"}
+    paid: dict[str, Any] = {"value": Decimal("100"), "currency": "EUR"}
     town.happen("revenue", "2024-06-07T10:00", "2024-06-09T10:00", **paid)
     town.happen("revenue", "2024-06-10T10:00", **paid)  # a Monday without a rate yet
     line = town.line("revenue", "2024-06-07", "2024-06-11")
@@ -258,16 +258,20 @@ def test_money_without_a_rate_is_told_apart_and_never_0(town: Town) -> None:
 
 def test_each_currency_apart_leads_to_its_own_rows(town: Town) -> None:
     for currency, plan in (("USD", "a"), ("EUR", "a"), ("EUR", "b")):
-        more = {"value": Decimal("5"), "currency": currency, "metadata": {"plan": plan}}
+        more: dict[str, Any] = {
+            "value": Decimal("5"),
+            "currency": currency,
+            "metadata": {"plan": plan},
+        }
         town.happen("revenue", "2024-06-05T10:00", **more)
     cases = [(None, ["EUR", "USD"]), ("plan", ["a · EUR", "a · USD", "b · EUR"]),
              ("product", ["mail · EUR", "mail · USD"]), ("currency", ["EUR", "USD"])]  # fmt: skip
     for by, keys in cases:
         answer = town.ask("revenue", "2024-06-05", "2024-06-06", by=by, currency="native")
         assert sorted(s.key for s in answer.series) == keys
-        plan = town.desk.plan(answer.question, SYSTEM, town.now)
+        asked = town.desk.plan(answer.question, SYSTEM, town.now)
         for line in answer.series:
-            page = rows(plan, town.world.projection, SYSTEM, lambda _: None, key=line.key)
+            page = rows(asked, town.world.projection, SYSTEM, lambda _: None, key=line.key)
             assert sum(row.event.value for row in page.rows) == Decimal(str(line.total))
     by_currency = town.ask("revenue", "2024-06-05", "2024-06-06", by="currency").series
     assert {s.key: s.total for s in by_currency} == {"EUR": "11.00", "USD": "5.00"}

@@ -165,7 +165,7 @@ def _shape(body: bytes, content_type: str) -> Shape:
         raise _not_json("The body is neither a JSON object, an array nor lines of objects.")
     try:
         msgspec.json.decode(body, type=msgspec.Raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         if b"\n" in body.strip():
             return "lines"
         raise _not_json(str(error)) from error
@@ -188,7 +188,7 @@ def _pieces(body: bytes, shape: Shape) -> Sequence[bytes | msgspec.Raw]:
         return [line for line in body.split(b"\n") if line.strip()]
     try:
         return _RAW.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise _not_json(str(error)) from error
 
 

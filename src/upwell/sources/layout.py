@@ -126,7 +126,7 @@ def _keys(path: Path) -> list[str]:
     for record in islice(chain.from_iterable(records_of(path, "jsonl", "")), 100):
         try:
             row = msgspec.json.decode(record)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
         if isinstance(row, dict):
             names.update(dict.fromkeys(row))
