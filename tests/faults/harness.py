@@ -27,6 +27,7 @@ import duckdb
 
 from tests.served import CONFIG, free_port
 
+FULL = os.environ.get("UPWELL_FAULTS") == "full"  # `make faults`; else the part in `make test`
 UPWELL = (sys.executable, "-m", "upwell.cli")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import disk
+from tests.faults.harness import FULL
 
 
 def tell(capsys: pytest.CaptureFixture[str], said: str) -> None:
@@ -17,7 +18,7 @@ def tell(capsys: pytest.CaptureFixture[str], said: str) -> None:
 @pytest.mark.faults
 @pytest.mark.skipif(not disk.can_mount(), reason="a small disk needs root")
 def test_a_full_disk_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    said, good = disk.full(tmp_path / "full", rounds=1)
+    said, good = disk.full(tmp_path / "full", rounds=3 if FULL else 1)
     tell(capsys, said)
     assert good, said
 
@@ -31,10 +32,12 @@ def test_a_failing_disk_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(0 if FULL else 300)
 @pytest.mark.skipif(not disk.can_trace(), reason="failing calls need strace")
-def test_a_kill_at_a_call_to_the_disk_loses_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("syscall", ["fdatasync", "pwrite64"])
+def test_a_kill_at_each_call_to_the_disk_loses_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], syscall: str
 ) -> None:
-    said, good = disk.calls(tmp_path / "calls", 6, "fdatasync")
+    said, good = disk.calls(tmp_path / "calls", disk.MOST if FULL else 5, syscall)
     tell(capsys, said)
     assert good, said
