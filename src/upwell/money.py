@@ -14,6 +14,8 @@ PLACES = 9
 SCALE = 10**PLACES
 NANO = Decimal(1).scaleb(-PLACES)
 LIMIT = Decimal(10) ** 15  # larger single amounts are surely a mistake of units
+FINE = 10**30
+HALF = FINE // 2
 MOST_QUOTES = 200_000  # rates between two currencies that are remembered
 STALE = dt.timedelta(days=7)  # no run of bank holidays is as long
 WIDE = Context(prec=80, rounding=ROUND_HALF_EVEN)  # every sum of every amount fits, to the nano
@@ -41,9 +43,10 @@ def from_nanos(units: int) -> Decimal:
     return Decimal(units).scaleb(-PLACES, WIDE)
 
 
-def converted(units: int, rate: Decimal) -> int:
+def converted(units: int, quote: Quote) -> int:
     """Nano-units at a rate, as nano-units of the other currency, rounded half-even."""
-    return int(WIDE.multiply(Decimal(units), rate).to_integral_value(context=WIDE))
+    whole, rest = divmod(units * quote.scaled, FINE)
+    return whole + (rest > HALF or (rest == HALF and whole % 2 == 1))
 
 
 def major(units: int, currency: str) -> str:
@@ -63,10 +66,19 @@ def rounded(value: Decimal, currency: str) -> Decimal:
 
 
 class Quote(NamedTuple):
-    """What one unit is worth, and whether a rate nearer to the day is still to come."""
+    """What one unit is worth, and whether a rate nearer to the day is still to come.
+
+    `scaled` is the rate as an integer of 1e-30: years of days are converted for one answer.
+    """
 
     rate: Decimal
     provisional: bool
+    scaled: int
+
+    @classmethod
+    def of(cls, rate: Decimal, provisional: bool = False) -> Quote:
+        """The quote of a rate."""
+        return cls(rate, provisional, int(rate.scaleb(30, WIDE).to_integral_value(context=WIDE)))
 
 
 class Rates:
@@ -108,7 +120,7 @@ class Rates:
         (of the krona there was none for nine years).
         """
         if source == target:
-            return Quote(Decimal(1), False)
+            return Quote.of(Decimal(1))
         key = (source, target, day)
         if key not in self._quotes:
             if len(self._quotes) > MOST_QUOTES:
@@ -121,7 +133,7 @@ class Rates:
         if one is None or other is None:
             return None
         provisional = any(self._stale(currency, day) for currency in (source, target))
-        return Quote(other / one, provisional)
+        return Quote.of(other / one, provisional)
 
     def _stale(self, currency: str, day: dt.date) -> bool:
         if currency == "EUR":

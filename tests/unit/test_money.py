@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from upwell.money import Rates, converted, ecb_rates, from_nanos, major, nanos, rounded
+from upwell.money import Quote, Rates, converted, ecb_rates, from_nanos, major, nanos, rounded
 
 
 def test_amounts_are_written_with_the_currency_s_own_places() -> None:
@@ -24,7 +24,15 @@ def test_sums_beyond_28_digits_stay_exact() -> None:
     large = Decimal("123456789012345678901234567.123456789")
     assert nanos(large) == 123456789012345678901234567123456789
     assert from_nanos(nanos(large)) == large
-    assert converted(10**35, Decimal("1.1")) == 11 * 10**34
+    assert converted(10**35, Quote.of(Decimal("1.1"))) == 11 * 10**34
+
+
+def test_conversion_rounds_half_even_to_the_nano() -> None:
+    half = Quote.of(Decimal("0.5"))
+    assert [converted(n, half) for n in (1, 2, 3, 5, -1, -3)] == [0, 1, 2, 2, 0, -2]
+    third = Quote.of(Decimal(1) / 3)
+    assert converted(10, third) == 3
+    assert converted(-10, third) == -3
 
 
 def test_known_reference_rates() -> None:

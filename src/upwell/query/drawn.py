@@ -13,7 +13,8 @@ from upwell.query.lines import Line, Number
 from upwell.query.plan import Plan
 from upwell.query.question import Point, Value
 
-MOST = 2_000  # lines
+MOST = 1_000  # lines
+LONGEST = 1_100  # points of a line that is kept: three years of days
 Subject = tuple[object, ...]
 
 
@@ -38,6 +39,8 @@ class Drawn:
         with self._lock:
             before = self._lines.get(subject)
         fresh = _drawn(asked, line, before)
+        if len(fresh) > LONGEST:
+            return fresh
         with self._lock:
             self._lines[subject] = _Line(line.values, line.provisional, fresh)
             self._lines.move_to_end(subject)

@@ -58,15 +58,10 @@ def added(values: Iterable[Number]) -> Number:
     return sum(known) if known else None
 
 
-def begun(plan: Plan, bucket: Bucket) -> bool:
-    """Whether the bucket had begun at the moment the answer speaks of."""
-    return bucket.opens <= plan.seen
-
-
 def counted(plan: Plan, key: str, values: list[Number], total: Number) -> Line:
     """A line whose total is no sum; what has not begun has no value."""
-    shown = [v if begun(plan, b) else None for v, b in zip(values, plan.buckets, strict=True)]
-    return Line(key, shown, total if plan.start <= plan.today else None)
+    ahead: list[Number] = [None] * (len(plan.buckets) - plan.begun)
+    return Line(key, values[: plan.begun] + ahead, total if plan.start <= plan.today else None)
 
 
 def summed(
@@ -83,10 +78,10 @@ def summed(
     """
     values: list[Number]
     if plan.question.grain in ("hour", "day") and not lost:
-        ahead = len(plan.buckets) - plan.begun
-        values = [slots.get(slot, 0) for slot in plan.slots[: plan.begun]] + [None] * ahead
+        values = [slots.get(slot, 0) for slot in plan.slots[: plan.begun]]
     else:
-        values = [_within(plan, slots, b, lost) if begun(plan, b) else None for b in plan.buckets]
+        values = [_within(plan, slots, b, lost) for b in plan.buckets[: plan.begun]]
+    values += [None] * (len(plan.buckets) - plan.begun)
     total = added(values)
     return Line(key, values, None if lost and not slots else total, currency)
 
@@ -95,8 +90,6 @@ def _within(plan: Plan, slots: Slots, bucket: Bucket, lost: frozenset[int]) -> N
     inside = (bucket.opens,) if plan.hourly else range(bucket.first, bucket.end)
     if lost and not lost.isdisjoint(inside) and not any(slot in slots for slot in inside):
         return None
-    if len(inside) == 1:
-        return slots.get(inside[0], 0)
     return sum(slots.get(slot, 0) for slot in inside)
 
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from upwell.metrics.catalog import Cohort, MeanOfDays, Sessions
+from upwell.metrics.catalog import SETS, Cohort, MeanOfDays, Sessions
 from upwell.projection import Projection
 from upwell.query import scan
 from upwell.query.lines import (
     Line,
     Number,
     Reading,
-    begun,
     counted,
     keys_of,
     share,
@@ -103,26 +103,25 @@ def newcomers(
     plan: Plan, projection: Projection, members: str, cut: int, before: int
 ) -> dict[str, int]:
     """By product: people of the day `cut` before an instant who were not there from `start` on."""
-    found = {}
-    for product in plan.products:
-        rows = scan.run(
-            projection,
-            f"""select count(distinct actor) from events e
-            where product = ? and day = ? and type in (select unnest(?::varchar[]))
-              and actor is not null and {scan.stored(plan, before)} and not exists (
-                select 1 from actor_days d where d.product = e.product and d.members = ?
-                and d.actor = e.actor and d.day >= ? and d.day < ?)""",
-            [product, cut, sorted(types_of(plan, projection, product)), members, plan.start, cut],
-            queue=False,
-        )
-        found[product] = int(rows[0][0])
-    return found
+    rows = scan.run(
+        projection,
+        f"""select product, count(distinct actor) from events e
+        where product in (select unnest(?::varchar[])) and day = ?
+          and type in (select unnest(?::varchar[]))
+          and actor is not null and {scan.stored(plan, before)} and not exists (
+            select 1 from actor_days d where d.members = ?
+            and d.actor = e.actor and d.day >= ? and d.day < ?)
+        group by product""",
+        [list(plan.products), cut, sorted(SETS[members]), members, plan.start, cut],
+        queue=False,
+    )
+    return defaultdict(int, rows)
 
 
 def _slots(plan: Plan) -> tuple[list[int], list[int]]:
     """For every day (or hour) of the span, the name of the bucket that it belongs to."""
     if plan.hourly:
-        hours = [bucket.opens for bucket in plan.buckets if begun(plan, bucket)]
+        hours = [bucket.opens for bucket in plan.buckets[: plan.begun]]
         return hours, hours
     days = list(range(plan.start, plan.last))
     if isinstance(plan.metric.rule, MeanOfDays):
@@ -165,27 +164,31 @@ def _people(
 def _sessions(plan: Plan, projection: Projection, before: int | None = None) -> list[Line]:
     found: dict[str, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     slot = "hour" if plan.hourly else "day"
-    for product in plan.products:
-        key = product if plan.question.by == "product" else ""
-        alone = plan.of(product)
-        rows = _events(alone, projection, slot, before) or _visits(alone, projection, slot, before)
-        for at, count in rows:
-            found[key][int(at)] += int(count)
+    senders = _senders(plan, projection)
+    others = tuple(product for product in plan.products if product not in senders)
+    for products, counts in ((senders, _events), (others, _visits)):
+        if products:
+            part = replace(plan, products=products)
+            for product, at, count in counts(part, projection, slot, before):
+                found[product if plan.question.by == "product" else ""][int(at)] += int(count)
     return [summed(plan, key, found.get(key, {})) for key in keys_of(plan, found)]
+
+
+def _senders(plan: Plan, projection: Projection) -> tuple[str, ...]:
+    """The products that send sessions themselves."""
+    sql = f"""select distinct product from events where {scan.stored(plan)}
+      and product in (select unnest(?::varchar[])) and type = 'session'"""
+    rows = scan.run(projection, sql, [list(plan.products)], queue=False)
+    return tuple(sorted(product for (product,) in rows))
 
 
 def _events(
     plan: Plan, projection: Projection, slot: str, before: int | None
 ) -> list[tuple[Any, ...]]:
-    """Session events by slot; no row only where the product sends none at all."""
-    one = f"""select 1 from events
-      where product = ? and type = 'session' and {scan.stored(plan)} limit 1"""
-    if not scan.run(projection, one, [plan.products[0]], queue=False):
-        return []
     clause, values = scan.where(plan)
-    sql = f"""select {slot}, count(*) from events
+    sql = f"""select product, {slot}, count(*) from events
       where {clause} and type = 'session' and {scan.stored(plan, before)} group by all"""
-    return scan.run(projection, sql, values, queue=before is None) or [(plan.start, 0)]
+    return scan.run(projection, sql, values, queue=before is None)
 
 
 def _visits(
@@ -193,10 +196,10 @@ def _visits(
 ) -> list[tuple[Any, ...]]:
     """Page views half an hour after the same visitor's last one, which may lie before the span."""
     clause, values = scan.where(plan, early=1)
-    sql = f"""select slot, count(*) from (
-        select {slot} as slot, day, second, lag(second) over (
+    sql = f"""select product, slot, count(*) from (
+        select product, {slot} as slot, day, second, lag(second) over (
           partition by actor order by second) as before
-        from (select distinct actor, ts // 1000000 as second, day, hour from events
+        from (select distinct product, actor, ts // 1000000 as second, day, hour from events
           where {clause} and type = 'page_view' and actor is not null
             and {scan.stored(plan, before)}))
       where day >= ? and (before is null or second - before >= 1800) group by all"""

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum
-from upwell.money import Rates, converted
+from upwell.money import Quote, Rates, converted
 from upwell.period import to_date
 from upwell.projection import Projection
 from upwell.projection.store import ENTERED, REACHED, VISIT
@@ -67,7 +67,7 @@ def hot(plan: Plan, projection: Projection, low: int, high: int, day: int | None
 
     With `day` hours are read and booked on that day.
     """
-    found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
+    found: Amounts = defaultdict(lambda: defaultdict(dict))
     rule, sums, by = plan.metric.rule, projection.sums, plan.question.by
     assert isinstance(rule, Sum | Net)
     with sums.lock:
@@ -80,7 +80,8 @@ def hot(plan: Plan, projection: Projection, low: int, high: int, day: int | None
                     key = {"product": product, "currency": currency}.get(by or "", "")
                     into = found[key]["" if part.of == "count" else currency]
                     for slot in _slots(table, low, high):
-                        into[slot if day is None else day] += sign * table[slot][place]
+                        at = slot if day is None else day
+                        into[at] = into.get(at, 0) + sign * table[slot][place]
     return found
 
 
@@ -93,6 +94,7 @@ def _slots(table: Mapping[int, object], low: int, high: int) -> Iterable[int]:
 def sum_up(plan: Plan, amounts: Amounts, rates: Callable[[], Rates]) -> Reading:
     """Lines of the amounts, converted day by day where the question shows one currency."""
     reading = Reading([])
+    quotes: dict[str, dict[int, Quote | None]] = {}  # by currency and slot, for all lines
     for key in keys_of(
         plan, (key for key, by_currency in amounts.items() if any(by_currency.values()))
     ):
@@ -106,7 +108,9 @@ def sum_up(plan: Plan, amounts: Amounts, rates: Callable[[], Rates]) -> Reading:
                     name = f"{key}{APART}{currency}" if apart else currency
                     reading.lines.append(summed(plan, name, slots, currency))
         else:
-            reading.lines.append(_converted(plan, key, currencies, rates, reading.unconverted))
+            reading.lines.append(
+                _converted(plan, key, currencies, rates, quotes, reading.unconverted)
+            )
     return reading
 
 
@@ -115,6 +119,7 @@ def _converted(
     key: str,
     currencies: Mapping[str, Slots],
     rates: Callable[[], Rates],
+    quotes: dict[str, dict[int, Quote | None]],
     unconverted: dict[str, int],
 ) -> Line:
     """The line in the currency shown; what has no rate is added to `unconverted`."""
@@ -123,16 +128,19 @@ def _converted(
     provisional: set[int] = set()
     lost: set[int] = set()
     for currency, slots in currencies.items():
-        if currency == plan.currency:
+        if currency == plan.currency or not slots:
             continue
+        table = quotes.setdefault(currency, {})
         for slot, amount in slots.items():
-            date = to_date(plan.zone.day_of(slot) if plan.hourly else slot)
-            quote = rates().quote(currency, plan.currency, date)
+            if slot not in table:
+                date = to_date(plan.zone.day_of(slot) if plan.hourly else slot)
+                table[slot] = rates().quote(currency, plan.currency, date)
+            quote = table[slot]
             if quote is None:
                 lost.add(slot)
                 unconverted[currency] = unconverted.get(currency, 0) + amount
                 continue
-            total[slot] = total.get(slot, 0) + converted(amount, quote.rate)
+            total[slot] = total.get(slot, 0) + converted(amount, quote)
             if quote.provisional:
                 provisional.add(slot)
     line = summed(plan, key, total, plan.currency, frozenset(lost))
