@@ -1,6 +1,6 @@
 """SIGKILL at random moments under load: `python -m tests.faults.kills 1000` prints what was lost.
 
-A fifth of the kills comes while the server starts, which is when it recovers from the last one.
+A quarter of the kills comes while the server starts, which is when it recovers from the last one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.faults.harness import Client, Crashing, Verdict, judge
 
 LANES = 2  # servers at a time: a start waits for the disk, too
-BUSY = 0.4  # seconds under load before a kill, at most
+BUSY = 0.25  # seconds under load before a kill, at most
 STARTING = 1.5  # seconds that a start takes, about
 
 
@@ -29,7 +29,7 @@ def kills(directory: Path, count: int, seed: int) -> tuple[int, Verdict]:
     for _ in range(count):
         client.first.clear()
         server.start()
-        if dice.random() < 0.2:
+        if dice.random() < 0.25:
             time.sleep(dice.uniform(0, STARTING))
         else:
             until = time.monotonic() + 60
