@@ -117,7 +117,7 @@ def sub_second(work: Path, quick: bool) -> Claim:
         figure=f"first screen of {found['events']:,} events, nothing cached: p50 "
         f"{ms(percentile(load, 0.5))}, worst of {len(load)} {ms(max(load))}; then from page to "
         f"page p50 {ms(percentile(routes, 0.5))}",
-        command="upwell demo, opened in Chromium",
+        command="upwell demo",
         holds=max(load) < 1,
     )
 
