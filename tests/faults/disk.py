@@ -117,12 +117,12 @@ def failing(place: Path, when: str = "20..200+9") -> tuple[str, bool]:
     return said, verdict.good and refused > 0
 
 
-def calls(place: Path, count: int, syscall: str) -> tuple[str, bool]:
-    """Kill the server at its K-th call of `syscall`, for every K up to `count`."""
+def calls(place: Path, count: int, syscall: str, first: int = 1) -> tuple[str, bool]:
+    """Kill the server at its K-th call of `syscall`, for `count` values of K from `first` on."""
     server = Crashing(place / "house")
     client = Client(server, 13, syscall)
     died = 0
-    for number in range(1, count + 1):
+    for number in range(first, first + count):
         server.start(_strace(syscall, f"signal=SIGKILL:when={number}"))
         until = time.monotonic() + 60
         while server.alive() and time.monotonic() < until:
@@ -131,7 +131,7 @@ def calls(place: Path, count: int, syscall: str) -> tuple[str, bool]:
         server.kill()
     client.stop()
     verdict = judge(server, client.known)
-    said = f"killed at each of {died} of {count} calls of {syscall}: {verdict}"
+    said = f"killed at {died} of {count} calls of {syscall}, from call {first} on: {verdict}"
     return said, verdict.good and died == count
 
 
