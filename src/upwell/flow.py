@@ -275,7 +275,7 @@ class Flow:
         staged = [Staged(one, translate(one, products, carry)) for one, carry in group]
         outcome = self.projection.apply(staged, self._remote)
         newest = staged[-1].delivery
-        quiet = all(_is_history(delivery) for delivery, _ in group)
+        quiet = _is_history(newest)  # a group is all history or all news
         self._publish(
             Change(
                 position=self.projection.position,

@@ -81,17 +81,6 @@ class Sums:
         """The currencies in which events of the type came; '' for those without one."""
         return self._keys.get((product, kind), set())
 
-    def total(self, product: str, kind: str, currency: str, first: int, end: int) -> list[int]:
-        """Count and value of days [first, end) together."""
-        n = value = 0
-        days = self.days.get((product, kind, currency))
-        if days:
-            for day in range(first, end) if end - first < len(days) else list(days):
-                if first <= day < end and (cell := days.get(day)) is not None:
-                    n += cell[0]
-                    value += cell[1]
-        return [n, value]
-
     def distinct(self, product: str, members: str, first: int, end: int) -> int:
         """Different actors of the set with an active day in [first, end), exactly.
 
