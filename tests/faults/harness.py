@@ -102,13 +102,16 @@ class Known:
 class Client:
     """Posts until told to stop, one batch after the other, on one connection while it holds."""
 
-    def __init__(self, server: Crashing, seed: int, name: str, waiting: float = 0.1) -> None:
+    def __init__(
+        self, server: Crashing, seed: int, name: str, waiting: float = 0.1, pause: float = 0.0
+    ) -> None:
         self.known = Known()
         self.first = threading.Event()  # set at each acknowledgement; cleared by who waits for it
         self._server = server
         self._dice = random.Random(seed)
         self._name = name
         self._waiting = waiting  # share of posts that wait until they are in the numbers
+        self._pause = pause  # seconds between two posts
         self._numbers = 0
         self._open: list[list[dict[str, Any]]] = []  # batches without an answer
         self._line: http.client.HTTPConnection | None = None
@@ -172,6 +175,7 @@ class Client:
             assert told["accepted"] == len(batch), told
             self.known.acknowledged |= ids
             self.first.set()
+            time.sleep(self._pause)
         else:
             self.known.waits.append(answer.headers.get("Retry-After", ""))
             self._open.append(batch)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import cast
 
 import click
+import structlog
 
 from upwell.cli import asking, keeping, running
 from upwell.cli.frame import Parts, fail
@@ -63,6 +65,8 @@ def main(argv: Sequence[str] | None = None, parts: Callable[[], Parts] = _app) -
 
     `parts` gives what the commands work on.
     """
+    # What a command prints is data; what happens meanwhile is told beside it.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         code = upwell.main(
             args=None if argv is None else list(argv),
