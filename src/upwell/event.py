@@ -15,6 +15,8 @@ from typing import Any, Literal, get_args
 import msgspec
 import pyarrow as pa
 
+from upwell.billing import Record
+
 EventType = Literal[
     "revenue",
     "refund",
@@ -74,7 +76,9 @@ class GrowthEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     metadata: dict[str, Scalar] = {}
 
 
-DeliveryKind = Literal["events", "import", "config", "retract", "restore", "retranslate", "erasure"]
+DeliveryKind = Literal[
+    "events", "import", "stripe", "config", "retract", "restore", "retranslate", "erasure"
+]
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,10 +140,14 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Translated:
-    """What `translate(delivery)` yields: columns of events, and what could not be used."""
+    """What `translate(delivery)` yields: columns of events, and what could not be used.
+
+    `records` are what billing sources say beyond events: states of subscriptions, customers, cash.
+    """
 
     events: pa.Table
     dead: tuple[DeadLetter, ...] = ()
+    records: tuple[Record, ...] = ()
     unknown: Mapping[str, int] = field(default_factory=dict)  # ignored payload types, counted
 
 
