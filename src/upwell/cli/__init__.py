@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None, parts: Callable[[], Parts] = _app) -
     `parts` gives what the commands work on.
     """
     # What a command prints is data; what happens meanwhile is told beside it.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     try:
         code = upwell.main(
             args=None if argv is None else list(argv),
