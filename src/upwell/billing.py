@@ -170,3 +170,25 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag
 
 
 Record = SubscriptionState | Customer | Cash | Payment
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A configured source as translation knows it: what its objects belong to.
+
+    Without a `product`, `product_from` names where each object says its own (`metadata.product`);
+    `assign` maps the vendor's ids of prices and products to ours and wins over both; `names` are
+    what the vendor calls them, by the same ids. `livemode` None takes real and test objects alike.
+    """
+
+    id: str
+    kind: str = "stripe"
+    product: str | None = None
+    product_from: str | None = None
+    assign: dict[str, str] = {}
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    names: dict[str, str] = {}
+    account: str = ""
+    livemode: bool | None = None

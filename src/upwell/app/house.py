@@ -21,6 +21,7 @@ import structlog
 
 from upwell import settings as config
 from upwell.access import Viewer
+from upwell.billing import Origin
 from upwell.event import EVENT_TYPES, DeadLetter, Delivery, Translated
 from upwell.flow import Flow, translate
 from upwell.journal import DAMAGED, Journal
@@ -30,7 +31,7 @@ from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Question
 from upwell.query.rows import Rows, rows
-from upwell.settings import Settings
+from upwell.settings import Settings, StripeSource
 from upwell.state.db import State
 
 log = structlog.get_logger()
@@ -205,6 +206,14 @@ def ground_of(settings: Settings) -> Ground:
         products=tuple(
             GroundProduct(id=p.id, name=p.title, active=p.active, retired=p.retired)
             for p in settings.products
+        ),
+        policy=workspace.policy,
+        fiscal_year_start=workspace.fiscal_year_start,
+        gross_margin=workspace.gross_margin,
+        sources=tuple(
+            Origin(id=s.id, product=s.product, product_from=s.product_from, assign=s.prices)
+            for s in settings.sources
+            if isinstance(s, StripeSource)
         ),
     )
 

@@ -6,10 +6,12 @@ It comes as a delivery like everything else, so that the state stays a function 
 from __future__ import annotations
 
 import fnmatch
+from decimal import Decimal
 
 import msgspec
 import pyarrow as pa
 
+from upwell.billing import Origin
 from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS
 
 
@@ -32,6 +34,20 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     active: tuple[str, ...] = DEFAULT_ACTIVE
     exclude: tuple[str, ...] = ()
     products: tuple[GroundProduct, ...] = ()
+    policy: str = "upwell"  # counting rules of recurring revenue, by name
+    fiscal_year_start: int = 1  # month, 1 to 12
+    gross_margin: Decimal = Decimal(1)
+    rates: tuple[tuple[str, Decimal], ...] = ()  # constant, by hand: worth of one in `currency`
+    sources: tuple[Origin, ...] = ()
+    merges: tuple[tuple[str, ...], ...] = ()  # customers that are one person, as `source:id`
+
+    def origin(self, source: str) -> Origin:
+        """The configured source of that name; one that nobody configured belongs to no product."""
+        return next((one for one in self.sources if one.id == source), Origin(id=source))
+
+    def counts_like(self, other: Ground) -> bool:
+        """Whether ledgers folded on one are the ledgers of the other."""
+        return all(getattr(self, name) == getattr(other, name) for name in _LEDGER)
 
     def members(self, name: str, product: str) -> frozenset[str]:
         """The event types that make an actor a member of a set, in that product."""
@@ -50,6 +66,11 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
             other.exclude,
             theirs,
         )
+
+
+_LEDGER = (
+    "timezone", "currency", "exclude", "policy", "fiscal_year_start", "rates", "merges"
+)  # fmt: skip
 
 
 def excluded(ground: Ground, actors: pa.ChunkedArray, metadata: pa.ChunkedArray) -> pa.Array:

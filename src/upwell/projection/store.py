@@ -53,6 +53,32 @@ create table if not exists dead_letters(seq bigint, idx integer, source varchar,
   reason varchar, recorded_at bigint, settled_seq bigint);
 create table if not exists source_counts(source varchar, events bigint, repeats bigint);
 create table if not exists outgoing(seq bigint, idx integer, version_seq bigint);
+create table if not exists grounds(seq bigint, recorded_at bigint, body varchar);
+create table if not exists billing(       -- what billing sources said, every version of it
+  no bigint, kind varchar, source varchar, id varchar, customer varchar, product varchar,
+  ts bigint, ord varchar, subject ubigint, -- `subject`: whose records are read together
+  recorded_at bigint, seq bigint, idx integer, version_seq bigint,
+  superseded_at bigint, superseded_seq bigint,
+  out_seq bigint,                          -- the command that took it out, if one did
+  reconstructed boolean, body varchar
+);
+create table if not exists cash(no bigint, source varchar, id varchar, ts bigint, day integer,
+  kind varchar, amount bigint, fee bigint, net bigint, currency varchar, product varchar,
+  cause varchar, seq bigint, recorded_at bigint, superseded_at bigint);
+create table if not exists payments(no bigint, source varchar, id varchar, ts bigint, day integer,
+  customer varchar, subscription varchar, product varchar, currency varchar, due bigint,
+  paid bigint, tax bigint, status varchar, first_failed bigint, paid_at bigint, charge varchar,
+  period_start bigint, period_end bigint, reconstructed boolean,
+  seq bigint, recorded_at bigint, superseded_at bigint);
+create table if not exists moves(          -- the ledger under the workspace's counting rules
+  no bigint, person integer, line integer, day integer, ts bigint, delta bigint,
+  by_subscription utinyint, by_product utinyint, by_company utinyint, cause utinyint,
+  alive tinyint, seq bigint, recorded_at bigint, version_seq bigint, superseded_at bigint,
+  superseded_seq bigint
+);
+create table if not exists book_lines(no integer, subscription varchar, product varchar,
+  plan varchar, every varchar, currency varchar, customer varchar, source varchar);
+create table if not exists book_people(no integer, source varchar, customer varchar);
 """
 
 SUMS = ("actor_days", "cells", "cell_changes", "hours")

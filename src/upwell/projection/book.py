@@ -1,0 +1,326 @@
+"""The ledger of recurring revenue as readers see it: movement rows in memory, column by column.
+
+A row is the change of one line (subscription, product, plan, interval, currency) on one local day,
+with the kind of movement of its group at three grains. MRR is the running sum of `delta`; what was
+known at T are the rows with `recorded_at <= T < superseded_at`. Rows may lie ahead of now (a
+discount that will end): readers cut at the instant they answer for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upwell.period import DAY_MICROS
+
+FOREVER = 2**62  # `superseded_at` of a row that stands
+KINDS = ("none", "new", "expansion", "contraction", "churn", "reactivation")
+CAUSES = (
+    "new", "price", "quantity", "discount_end", "plan", "coupon", "trial_end", "cancel",
+    "payment_failed", "recovered", "pause", "resume", "product_drop", "fx", "other",
+)  # fmt: skip
+
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+
+
+class Rows(NamedTuple):
+    """Columns of equal length; `delta` in 1e-6 of a minor unit of the row's own currency a month.
+
+    `person`, `line`, `subscription`, `product`, `currency` are indexes into the book's lists, the
+    kinds into KINDS, `cause` into CAUSES; `seq` is the delivery behind the row. `alive` is +1 where
+    the line began and -1 where it ended: not the same as a delta from or to 0 under rules that keep
+    customers at 0.
+    """
+
+    person: I32
+    line: I32
+    subscription: I32
+    product: NDArray[np.int16]
+    currency: NDArray[np.int16]
+    day: I32
+    at: I64
+    delta: I64
+    by_subscription: U8
+    by_product: U8
+    by_company: U8
+    cause: U8
+    alive: NDArray[np.int8]
+    seq: I64
+    recorded_at: I64
+    superseded_at: I64
+
+    def take(self, which: NDArray[Any]) -> Rows:
+        """The rows of a mask or of indexes."""
+        return Rows._make(column[which] for column in self)
+
+
+TYPES: Mapping[str, type[np.generic]] = {
+    "person": np.int32, "line": np.int32, "subscription": np.int32, "product": np.int16,
+    "currency": np.int16, "day": np.int32, "at": np.int64, "delta": np.int64,
+    "by_subscription": np.uint8, "by_product": np.uint8, "by_company": np.uint8,
+    "cause": np.uint8, "alive": np.int8, "seq": np.int64, "recorded_at": np.int64,
+    "superseded_at": np.int64,
+}  # fmt: skip
+
+
+def no_rows(count: int = 0) -> Rows:
+    """Columns of zeros."""
+    return Rows._make(np.zeros(count, dtype=kind) for kind in TYPES.values())
+
+
+def _copy(rows: Rows, into: Rows, start: int) -> None:
+    columns: Iterable[tuple[NDArray[Any], NDArray[Any]]] = zip(rows, into, strict=True)
+    for since, to in columns:
+        to[start : start + len(since)] = since
+
+
+class Line(NamedTuple):
+    """What a row is a change of; two of the same names are one line."""
+
+    subscription: str
+    product: str
+    plan: str
+    interval: str
+    currency: str
+    customer: str
+    source: str
+
+
+class Person(NamedTuple):
+    """A customer of the company: one or several (source, customer) that belong together."""
+
+    ids: tuple[tuple[str, str], ...]
+    name: str = ""
+    email: str = ""
+    country: str = ""
+    created: int | None = None
+    excluded: bool = False
+
+
+class Move(NamedTuple):
+    """One row in words, to make a book by hand; `at` None is the day's UTC noon."""
+
+    customer: str
+    day: int
+    delta: int
+    by_subscription: str = "new"
+    by_product: str | None = None  # None: as by_subscription
+    by_company: str | None = None
+    cause: str = "new"
+    subscription: str | None = None  # None: one of the customer's own
+    product: str = "mail"
+    plan: str = "team"
+    interval: str = "month"
+    currency: str = "USD"
+    source: str = "stripe"
+    alive: int | None = None  # None: by_subscription's
+    at: int | None = None
+    seq: int = 1
+    recorded_at: int | None = None  # None: `at`
+    superseded_at: int = FOREVER
+
+
+class Names:
+    """Texts and the numbers they stand for, in order of first use."""
+
+    def __init__(self) -> None:
+        self.all: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """The number of a text, a new one where it is new."""
+        found = self._numbers.get(text)
+        if found is None:
+            found = self._numbers[text] = len(self.all)
+            self.all.append(text)
+        return found
+
+
+class People:
+    """Everybody who pays, by number; shared by the books of all counting rules."""
+
+    def __init__(self) -> None:
+        self.all: list[Person] = []
+        self.numbers: dict[tuple[str, str], int] = {}
+
+    def number(self, source: str, customer: str) -> int:
+        """The number of a customer, a new one where it is new."""
+        key = (source, customer)
+        found = self.numbers.get(key)
+        if found is None:
+            found = self.numbers[key] = len(self.all)
+            self.all.append(Person((key,)))
+        return found
+
+
+class Book:
+    """The ledger under one set of counting rules; `rows` are those of whole commits.
+
+    `rows` is replaced, never changed: whoever has taken it keeps a consistent view. The lists and
+    the arrays by line only grow; `lock` is for those who need several of them at one moment.
+    """
+
+    def __init__(self, policy: str = "upwell", people: People | None = None) -> None:
+        self.policy = policy
+        self.lock = threading.RLock()
+        self.version = 0
+        self.rows = no_rows()
+        self.people = people or People()
+        self.lines: list[Line] = []
+        self.line_plan = self.line_interval = self.line_country = np.zeros(0, dtype=np.int32)
+        self.line_product = self.line_currency = np.zeros(0, dtype=np.int16)
+        self.line_subscription = np.zeros(0, dtype=np.int32)
+        self._products, self._currencies, self._subscriptions = Names(), Names(), Names()
+        self._plans, self._intervals, self._countries = Names(), Names(), Names()
+        self._line_numbers: dict[Line, int] = {}
+        self._store = no_rows()  # with room to grow behind `rows`
+
+    @property
+    def persons(self) -> list[Person]:
+        """Who the numbers in `rows.person` are."""
+        return self.people.all
+
+    @property
+    def products(self) -> list[str]:
+        """The products by number."""
+        return self._products.all
+
+    @property
+    def currencies(self) -> list[str]:
+        """The currencies by number."""
+        return self._currencies.all
+
+    @property
+    def subscriptions(self) -> list[str]:
+        """The ids of subscriptions by number; one of another source has another number."""
+        return [name.partition("\0")[2] for name in self._subscriptions.all]
+
+    @property
+    def plans(self) -> list[str]:
+        """The plans by number, for `line_plan`."""
+        return self._plans.all
+
+    @property
+    def intervals(self) -> list[str]:
+        """The intervals by number, for `line_interval`."""
+        return self._intervals.all
+
+    @property
+    def countries(self) -> list[str]:
+        """The countries of customers by number, for `line_country`; '' is not known."""
+        return self._countries.all
+
+    def customer_of(self, person: int) -> Person:
+        """Who a number in `rows.person` is."""
+        return self.people.all[person]
+
+    def line(self, line: Line) -> int:
+        """The number of a line, a new one where it is new; `show` makes its codes readable."""
+        key = line._replace(customer="")
+        found = self._line_numbers.get(key)
+        if found is None:
+            found = self._line_numbers[key] = len(self.lines)
+            self.lines.append(line)
+        return found
+
+    def show(self, added: Rows, gone: I64, gone_at: I64) -> None:
+        """Add rows, and take standing ones out by their index; readers see both at once."""
+        with self.lock:
+            self._code_lines()
+            old, count = len(self.rows.line), len(added.line)
+            if old + count > len(self._store.line):
+                room = max(1024, (old + count) * 3 // 2)
+                store = no_rows(room)
+                _copy(self.rows, store, 0)
+                self._store = store
+            _copy(added, self._store, old)
+            rows = Rows._make(column[: old + count] for column in self._store)
+            if len(gone):
+                ends = self._store.superseded_at.copy()  # readers may hold the old one
+                ends[gone] = gone_at
+                self._store = self._store._replace(superseded_at=ends)
+                rows = rows._replace(superseded_at=ends[: old + count])
+            self.rows = rows
+            self.version += 1
+
+    def _code_lines(self) -> None:
+        """Give the lines that are new their codes."""
+        fresh = self.lines[len(self.line_plan) :]
+        if not fresh:
+            return
+
+        def grown(old: NDArray[Any], codes: Iterable[int]) -> NDArray[Any]:
+            return np.concatenate([old, np.fromiter(codes, old.dtype, len(fresh))])
+
+        self.line_product = grown(
+            self.line_product, (self._products.number(line.product) for line in fresh)
+        )
+        self.line_currency = grown(
+            self.line_currency, (self._currencies.number(line.currency) for line in fresh)
+        )
+        self.line_subscription = grown(
+            self.line_subscription,
+            (self._subscriptions.number(f"{line.source}\0{line.subscription}") for line in fresh),
+        )
+        self.line_interval = grown(
+            self.line_interval, (self._intervals.number(line.interval) for line in fresh)
+        )
+        self.line_country = grown(
+            self.line_country, (self._countries.number(self._country(line)) for line in fresh)
+        )
+        self.line_plan = grown(self.line_plan, (self._plans.number(line.plan) for line in fresh))
+
+    def _country(self, line: Line) -> str:
+        number = self.people.numbers.get((line.source, line.customer))
+        return "" if number is None else self.people.all[number].country
+
+    @classmethod
+    def of(
+        cls, moves: Iterable[Move], persons: Iterable[Person] = (), policy: str = "upwell"
+    ) -> Book:
+        """A book made by hand; `persons` say who belongs together and where they live."""
+        book = cls(policy)
+        for number, person in enumerate(persons):
+            book.people.all.append(person)
+            book.people.numbers.update(dict.fromkeys(person.ids, number))
+        listed = list(moves)
+        lines = [
+            book.line(
+                Line(
+                    m.subscription or f"sub_{m.customer}",
+                    *(getattr(m, name) for name in Line._fields[1:]),
+                )
+            )
+            for m in listed
+        ]
+        owners = [book.people.number(m.source, m.customer) for m in listed]
+        book._code_lines()
+        rows = no_rows(len(listed))
+        rows.line[:], rows.person[:] = lines, owners
+        rows.subscription[:] = book.line_subscription[rows.line]
+        rows.product[:] = book.line_product[rows.line]
+        rows.currency[:] = book.line_currency[rows.line]
+        for n, move in enumerate(listed):
+            at = move.day * DAY_MICROS + DAY_MICROS // 2 if move.at is None else move.at
+            kinds = (
+                move.by_subscription,
+                move.by_product or move.by_subscription,
+                move.by_company or move.by_product or move.by_subscription,
+            )
+            rows.day[n], rows.at[n], rows.delta[n], rows.seq[n] = move.day, at, move.delta, move.seq
+            rows.by_subscription[n], rows.by_product[n], rows.by_company[n] = map(
+                KINDS.index, kinds
+            )
+            rows.cause[n] = CAUSES.index(move.cause)
+            ends = {"new": 1, "reactivation": 1, "churn": -1}.get(move.by_subscription, 0)
+            rows.alive[n] = ends if move.alive is None else move.alive
+            rows.recorded_at[n] = at if move.recorded_at is None else move.recorded_at
+            rows.superseded_at[n] = move.superseded_at
+        book.show(rows, np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return book
