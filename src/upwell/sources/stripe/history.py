@@ -1,0 +1,218 @@
+"""What was before the connection, pieced together from dates and invoice lines.
+
+Stripe keeps only the present state of a subscription. Its own dates say when it began and ended;
+each invoice says from when on which price was asked for. Such states are marked `reconstructed`.
+An invoice that mentions a change of one item does not list the others: they are taken from the
+invoice's regular lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+
+import msgspec
+
+from upwell import billing
+from upwell.period import MICROS
+from upwell.sources.stripe import money, shapes, states, units
+from upwell.sources.stripe.reading import Moment, Reading, Want, micros
+from upwell.sources.stripe.shapes import id_of
+
+BEGUN, BILLED, ENDED = "00", "01", "02"  # order of what is known of one second
+DAY = 86_400
+MONTH = 30.4375
+
+
+def of_subscription(
+    read: Reading, found: shapes.Subscription
+) -> Iterator[billing.SubscriptionState]:
+    """How it began, with its present items until an invoice knows better, and how it ended."""
+    begun = found.start_date or found.created
+    if begun is None or found.status in ("incomplete", "incomplete_expired"):
+        return
+    now = states.state_of(read, found, Moment(begun * MICROS, BEGUN))
+    on_trial = found.trial_start is not None and found.trial_start <= begun + DAY
+    first = _before(now, begun, BEGUN, "trialing" if on_trial else "active")
+    yield first
+    ended = found.ended_at
+    if on_trial and found.trial_end and found.trial_end < (ended or found.trial_end + 1):
+        yield _before(now, found.trial_end, BEGUN, "active")
+    if ended is not None:
+        yield msgspec.structs.replace(
+            now, at=ended * MICROS, order=ENDED, status="canceled", reconstructed=True
+        )
+
+
+def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.SubscriptionState]:
+    """The states that an invoice's lines give away, each from the start of its period on."""
+    currency = units.known(found.currency)
+    if found.status in ("draft", "void", None) or currency is None or not found.lines:
+        return
+    by_subscription: dict[str, list[shapes.Line]] = {}
+    for line in found.lines.data:
+        if (of := _subscription_of(line) or money.subscription_of(found)) and line.period:
+            by_subscription.setdefault(of, []).append(line)
+    for of, lines in by_subscription.items():
+        for at, own in _instants(lines):
+            items = tuple(_item(read, line, currency) for line in own)
+            trial = bool(own) and all(_is_free_trial(line) for line in own)
+            end = max((line.period.end or 0 for line in own if line.period), default=0)
+            yield billing.SubscriptionState(
+                source=read.source,
+                id=of,
+                customer=id_of(found.customer),
+                at=at * MICROS,
+                order=BILLED,
+                status="trialing" if trial else "active",
+                currency=currency,
+                items=items,
+                trial_start=micros(at) if trial else None,
+                trial_end=micros(end or None) if trial else None,
+                period_start=micros(at),
+                period_end=micros(end or None),
+                reconstructed=True,
+            )
+
+
+def _before(
+    now: billing.SubscriptionState, at: int, order: str, status: billing.Status
+) -> billing.SubscriptionState:
+    """An earlier state with the present one's items: nothing was asked for or ended yet."""
+    return msgspec.structs.replace(
+        now,
+        at=at * MICROS,
+        order=order,
+        status=status,
+        period_start=None,
+        period_end=None,
+        cancel_at=None,
+        canceled_at=None,
+        ended_at=None,
+        reason="",
+        pause=None,
+        pause_resumes=None,
+        reconstructed=True,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    at: int
+    line: shapes.Line
+
+
+def _instants(lines: list[shapes.Line]) -> Iterator[tuple[int, list[shapes.Line]]]:
+    """Each moment at which something changed, with the lines of all items as they were then."""
+    regular = [line for line in lines if not _is_proration(line) and _lasts(line)]
+    charged = [
+        _Placed(line.period.start or 0, line)
+        for line in lines
+        if _is_proration(line) and line.amount > 0 and line.period and _lasts(line)
+    ]
+    standing = {_item_of(line): line for line in regular}
+    changed = {_item_of(one.line) for one in charged}
+    current = {item: line for item, line in standing.items() if item not in changed}
+    for at in sorted({one.at for one in charged}):
+        current = current | {_item_of(one.line): one.line for one in charged if one.at == at}
+        yield at, list(current.values())
+    starts = {line.period.start or 0 for line in regular if line.period}
+    for at in sorted(starts):
+        yield at, [line for line in regular if line.period and (line.period.start or 0) <= at]
+
+
+def _item(read: Reading, line: shapes.Line, currency: str) -> billing.Item:
+    price, vendor = money.price_of(line)
+    quantity = Decimal(1) if line.quantity is None else line.quantity
+    known = read.extra.prices.get(price) or line.price or (line.plan and line.plan.as_price())
+    wants: set[Want] = set()
+    made = states.priced(read, known, currency, wants) if known else None
+    if made is None:
+        made = _guessed(read, line, currency, price, vendor, quantity)
+    return billing.Item(
+        id=_item_of(line),
+        product=read.product((price, vendor), line.metadata),
+        price=made,
+        quantity=quantity,
+        discounts=_line_discounts(read, line, currency),
+    )
+
+
+def _guessed(
+    read: Reading, line: shapes.Line, currency: str, price: str, vendor: str, quantity: Decimal
+) -> billing.Price:
+    """A price that nobody can look up any more, from what was asked for how long a time."""
+    interval, count = _span(line)
+    said = line.pricing.unit_amount_decimal if line.pricing else None
+    unit = said if said is not None else Decimal(line.amount) / (quantity or 1)
+    return billing.Price(
+        id=price,
+        plan=read.plan(price, vendor),
+        currency=currency,
+        interval=interval,
+        interval_count=count,
+        unit=units.minor(unit, currency),
+    )
+
+
+def _line_discounts(
+    read: Reading, line: shapes.Line, currency: str
+) -> tuple[billing.Discount, ...]:
+    """What was taken off the line, as an amount for one period; its terms where they are known."""
+    found = []
+    for one in line.discount_amounts or ():
+        name = id_of(one.discount)
+        whole = one.discount if isinstance(one.discount, shapes.Discount) else None
+        whole = whole or read.extra.discounts.get(name)
+        wants: set[Want] = set()
+        made = states.discount(read, whole, currency, wants) if whole else None
+        if made is None and one.amount > 0 and not _is_proration(line):
+            made = billing.Discount(
+                id=name or f"{line.id}:discount",
+                amount=units.minor(one.amount, currency),
+                currency=currency,
+                duration="repeating",
+            )
+        if made is not None:
+            found.append(made)
+    return tuple(found)
+
+
+def _span(line: shapes.Line) -> tuple[billing.Interval, int]:
+    """The interval whose length a line's period has."""
+    assert line.period is not None
+    days = ((line.period.end or 0) - (line.period.start or 0)) / DAY
+    if days < 6.5:
+        return "day", max(1, round(days))
+    if days < 27.5:
+        return "week", max(1, round(days / 7))
+    months = max(1, round(days / MONTH))
+    return ("year", months // 12) if months % 12 == 0 else ("month", months)
+
+
+def _lasts(line: shapes.Line) -> bool:
+    period = line.period
+    return bool(period and period.start and period.end and period.end > period.start)
+
+
+def _is_proration(line: shapes.Line) -> bool:
+    parent = line.parent
+    details = parent and (parent.subscription_item_details or parent.invoice_item_details)
+    return bool(line.proration or (details and details.proration))
+
+
+def _is_free_trial(line: shapes.Line) -> bool:
+    said = line.pricing.unit_amount_decimal if line.pricing else None
+    return line.amount == 0 and not line.discount_amounts and (line.quantity or 1) > 0 and said != 0
+
+
+def _item_of(line: shapes.Line) -> str:
+    details = line.parent.subscription_item_details if line.parent else None
+    return (details and details.subscription_item) or line.subscription_item or line.id
+
+
+def _subscription_of(line: shapes.Line) -> str:
+    parent = line.parent
+    details = parent and (parent.subscription_item_details or parent.invoice_item_details)
+    return id_of(details.subscription if details else None) or id_of(line.subscription)

@@ -1,0 +1,317 @@
+"""Invoices, refunds, disputes and balance transactions: what was paid, given back and charged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal, NamedTuple, cast
+
+from upwell import billing
+from upwell.event import UNASSIGNED
+from upwell.period import MICROS
+from upwell.sources.stripe import shapes, units
+from upwell.sources.stripe.reading import Moment, Reading, Unusable, Waits, Want, micros
+from upwell.sources.stripe.shapes import id_of
+
+_Status = Literal["open", "paid", "void", "uncollectible"]
+
+
+class Share(NamedTuple):
+    """A product's part of an invoice: its weight in minor units, and its largest plan."""
+
+    weight: int
+    plan: str
+
+
+def invoice(read: Reading, found: shapes.Invoice, moment: Moment, failed: bool) -> None:
+    """What an invoice brought or failed to bring; `failed`: its event says so, at `moment`."""
+    currency = _currency(found.currency, found.id)
+    status = found.status or ""
+    if status == "draft" or not status:
+        read.unknown["invoice.draft"] += 1
+        return
+    if found.lines and found.lines.has_more and read.many:
+        raise Waits(frozenset({Want("lines", found.id)}))
+    shares = shares_of(read, found)
+    _payment(read, found, currency, shares, moment, failed)
+    times = found.status_transitions or shapes.Moments()
+    about = {
+        "country": found.customer_address.country if found.customer_address else None,
+        "invoice": found.id,
+        "subscription_id": subscription_of(found),
+    }
+    actor = id_of(found.customer)
+    if failed and found.attempt_count <= 1:
+        # The number of tries, not the object's state, tells the first failure from later ones.
+        at = moment.at // MICROS
+        for product, part, plan in split(found.amount_due, shares):
+            value = units.major(part, currency)
+            read.add(
+                "payment_failed",
+                f"{found.id}:failed",
+                at,
+                product=product,
+                value=value,
+                currency=currency,
+                actor=actor,
+                plan=plan,
+                **about,
+            )
+    if status != "paid" or times.paid_at is None or found.amount_paid <= 0:
+        return
+    for product, part, plan in split(found.amount_paid - _tax_paid(found), shares):
+        value = units.major(part, currency)
+        said = {**about, "plan": plan}
+        read.add(
+            "revenue",
+            f"{found.id}:paid",
+            times.paid_at,
+            product=product,
+            value=value,
+            currency=currency,
+            actor=actor,
+            **said,
+        )
+        if found.attempt_count > 1:
+            read.add(
+                "payment_recovered",
+                f"{found.id}:recovered",
+                times.paid_at,
+                product=product,
+                value=value,
+                currency=currency,
+                actor=actor,
+                **said,
+            )
+
+
+def refund(read: Reading, found: shapes.Refund) -> None:
+    """Money given back, on its own day; one that is not through yet is counted and waits."""
+    currency = _currency(found.currency, found.id)
+    if found.status not in ("succeeded", None):
+        read.unknown[f"refund.{found.status}"] += 1
+        return
+    shares, actor = _traced(read, found.charge, found.metadata)
+    for product, part, plan in split(found.amount, shares):
+        read.add(
+            "refund",
+            found.id,
+            found.created,
+            product=product,
+            value=units.major(part, currency),
+            currency=currency,
+            actor=actor,
+            plan=plan,
+            reason=found.reason or "",
+            charge=id_of(found.charge),
+        )
+
+
+def dispute(read: Reading, found: shapes.Dispute) -> None:
+    """Money that a bank took back, and money that came again when the dispute was won."""
+    currency = _currency(found.currency, found.id)
+    moved = found.balance_transactions or ()
+    taken = next((one for one in moved if one.amount < 0), None)
+    given = next((one for one in moved if one.amount > 0), None)
+    if taken is None:
+        read.unknown["dispute without money"] += 1
+        return
+    shares, actor = _traced(read, found.charge, found.metadata)
+    for product, part, plan in split(found.amount, shares):
+        value = units.major(part, currency)
+        for kind, key, how in (
+            ("refund", "withdrawn", taken),
+            ("revenue", "reinstated", given),
+        ):
+            if how is not None:
+                read.add(
+                    kind,
+                    f"{found.id}:{key}",
+                    how.created,
+                    product=product,
+                    value=value,
+                    currency=currency,
+                    actor=actor,
+                    plan=plan,
+                    reason="dispute",
+                    charge=id_of(found.charge),
+                )
+
+
+def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
+    """One movement of the account's balance, and the fee in it."""
+    currency = _currency(found.currency, found.id)
+    source = id_of(found.source)
+    shares: Mapping[str, Share] = {UNASSIGNED: Share(1, "")}
+    if not read.many:
+        shares = {read.product(()): Share(1, "")}
+    elif source.startswith(("ch_", "py_")) and found.type in ("charge", "payment"):
+        shares, _ = _traced(read, source, None)
+    product = max(shares, key=lambda name: (shares[name].weight, name))
+    read.records.append(
+        billing.Cash(
+            source=read.source,
+            id=found.id,
+            at=found.created * MICROS,
+            kind=found.reporting_category or found.type,
+            amount=units.whole(found.amount, currency),
+            fee=units.whole(found.fee, currency),
+            net=units.whole(found.net, currency),
+            currency=currency,
+            cause=source,
+            product=product,
+        )
+    )
+    fee = found.fee
+    if found.type in ("stripe_fee", "stripe_fx_fee", "tax_fee") and found.amount < 0:
+        fee -= found.amount
+    if fee < 0:
+        read.unknown["fee given back"] += 1
+    elif fee > 0:
+        for name, part, plan in split(fee, shares):
+            read.add(
+                "fee",
+                f"{found.id}:fee",
+                found.created,
+                product=name,
+                value=units.major(part, currency),
+                currency=currency,
+                plan=plan,
+                charge=source,
+            )
+
+
+def shares_of(read: Reading, found: shapes.Invoice) -> dict[str, Share]:
+    """How an invoice is shared by products: by what each line asks for, less tax and discounts."""
+    weights: dict[str, int] = {}
+    plans: dict[str, tuple[int, str]] = {}
+    details = found.parent.subscription_details if found.parent else None
+    of_subscription = details.metadata if details else None
+    for line in found.lines.data if found.lines else ():
+        price, vendor = price_of(line)
+        product = read.product((price, vendor), line.metadata, of_subscription, found.metadata)
+        weight = max(0, net_of(line))
+        weights[product] = weights.get(product, 0) + weight
+        plan = (weight, read.plan(price, vendor))
+        if plan[1] and plan > plans.get(product, (-1, "")):
+            plans[product] = plan
+    if not weights:
+        weights = {read.product((), of_subscription, found.metadata): 1}
+    return {
+        product: Share(weight, plans.get(product, (0, ""))[1])
+        for product, weight in weights.items()
+    }
+
+
+def split(amount: int, shares: Mapping[str, Share]) -> list[tuple[str, int, str]]:
+    """An amount by product in whole minor units that add up: largest remainders get the rest."""
+    total = sum(share.weight for share in shares.values())
+    if total <= 0:
+        first = min(shares)
+        return [(first, amount, shares[first].plan)]
+    parts = {name: amount * share.weight // total for name, share in shares.items()}
+    rests = sorted(shares, key=lambda name: (-(amount * shares[name].weight % total), name))
+    for name in rests[: amount - sum(parts.values())]:
+        parts[name] += 1
+    return [(name, part, shares[name].plan) for name, part in sorted(parts.items()) if part]
+
+
+def net_of(line: shapes.Line) -> int:
+    """What a line asks for, less its discounts and the tax within it."""
+    taxes = line.taxes or line.tax_amounts or ()
+    within = sum(tax.amount for tax in taxes if tax.within)
+    return line.amount - sum(one.amount for one in line.discount_amounts or ()) - within
+
+
+def price_of(line: shapes.Line) -> tuple[str, str]:
+    """The ids of the price and of Stripe's product that a line charges, or ''."""
+    details = line.pricing.price_details if line.pricing else None
+    if details is not None:
+        return id_of(details.price), id_of(details.product)
+    older = line.price or (line.plan.as_price() if line.plan else None)
+    return (older.id, id_of(older.product)) if older else ("", "")
+
+
+def subscription_of(found: shapes.Invoice) -> str:
+    """The subscription that an invoice is for, or ''."""
+    details = found.parent.subscription_details if found.parent else None
+    return id_of(details.subscription if details else found.subscription)
+
+
+def tax_of(found: shapes.Invoice) -> int:
+    """All tax of an invoice, within its prices or on top."""
+    taxes = found.total_taxes or found.total_tax_amounts
+    return sum(tax.amount for tax in taxes) if taxes else found.tax or 0
+
+
+def _tax_paid(found: shapes.Invoice) -> int:
+    """The tax in what was paid: in proportion where not all was paid in money."""
+    tax = tax_of(found)
+    if found.total <= 0 or found.amount_paid == found.total:
+        return min(tax, found.amount_paid)
+    share = Decimal(tax) * found.amount_paid / found.total
+    return min(int(share.to_integral_value()), found.amount_paid)
+
+
+def _payment(
+    read: Reading,
+    found: shapes.Invoice,
+    currency: str,
+    shares: Mapping[str, Share],
+    moment: Moment,
+    failed: bool,
+) -> None:
+    """How collecting the invoice stands, from the moment that its own dates give."""
+    times = found.status_transitions or shapes.Moments()
+    first_failed = moment.at if failed and found.attempt_count <= 1 else None
+    dates = {
+        "paid": times.paid_at,
+        "void": times.voided_at,
+        "uncollectible": times.marked_uncollectible_at,
+    }
+    status = found.status if found.status in dates else "open"
+    at = dates.get(status or "open") or times.finalized_at or found.created
+    order = {"open": "0", "uncollectible": "2", "void": "3", "paid": "4"}[status or "open"]
+    if failed and status == "open":
+        at, order = moment.at // MICROS, "1"
+    read.records.append(
+        billing.Payment(
+            source=read.source,
+            id=found.id,
+            at=at * MICROS,
+            order=order,
+            customer=id_of(found.customer),
+            subscription=subscription_of(found),
+            product=max(shares, key=lambda name: (shares[name].weight, name)),
+            currency=currency,
+            due=units.whole(found.amount_due, currency),
+            paid=units.whole(found.amount_paid, currency),
+            tax=units.whole(tax_of(found), currency),
+            status=cast(_Status, status or "open"),
+            first_failed=first_failed if status == "open" else None,
+            paid_at=micros(times.paid_at),
+            period_start=micros(found.period_start),
+            period_end=micros(found.period_end),
+        )
+    )
+
+
+def _traced(
+    read: Reading, charge: shapes.Reference, metadata: shapes.Metadata
+) -> tuple[Mapping[str, Share], str]:
+    """The products, and the customer, behind a charge: those of the invoice that it paid."""
+    name = id_of(charge)
+    if read.many and name and name not in read.extra.invoices:
+        raise Waits(frozenset({Want("invoice", name)}))
+    paid = read.extra.invoices.get(name)
+    if paid is not None:
+        return shares_of(read, paid), id_of(paid.customer)
+    own = charge.metadata if isinstance(charge, shapes.Named) else None
+    return {read.product((), metadata, own): Share(1, "")}, ""
+
+
+def _currency(code: str, of: str) -> str:
+    known = units.known(code)
+    if known is None:
+        raise Unusable("unknown_currency", f"{of} is in '{code}', which is no known currency.")
+    return known

@@ -1,0 +1,178 @@
+"""From a delivery of Stripe's bytes to events and records. Pure: the same bytes, the same facts.
+
+A body is one webhook event, or a page: `{"list": "subscriptions", "data": […]}`, where the list
+may be `events` too. Facts are keyed by what they are about (`in_…:paid`, `re_…`), never by how they
+came, so that webhooks, polling and back-fill make each of them once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from upwell import billing
+from upwell.billing import Origin
+from upwell.event import Delivery, Translated
+from upwell.period import MICROS
+from upwell.sources.stripe import history, money, shapes, states
+from upwell.sources.stripe.reading import Moment, Reading, Unusable, Waits, Want, micros
+
+_DELIVERED = msgspec.json.Decoder(shapes.Delivered)
+_EVENT = msgspec.json.Decoder(shapes.Event)
+_RAWS = msgspec.json.Decoder(list[msgspec.Raw])
+_OBJECT = msgspec.json.Decoder(shapes.Object)
+
+LISTED = "0"  # order of what a list says: before the events of the same second
+
+
+def translate(delivery: Delivery, origin: Origin) -> Translated:
+    """The facts of one delivery; what cannot be used becomes a dead letter or is counted."""
+    return read(delivery, origin).done()
+
+
+def wants(delivery: Delivery, origin: Origin) -> frozenset[Want]:
+    """What must be read before all objects of the delivery can be used."""
+    return frozenset(read(delivery, origin).wants)
+
+
+def read(delivery: Delivery, origin: Origin) -> Reading:
+    """The delivery, object by object."""
+    found = Reading(
+        origin=origin,
+        source=delivery.source,
+        received_at=delivery.received_at,
+        seq=delivery.seq,
+    )
+    found.idx = -1
+    try:
+        body = _DELIVERED.decode(delivery.body)
+        if not body.list:
+            found.idx = 0
+            _try(found, partial(_event, found, msgspec.Raw(delivery.body)))
+            return found
+        pieces = _RAWS.decode(body.data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        found.refuse("unreadable", f"This is no event or page of Stripe's: {error}.")
+        return found
+    found.extra = body.extra
+    for index, raw in enumerate(pieces):
+        found.idx = index
+        if body.list == "events":
+            _try(found, partial(_event, found, raw))
+        else:
+            moment = Moment(body.read_at * MICROS, LISTED)
+            _try(found, partial(_object, found, raw, moment, "", body.history))
+    return found
+
+
+def _try(found: Reading, use: Callable[[], None]) -> None:
+    """Use one object whole, or not at all."""
+    rows, records = len(found.rows), len(found.records)
+    try:
+        use()
+        return
+    except Waits as waits:
+        found.wants |= waits.wants
+        for kind in sorted({want.kind for want in waits.wants}):
+            found.unknown[f"waits for {kind}"] += 1
+    except Unusable as reason:
+        found.refuse(reason.code, reason.reason)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
+        found.refuse("unreadable", f"One of its fields is not as the API describes it: {error}.")
+    del found.rows[rows:], found.records[records:]
+
+
+def _event(found: Reading, raw: msgspec.Raw) -> None:
+    event, origin = _EVENT.decode(raw), found.origin
+    if event.account and event.account != origin.account:
+        raise Unusable(
+            "other_account", f"Event {event.id} is of {event.account}, an account connected to it."
+        )
+    if None not in (origin.livemode, event.livemode) and origin.livemode != event.livemode:
+        mode = "live" if event.livemode else "test"
+        raise Unusable("other_mode", f"Event {event.id} is {mode} data, and this source is not.")
+    previous = event.data.previous_attributes or {}
+    status = _PEEK.decode(event.data.object).status
+    step = 0 if event.type.endswith(".created") else 9 if event.type.endswith(".deleted") else 1
+    rank = states.rank(status or "", previous.get("status"))
+    moment = Moment(event.created * MICROS, f"{step}{rank}{event.id}", previous)
+    _object(found, event.data.object, moment, event.type, False)
+
+
+class _Peek(msgspec.Struct, frozen=True):
+    status: str | None = None
+
+
+_PEEK = msgspec.json.Decoder(_Peek)
+
+
+def _object(found: Reading, raw: msgspec.Raw, moment: Moment, event: str, past: bool) -> None:
+    """One object: at a moment as an event says it, or as a list shows it (`event` '')."""
+    kind = _OBJECT.decode(raw)
+    livemode = found.origin.livemode
+    if None not in (livemode, kind.livemode) and livemode != kind.livemode:
+        raise Unusable("other_mode", f"{kind.id} is of the other mode, live or test.")
+    name = kind.object
+    if name == "subscription" and not kind.deleted:
+        subscription = _decode(raw, shapes.Subscription)
+        states.subscription(found, subscription, moment)
+        if past:
+            found.records += history.of_subscription(found, subscription)
+    elif name == "invoice" and not kind.deleted:
+        invoice = _decode(raw, shapes.Invoice)
+        money.invoice(found, invoice, moment, event == "invoice.payment_failed")
+        if past:
+            found.records += history.of_invoice(found, invoice)
+    elif name == "customer":
+        _customer(found, _decode(raw, shapes.Customer), moment, event == "customer.deleted")
+    elif name == "refund":
+        money.refund(found, _decode(raw, shapes.Refund))
+    elif name == "dispute":
+        money.dispute(found, _decode(raw, shapes.Dispute))
+    elif name == "balance_transaction":
+        money.balance(found, _decode(raw, shapes.BalanceTransaction))
+    else:
+        found.unknown[event or name or "nameless object"] += 1
+
+
+def _decode(raw: msgspec.Raw, kind: type[Any]) -> Any:
+    return _DECODERS[kind].decode(raw)
+
+
+_DECODERS = {
+    kind: msgspec.json.Decoder(kind)
+    for kind in (
+        shapes.Subscription,
+        shapes.Invoice,
+        shapes.Customer,
+        shapes.Refund,
+        shapes.Dispute,
+        shapes.BalanceTransaction,
+    )
+}
+
+
+def _customer(found: Reading, customer: shapes.Customer, moment: Moment, deleted: bool) -> None:
+    traits = customer.metadata or {}
+    external = next((traits[key] for key in _EXTERNAL if traits.get(key)), "")
+    found.records.append(
+        billing.Customer(
+            source=found.source,
+            id=customer.id,
+            at=moment.at,
+            order=moment.order,
+            name=customer.name or "",
+            email=(customer.email or "").lower(),
+            country=(customer.address.country if customer.address else None) or "",
+            external=external,
+            currency=(customer.currency or "").upper(),
+            created=micros(customer.created),
+            deleted=deleted or customer.deleted,
+        )
+    )
+
+
+_EXTERNAL = ("user_id", "userId", "customer_id", "account_id", "external_id")
