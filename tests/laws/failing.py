@@ -11,7 +11,7 @@ import duckdb
 
 from upwell.projection import Projection
 
-COUNTED = ("execute", "executemany", "sql", "register")
+COUNTED = ("execute", "executemany", "sql", "register", "from_arrow")
 
 
 Hook = Callable[[int, str], None]  # given how many statements there were, and this one

@@ -137,15 +137,14 @@ def fold(
         added = db.execute("insert into cells " + store.CELLS.format(facts=FRESH)).fetchone()
         if pc.any(fresh["late"]).as_py():
             db.execute("insert into cell_changes " + store.CHANGES.format(facts=FRESH))
-        plan.seen = seen_in(db, "fresh")
         hours = db.sql(store.HOURS.format(facts=FRESH)).to_arrow_table()
+    plan.seen = _seen(fresh)
     people = _people(fresh)
     derived = _visits(plan, people, zone, memory)
     derived.update(_cohorts(plan, people, zone, memory))
     _active_days(db, plan, people, ground, memory)
     hours = _with_derived(hours, derived)
-    with store.given(db, "hour_rows", hours):
-        db.execute("insert into hours select * from hour_rows")
+    db.from_arrow(hours).insert_into("hours")
     plan.rows = len(hours) + (int(added[0]) if added else 0)
     for row in zip(*(column.to_pylist() for column in hours.columns), strict=True):
         product, kind, currency, day, hour, n, value = row
@@ -155,13 +154,12 @@ def fold(
     return plan
 
 
-def seen_in(db: duckdb.DuckDBPyConnection, facts: str) -> dict[tuple[str, str], Seen]:
-    """What there is of each product and source in the batch, or among the stored events."""
-    rows = db.execute(
-        f"""select product, source, count(*), min(recorded_at), max(recorded_at), min(ts), max(ts)
-        from {facts} where superseded_at is null group by all"""
-    ).fetchall()
-    return {(product, source): Seen(*rest) for product, source, *rest in rows}
+def _seen(fresh: pa.Table) -> dict[tuple[str, str], Seen]:
+    """What there is of each product and source in the batch."""
+    spans = [("recorded_at", "min"), ("recorded_at", "max"), ("ts", "min"), ("ts", "max")]
+    rows = fresh.group_by(["product", "source"]).aggregate([([], "count_all"), *spans])
+    columns = [column.to_pylist() for column in rows.columns]
+    return {(product, source): Seen(*rest) for product, source, *rest in zip(*columns, strict=True)}
 
 
 def write_dead(db: duckdb.DuckDBPyConnection, letters: Sequence[DeadLetter]) -> None:
@@ -200,8 +198,7 @@ def _number_actors(db: duckdb.DuckDBPyConnection, fresh: pa.Table, memory: Memor
                 "low": hashes.low[new],
             }
         )
-        with store.given(db, "new_actors", known):
-            db.execute("insert into actors select * from new_actors")
+        db.from_arrow(known).insert_into("actors")
     return pa.array(numbers).take(coded.indices)
 
 
@@ -301,27 +298,30 @@ def _cohorts(plan: Plan, people: People, zone: Zone, memory: Memory) -> Derived:
 def _active_days(
     db: duckdb.DuckDBPyConnection, plan: Plan, people: People, ground: Ground, memory: Memory
 ) -> None:
+    found = []
     for members in SET_NAMES:
         own = people.of(_members(people, ground, members))
         actors, days, gaps = memory.days[members].take(own.actor, own.day)
         if not len(actors):
             continue
         codes = _codes(own, gaps.actor)
-        new = pa.table(
-            {
-                "product": pa.DictionaryArray.from_arrays(_codes(own, actors), own.products),
-                "members": pa.repeat(members, len(actors)),
-                "actor": actors,
-                "day": days.astype(np.int32),
-            }
+        found.append(
+            pa.table(
+                {
+                    "product": pa.array(own.products).take(pa.array(_codes(own, actors))),
+                    "members": pa.repeat(members, len(actors)),
+                    "actor": actors,
+                    "day": days.astype(np.int32),
+                }
+            )
         )
-        with store.given(db, "new_days", new):
-            db.execute("insert into actor_days select * from new_days")
         for code, day, earlier, count in _summed(codes, gaps):
             if count:
                 product = own.products[code]
                 plan.gaps.setdefault((product, members), []).append((day, earlier, count))
                 plan.touched.add((product, SHOWS[members], day))
+    if found:
+        db.from_arrow(pa.concat_tables(found)).insert_into("actor_days")
 
 
 def _members(people: People, ground: Ground, members: str) -> NDArray[np.bool_]:
@@ -340,9 +340,8 @@ def _codes(people: People, actors: Ints) -> Ints:
     """The product of each actor, as an index; every one of them is among the people."""
     if not len(actors):
         return actors
-    table = np.zeros(int(people.actor.max()) + 1, dtype=np.int64)
-    table[people.actor] = people.product
-    codes: Ints = table[actors]
+    order = np.argsort(people.actor)
+    codes: Ints = people.product[order[np.searchsorted(people.actor, actors, sorter=order)]]
     return codes
 
 

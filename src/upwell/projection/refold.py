@@ -14,7 +14,7 @@ import pyarrow as pa
 from upwell.money import SCALE
 from upwell.period import DAY_MICROS, Zone
 from upwell.projection import store
-from upwell.projection.commit import SET_NAMES, Memory, located, seen_in
+from upwell.projection.commit import SET_NAMES, Memory, Seen, located
 from upwell.projection.ground import Ground
 from upwell.projection.histories import COHORTS
 from upwell.projection.keys import IDX_BITS
@@ -105,7 +105,7 @@ def load(db: duckdb.DuckDBPyConnection) -> Memory:
     found = db.execute("select high, low, no from actors").fetchnumpy()
     memory.actors.add(found["high"], found["low"], found["no"])
     memory.actor_count = int(found["no"].max()) if len(found["no"]) else 0
-    memory.seen = seen_in(db, "events")
+    memory.seen = _seen(db)
     for members, days in memory.days.items():
         found = db.execute(
             "select actor, day from actor_days where members = ?", [members]
@@ -174,3 +174,12 @@ def _load_series(
 def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
     with store.given(db, "incoming", rows):
         db.execute(f"insert into {table} select * from incoming")
+
+
+def _seen(db: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Seen]:
+    """What there is of each product and source among the stored events."""
+    rows = db.execute(
+        """select product, source, count(*), min(recorded_at), max(recorded_at), min(ts), max(ts)
+        from events where superseded_at is null group by all"""
+    ).fetchall()
+    return {(product, source): Seen(*rest) for product, source, *rest in rows}
