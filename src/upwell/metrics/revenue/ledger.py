@@ -108,7 +108,7 @@ def worth_of(
     if weights is None or not len(delta):
         return delta
     order = np.argsort(person, kind="stable")
-    starts = np.flatnonzero(_begins(person[order]))
+    starts = np.flatnonzero(begins(person[order]))
     lowest = np.minimum.reduceat(currency[order], starts)
     highest = np.maximum.reduceat(currency[order], starts)
     several = np.empty(len(delta), dtype=np.bool_)
@@ -134,11 +134,9 @@ def classify(
     depends on what came before. `at` is needed for event windows, `alive` where the policy keeps
     customers at 0, `worth` (see `worth_of`) where a group has several currencies.
     """
-    if not len(delta):
-        return np.zeros(0, dtype=np.uint8)
-    units = _units(group, day, delta, policy, at, alive, worth)
+    moved = movements(group, day, delta, policy, at=at, alive=alive, worth=worth)
     found = np.empty(len(delta), dtype=np.uint8)
-    found[units.order] = units.kinds[units.of]
+    found[moved.order] = moved.kind[moved.of]
     return found
 
 
@@ -149,8 +147,8 @@ def roundtrips(steps: Steps) -> int:
     rows = _changes(steps, by_day=False)
     order = np.lexsort((rows.at, rows.person))
     person, day, delta = rows.person[order], rows.day[order], rows.delta[order]
-    after = _running(delta, _begins(person))
-    starts = np.flatnonzero(_begins(person, day))
+    after = running(delta, begins(person))
+    starts = np.flatnonzero(begins(person, day))
     ends = np.append(starts[1:], len(person)) - 1
     began = after[starts] - delta[starts]
     most = np.maximum.reduceat(after, starts)
@@ -162,11 +160,11 @@ def _changes(steps: Steps, by_day: bool) -> Moves:
     order = np.lexsort((steps.at, steps.line, steps.person))
     line, day, at = steps.line[order], steps.day[order], steps.at[order]
     person = steps.person[order]
-    first = _begins(person, line, day) if by_day else _begins(person, line, at)
+    first = begins(person, line, day) if by_day else begins(person, line, at)
     starts = np.flatnonzero(first)
     last = np.append(starts[1:], len(order))[: len(starts)] - 1
     chosen = order[last]  # where a line's steps share a day (or an instant) the last one holds
-    opens = _begins(person[last], line[last])
+    opens = begins(person[last], line[last])
     delta = _since(steps.amount[chosen], opens)
     alive = _since(steps.alive[chosen].astype(np.int64), opens)
     from_nothing = delta == steps.amount[chosen]
@@ -192,46 +190,55 @@ def _changes(steps: Steps, by_day: bool) -> Moves:
     )
 
 
-class _Units(NamedTuple):
-    """Movements: what one group did in one day, window or month."""
+class Movements(NamedTuple):
+    """What one group did in one day, window or month: by group, and in it by time.
 
-    order: NDArray[np.intp]  # of the rows, by group and instant
-    of: NDArray[np.intp]  # the unit of each row in that order
-    kinds: NDArray[np.uint8]
-    day: NDArray[np.int32]  # each unit's first
+    `order` puts the rows that were given in this order, and `of` is the movement of each then.
+    """
+
+    group: Ints
+    day: NDArray[np.int32]  # the first
+    net: Ints  # in the currency shown, where `worth` was given
+    kind: NDArray[np.uint8]
+    order: NDArray[np.intp]
+    of: NDArray[np.intp]
 
 
-def _units(
+def movements(
     group: Ints,
     day: NDArray[np.int32],
     delta: Ints,
     policy: MetricPolicy,
-    at: Ints | None,
-    alive: NDArray[np.int8] | None,
-    worth: NDArray[np.float64] | Ints | None,
-) -> _Units:
+    *,
+    at: Ints | None = None,
+    alive: NDArray[np.int8] | None = None,
+    worth: NDArray[np.float64] | Ints | None = None,
+) -> Movements:
+    """The movements that the rows make up; arguments as for `classify`."""
+    if not len(delta):
+        empty = np.zeros(0, dtype=np.int64)
+        none = empty.astype(np.intp)
+        return Movements(empty, day, empty, empty.astype(np.uint8), none, none)
     instants = day.astype(np.int64) * DAY_MICROS if at is None else at
     order = np.lexsort((instants, day, group))
     groups, days = group[order], day[order]
     if policy.granularity == "event_window":
-        first = _window_begins(groups, days, instants[order], policy.event_window_minutes)
+        first = __windows(groups, days, instants[order], policy.event_window_minutes)
     elif policy.granularity == "period_net":
-        first = _begins(groups, months(days))
+        first = begins(groups, months(days))
     else:
-        first = _begins(groups, days)
+        first = begins(groups, days)
     starts = np.flatnonzero(first)
-    opens = _begins(groups[starts])
+    opens = begins(groups[starts])
     net = np.add.reduceat(delta[order], starts)
     lives = None
     if alive is not None and policy.zero_price == "active":
-        lives = _running(np.add.reduceat(alive[order].astype(np.int64), starts), opens)
-    direction = net
+        lives = running(np.add.reduceat(alive[order].astype(np.int64), starts), opens)
+    on = _is_on(running(net, opens), lives, opens)
     if worth is not None:
-        direction = np.add.reduceat(worth[order], starts)
-        direction = np.where(np.abs(direction) < 0.5, 0, direction)
-    on = _is_on(_running(net, opens), lives, opens)
-    kinds = _kinds(on, direction, opens, days[starts], policy.reactivation_days)
-    return _Units(order, np.cumsum(first) - 1, kinds, days[starts])
+        net = np.rint(np.add.reduceat(worth[order], starts)).astype(np.int64)
+    kinds = _kinds(on, net, opens, days[starts], policy.reactivation_days)
+    return Movements(groups[starts], days[starts], net, kinds, order, np.cumsum(first) - 1)
 
 
 def _is_on(value: Ints, lives: Ints | None, opens: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -243,25 +250,25 @@ def _is_on(value: Ints, lives: Ints | None, opens: NDArray[np.bool_]) -> NDArray
     if lives is None:
         return on
     known = on | (lives <= 0) | opens
-    filled: NDArray[np.bool_] = on[_last_true(known)]
+    filled: NDArray[np.bool_] = on[last_true(known)]
     return filled
 
 
 def _kinds(
     on: NDArray[np.bool_],
-    direction: NDArray[np.float64] | Ints,
+    net: Ints,
     opens: NDArray[np.bool_],
     day: NDArray[np.int32],
     reactivation_days: int | None,
 ) -> NDArray[np.uint8]:
     was = np.append(False, on[:-1]) & ~opens
     churned = was & ~on
-    left = _last_true(churned)  # 0 where nobody has left yet: checked against the group's start
-    returns = churned[left] & (left >= _last_true(opens))
+    left = last_true(churned)  # 0 where nobody has left yet: checked against the group's start
+    returns = churned[left] & (left >= last_true(opens))
     if reactivation_days is not None:
         returns &= day - day[left] <= reactivation_days
     kinds = np.select(
-        [on & ~was & returns, on & ~was, churned, on & (direction > 0), on & (direction < 0)],
+        [on & ~was & returns, on & ~was, churned, on & (net > 0), on & (net < 0)],
         [REACTIVATION, NEW, CHURN, EXPANSION, CONTRACTION],
         NOTHING,
     )
@@ -273,18 +280,22 @@ def _came_and_went(
 ) -> NDArray[np.bool_]:
     """Rows of customers between a beginning and an end in one month."""
     found = np.zeros(len(rows.delta), dtype=np.bool_)
-    if not len(found):
-        return found
-    person = rows.person.astype(np.int64)
-    units = _units(person, rows.day, rows.delta, policy, rows.at, rows.alive, worth)
-    begins = (units.kinds == NEW) | (units.kinds == REACTIVATION)
-    begun = _last_true(begins)
-    month = months(units.day)
-    short = (units.kinds == CHURN) & (month == month[begun])
+    moved = movements(
+        rows.person.astype(np.int64),
+        rows.day,
+        rows.delta,
+        policy,
+        at=rows.at,
+        alive=rows.alive,
+        worth=worth,
+    )
+    begun = last_true((moved.kind == NEW) | (moved.kind == REACTIVATION))
+    month = months(moved.day)
+    short = (moved.kind == CHURN) & (month == month[begun])
     edges = np.zeros(len(month) + 1, dtype=np.int64)
     edges[begun[short]] += 1
     edges[np.flatnonzero(short) + 1] -= 1
-    found[units.order] = (np.cumsum(edges)[:-1] > 0)[units.of]
+    found[moved.order] = (np.cumsum(edges)[:-1] > 0)[moved.of]
     return found
 
 
@@ -293,14 +304,12 @@ def months(day: NDArray[np.int32]) -> Ints:
     return day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
 
-def _window_begins(
-    group: Ints, day: NDArray[np.int32], at: Ints, minutes: int
-) -> NDArray[np.bool_]:
+def __windows(group: Ints, day: NDArray[np.int32], at: Ints, minutes: int) -> NDArray[np.bool_]:
     """Where a window opens: the first change of a group, or the first one after a window ended.
 
     Windows end at midnight, so that the movements of a day are those of its windows.
     """
-    first = _begins(group, day)
+    first = begins(group, day)
     segment = np.cumsum(first) - 1
     starts = np.flatnonzero(first)
     window = minutes * 60 * MICROS
@@ -317,7 +326,7 @@ def _window_begins(
     return first
 
 
-def _begins(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
+def begins(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
     """Where any of the columns differs from the row before; the first row does."""
     found = np.zeros(len(columns[0]), dtype=np.bool_)
     found[:1] = True
@@ -326,15 +335,15 @@ def _begins(*columns: NDArray[np.generic]) -> NDArray[np.bool_]:
     return found
 
 
-def _last_true(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
+def last_true(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Index of the last True at or before each place; 0 where there is none."""
     return np.maximum.accumulate(np.where(flags, np.arange(len(flags)), 0))
 
 
-def _running(values: Ints, opens: NDArray[np.bool_]) -> Ints:
+def running(values: Ints, opens: NDArray[np.bool_]) -> Ints:
     """Running sums that begin again wherever `opens` is True."""
     total = np.cumsum(values)
-    return total - (total - values)[_last_true(opens)]
+    return total - (total - values)[last_true(opens)]
 
 
 def _since(values: Ints, opens: NDArray[np.bool_]) -> Ints:

@@ -114,7 +114,7 @@ def levels(states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
     stood: Standing = "nothing"
     told: SubscriptionState | None = None
     told_at = 0
-    for at, stretch in _moments(states, policy, until, pricer):
+    for at, stretch in _moments(states, policy, until):
         state = stretch.state
         stands = standing(stretch, policy, at)
         shown = state if not terminal(state) or stretch.held is None else stretch.held
@@ -137,10 +137,10 @@ def levels(states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
 
 def due(states: Sequence[SubscriptionState], policy: MetricPolicy, after: int) -> int | None:
     """The next instant after `after` at which a level may change without another state."""
-    stretches = list(_stretches(states, _pricer(policy)))
-    if not stretches:
+    known = list(stretches(states, policy))
+    if not known:
         return None
-    last = stretches[-1]
+    last = known[-1]
     ahead = dates(last, policy) + _discount_dates(last.state, policy)
     return min((at for at in ahead if at > after), default=None)
 
@@ -150,10 +150,10 @@ def _alive(amount: int | None, policy: MetricPolicy) -> bool:
 
 
 def _moments(
-    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int, pricer: _Pricer
+    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
 ) -> Iterator[tuple[int, Stretch]]:
     """Every instant at which something may change, with what is known of it."""
-    for stretch in _stretches(states, pricer):
+    for stretch in stretches(states, policy):
         state, after = stretch.state, stretch.following
         yield state.at, stretch
         inner = dates(stretch, policy)
@@ -165,8 +165,9 @@ def _moments(
                 yield at, stretch
 
 
-def _stretches(states: Sequence[SubscriptionState], pricer: _Pricer) -> Iterator[Stretch]:
-    order = _in_order(states, pricer)
+def stretches(states: Sequence[SubscriptionState], policy: MetricPolicy) -> Iterator[Stretch]:
+    """The states of one subscription in order, each with what follows and what is remembered."""
+    order = _in_order(states, _pricer(policy))
     past_due: int | None = None
     held: SubscriptionState | None = None
     for place, index in enumerate(order):

@@ -1,0 +1,100 @@
+"""The click and what it will cost: cancellations asked for, and MRR set to cancel (R6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from upwell.billing import SubscriptionState
+from upwell.metrics.policy import MetricPolicy
+from upwell.metrics.revenue.mrr import Level, Line, levels, stretches
+from upwell.metrics.revenue.standing import Stretch, terminal
+
+
+class Request(NamedTuple):
+    """A cancellation as the customer asked for it; instants are UTC microseconds.
+
+    `amounts` is the MRR of each line at that moment, 1e-6 minor units; `withdrawn` is when it was
+    taken back; `state` is the index of the state that told of it.
+    """
+
+    subscription: str
+    at: int
+    reason: str
+    amounts: dict[Line, int]
+    state: int
+    ends: int | None = None
+    withdrawn: int | None = None
+
+
+def requests(
+    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
+) -> list[Request]:
+    """The cancellations asked for in the life of one subscription, by time.
+
+    One whose payment failed for good is no request.
+    """
+    found: list[Request] = []
+    standing_request = False
+    known = levels(states, msgspec.structs.replace(policy, churn_recognition="ended"), until)
+    for stretch in stretches(states, policy):
+        state = stretch.state
+        asked = state.cancel_at is not None or terminal(state)
+        if asked and not standing_request and _wished(state):
+            at = min(state.canceled_at or state.at, state.at)
+            found.append(
+                Request(state.id, at, state.reason, _worth(known, at), stretch.number, _end(state))
+            )
+        elif asked and standing_request and _wished(state):
+            found[-1] = found[-1]._replace(
+                ends=_end(state), reason=found[-1].reason or state.reason
+            )
+        elif not asked and standing_request:
+            found[-1] = found[-1]._replace(withdrawn=state.at, ends=None)
+        standing_request = asked and bool(found) and found[-1].withdrawn is None
+        if terminal(state):
+            break
+    return found
+
+
+def set_to_cancel(
+    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
+) -> list[Level]:
+    """Levels of the MRR that counts now and has a date to end: 0 before the notice and after it."""
+    changes: dict[int, dict[Line, Level]] = {}
+    for level in levels(states, policy, until):
+        changes.setdefault(level.at, {})[level.line] = level
+    notices = {one.state.at: one for one in stretches(states, policy)}
+    value: dict[Line, int] = {}
+    shown: dict[Line, int] = {}
+    found: list[Level] = []
+    told: Stretch | None = None
+    for at in sorted(changes.keys() | notices.keys()):
+        told = notices.get(at, told)
+        value.update((line, level.amount) for line, level in changes.get(at, {}).items())
+        if told is None:
+            continue
+        notice = told.state.cancel_at is not None and not terminal(told.state)
+        for line, amount in value.items():
+            now = amount if notice else 0
+            if now != shown.get(line, 0):
+                name = told.state.id
+                found.append(Level(at, name, *line, now, "cancel", told.number, now > 0))
+                shown[line] = now
+    return found
+
+
+def _wished(state: SubscriptionState) -> bool:
+    return state.reason != "payment_failed" and state.status != "incomplete_expired"
+
+
+def _end(state: SubscriptionState) -> int | None:
+    return state.ended_at or state.cancel_at or (state.at if terminal(state) else None)
+
+
+def _worth(known: Sequence[Level], at: int) -> dict[Line, int]:
+    """MRR of each line just before an instant."""
+    found = {level.line: level.amount for level in known if level.at < at}
+    return {line: amount for line, amount in found.items() if amount}
