@@ -1,0 +1,174 @@
+"""The state of one fake account: what it remembers, what it has sent, and what falls due.
+
+Objects are plain dicts in the shapes of Stripe's API reference. A value inside one is replaced,
+never changed in place, so that a snapshot and `previous_attributes` tell the truth.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from bisect import bisect_left
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+Json = dict[str, Any]
+
+DAY = 86_400
+HOUR = 3_600
+MEMORY = 30 * DAY  # https://docs.stripe.com/api/events: events are accessible for 30 days
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SHORT = {"cus": 14, "prod": 14, "si": 14}
+_encode = msgspec.json.Encoder().encode
+
+
+class Event(NamedTuple):
+    """One event as it happened: `body` is the object's JSON at that moment."""
+
+    number: int  # 0, 1, 2 … in the order they happened; Stripe does not show it
+    id: str
+    type: str
+    created: int
+    body: bytes
+    previous: Json | None
+
+
+class Table:
+    """Objects of one kind in the order they were created."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Json] = {}
+        self.ids: list[str] = []
+        self.place: dict[str, int] = {}
+
+    def add(self, row: Json) -> None:
+        identity = row["id"]
+        self.place[identity] = len(self.ids)
+        self.ids.append(identity)
+        self.rows[identity] = row
+
+
+class World:
+    """One account. `now` is in seconds and moves only by `run`."""
+
+    def __init__(
+        self, *, now: int, seed: int, livemode: bool, api_version: str, archive: bool
+    ) -> None:
+        self.now = now
+        self.livemode = livemode
+        self.api_version = api_version
+        self.random = random.Random(f"stripe-{seed}")
+        self.account = "acct_1" + self._letters(15)
+        self._middle = self.account[-10:]
+        self.tables: dict[str, Table] = {}
+        self.handlers: dict[str, Callable[[str], None]] = {}
+        self.cards: dict[str, str | None] = {}  # customer -> "ok", a decline code, or no card
+        self.tiers: dict[str, list[Json]] = {}  # of a price; the API shows them on request only
+        self.plans: dict[str, Json] = {}  # the legacy view of a price
+        self.lines: dict[str, list[Json]] = {}  # of an invoice, all of them
+        self.pending: dict[str, list[str]] = {}  # subscription or customer -> waiting invoice items
+        self.drafts: dict[str, Any] = {}  # waiting invoice item -> the line it will be
+        self.usage: dict[str, int] = {}  # metered item -> units used in its period
+        self.payments: dict[str, str] = {}  # payment intent -> its invoice payment
+        self.intents: dict[str, str] = {}  # invoice -> its payment intent
+        self.paid_out: dict[str, str] = {}  # balance transaction -> payout
+        self.invoices_of: dict[str, list[str]] = {}  # subscription -> its invoices
+        self.deleted: dict[str, str] = {}  # id -> kind of what is gone
+        self.log: list[Event] = []
+        self._archive = archive
+        self._drop_at = 20_000
+        self._sent = 0
+        self._agenda: list[tuple[int, int, int, str, str]] = []
+        self._scheduled = 0
+
+    def _letters(self, count: int) -> str:
+        return "".join(self.random.choices(_ALPHABET, k=count))
+
+    def new_id(self, prefix: str) -> str:
+        """An id as Stripe makes them; the same seed and actions give the same ids."""
+        short = _SHORT.get(prefix)
+        if short:
+            return f"{prefix}_{self._letters(short)}"
+        stamp, time = "", self.now
+        for _ in range(5):
+            time, digit = divmod(time, 62)
+            stamp = _ALPHABET[digit] + stamp
+        return f"{prefix}_1{stamp}{self._middle}{self._letters(8)}"
+
+    def table(self, kind: str) -> Table:
+        found = self.tables.get(kind)
+        if found is None:
+            found = self.tables[kind] = Table()
+        return found
+
+    def add(self, row: Json) -> Json:
+        self.table(row["object"]).add(row)
+        return row
+
+    def get(self, kind: str, identity: str) -> Json:
+        """The object with this id; KeyError where there is none."""
+        return self.tables[kind].rows[identity]
+
+    def open_of(self, subscription: str) -> list[Json]:
+        """Invoices of a subscription that are neither paid nor given up."""
+        rows = self.table("invoice").rows
+        found = [rows[identity] for identity in self.invoices_of.get(subscription, ())]
+        return [row for row in found if row["status"] in {"draft", "open"}]
+
+    def emit(self, kind: str, row: Json, previous: Json | None = None) -> None:
+        """Write down that something happened, with the object as it now stands."""
+        event = Event(self._sent, self.new_id("evt"), kind, self.now, _encode(row), previous)
+        self._sent += 1
+        self.log.append(event)
+        if len(self.log) > self._drop_at and not self._archive:
+            del self.log[: self.oldest()]
+            self._drop_at = 2 * len(self.log) + 20_000
+
+    def oldest(self) -> int:
+        """Where in the log the events begin that Stripe still remembers."""
+        return bisect_left(self.log, self.now - MEMORY, key=lambda event: event.created)
+
+    def remembered(self) -> list[Event]:
+        """All events of the log, in order; without an archive those of the last 30 days."""
+        if not self._archive:
+            del self.log[: self.oldest()]
+        return self.log
+
+    def change(self, row: Json, changes: Json, event: str | None = None) -> Json:
+        """Set new values; -> what they were before, as `previous_attributes` says it."""
+        before = difference(row, changes)
+        if before:
+            row.update(changes)
+            if event:
+                self.emit(event, row, before if event.endswith("updated") else None)
+        return before
+
+    def later(self, at: int, what: str, identity: str, rank: int = 5) -> None:
+        """Put something on the agenda; of what falls due at once the lower rank goes first."""
+        self._scheduled += 1
+        heapq.heappush(self._agenda, (at, rank, self._scheduled, what, identity))
+
+    def run(self, until: int) -> None:
+        """Everything that falls due until then, in time order."""
+        agenda = self._agenda
+        while agenda and agenda[0][0] <= until:
+            at, _, _, what, identity = heapq.heappop(agenda)
+            self.now = max(self.now, at)
+            self.handlers[what](identity)
+        self.now = until
+
+
+def difference(row: Json, changes: Json) -> Json:
+    """The old values of what changes: hashes key by key, arrays whole."""
+    before: Json = {}
+    for key, new in changes.items():
+        old = row.get(key)
+        if old == new:
+            continue
+        if isinstance(old, dict) and isinstance(new, dict):
+            before[key] = difference(old, {**dict.fromkeys(old), **new})
+        else:
+            before[key] = old
+    return before
