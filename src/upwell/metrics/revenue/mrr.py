@@ -75,11 +75,14 @@ def item_mrr(item: Item, policy: MetricPolicy, at: int) -> int:
 def check(state: SubscriptionState) -> None:
     """Rejected, with a named code, where a state cannot be turned into MRR."""
     if state.mrr is not None:
-        if not 0 <= state.mrr * MICRO <= prices.MOST:
+        wrong = "not_a_number" if not state.mrr.is_finite() else ""
+        wrong = wrong or ("negative_mrr" if state.mrr < 0 else "")
+        wrong = wrong or ("amount_too_large" if state.mrr * MICRO > prices.MOST else "")
+        if wrong:
             raise Rejected(
-                "amount_too_large" if state.mrr > 0 else "negative_mrr",
+                wrong,
                 f"subscription '{state.id}' is said to be worth {state.mrr} minor units a month",
-                "MRR is zero or more.",
+                "MRR is a number, zero or more.",
                 state.id,
             )
         return

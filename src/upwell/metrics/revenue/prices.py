@@ -42,9 +42,13 @@ def check_item(item: Item) -> None:
     """Rejected, with a named code, where a price cannot be read; it is never taken as 0.
 
     Codes: unknown_interval interval_count negative_quantity negative_price price_without_amount
-    tiers_overlap tiers_end negative_tax discount_shape amount_too_large.
+    tiers_overlap tiers_end pack_size negative_tax discount_shape amount_too_large not_a_number.
     """
     price = item.price
+    tiers = [part for tier in price.tiers for part in (tier.unit, tier.flat)]
+    for number in (item.quantity, item.inclusive_tax, price.unit or Decimal(0), *tiers):
+        if not number.is_finite():
+            raise _unusable("not_a_number", f"{number} is no number", item)
     if price.interval is not None:
         if price.interval not in PER_MONTH["exact"]:
             raise _unusable("unknown_interval", f"every '{price.interval}' is not known", item)
@@ -55,7 +59,7 @@ def check_item(item: Item) -> None:
     if item.inclusive_tax < 0:
         raise _unusable("negative_tax", f"the tax rate is {item.inclusive_tax}", item)
     if price.divide_by is not None and price.divide_by < 1:
-        raise _unusable("interval_count", f"packs of {price.divide_by}", item)
+        raise _unusable("pack_size", f"packs of {price.divide_by}", item)
     if not price.metered:
         _check_amounts(item)
     for discount in item.discounts:
@@ -65,11 +69,11 @@ def check_item(item: Item) -> None:
 def check_discount(discount: Discount, currency: str) -> None:
     """Rejected (discount_shape) where a discount takes neither a share nor an amount off."""
     percent, amount = discount.percent, discount.amount
-    fine = percent is None if amount is not None else percent is not None
-    if fine and percent is not None:
-        fine = 0 <= percent <= 100
-    if fine and amount is not None:
-        fine = amount >= 0 and discount.currency in (None, currency)
+    if percent is not None:
+        fine = amount is None and percent.is_finite() and 0 <= percent <= 100
+    else:
+        fine = amount is not None and amount.is_finite() and amount >= 0
+        fine = fine and discount.currency in (None, currency)
     if not fine:
         raise Rejected(
             "discount_shape",

@@ -67,6 +67,8 @@ def standing(stretch: Stretch, policy: MetricPolicy, at: int) -> Standing:
             return "counts"
         return "failed" if _failed(stretch) else "ended"
     state, status = stretch.state, stretch.state.status
+    if state.mrr is not None and not state.mrr:
+        return "ended"  # from a source that says no more than the MRR, 0 is the end
     if status == "trialing":
         if not _took_effect(stretch, state.trial_end, at, of_paying=True):
             return "trialing"
