@@ -137,6 +137,16 @@ class Journal:
         )
         return found[0] if found else None
 
+    def pulled(self, source: str) -> Delivery | None:
+        """The newest delivery of a source that says where reading it has come to, or None."""
+        found = self._rows(
+            "seq = (select seq from deliveries where kind = 'stripe'"
+            " and kind not in ('events', 'import') and source = ?"
+            " and instr(about, cast('\"pull\":' as blob)) order by seq desc limit 1)",
+            source,
+        )
+        return next(found, None)
+
     def every(self, kind: DeliveryKind) -> list[Delivery]:
         """All deliveries of a kind that is a command, oldest first."""
         return list(self._rows("kind = ? and kind not in ('events', 'import')", kind))

@@ -370,6 +370,17 @@ class BalanceTransaction(msgspec.Struct, frozen=True, kw_only=True):
     source: Reference = None
 
 
+class Charge(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    payment_intent: Reference = None
+    metadata: dict[str, str] | None = None
+
+
+class InvoicePayment(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    invoice: Reference = None
+
+
 class Dispute(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     amount: int

@@ -1,0 +1,236 @@
+"""Which accounts are read, and with what: from the file, or made on a page.
+
+Keys made on a page lie in owner-only files under DATA/secrets; the control state says where.
+What results depend on (product, assignments, names) is journaled as configuration.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from upwell.app.calls import Calls
+from upwell.billing import Origin
+from upwell.egress import Guard
+from upwell.errors import NotFound, Rejected, nearest
+from upwell.settings import Settings, StripeSource, secret
+from upwell.sources.stripe.fetch import Catalogue
+from upwell.state import sources
+from upwell.state.db import State
+from upwell.state.sources import Source
+
+API = "https://api.stripe.com"
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+
+class Link(msgspec.Struct, frozen=True, kw_only=True):
+    """A source with all that reading it needs; secrets as pointers."""
+
+    id: str
+    name: str
+    api_key: str
+    webhook_secret: str
+    api_base: str
+    origin: Origin
+    paused: bool = False
+    made: bool = False
+
+
+class Links:
+    """Every account: the file's, and those made on a page."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        state: State,
+        secrets: Path,
+        env: Mapping[str, str],
+        now: Callable[[], int],
+        stand: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._settings = settings
+        self._state = state
+        self._secrets = secrets
+        self._env = env
+        self._now = now
+        self.stand = stand  # journals the configuration where it is another now
+        self._guard = Guard(settings.server.allow_private_urls)
+        self._opened: dict[str, int] = {}
+
+    def every(self) -> list[Link]:
+        """All of them, the file's first."""
+        rows = {row.id: row for row in sources.every(self._state)}
+        found = [
+            _from_file(source, rows.get(source.id))
+            for source in self._settings.sources
+            if isinstance(source, StripeSource)
+        ]
+        listed = {link.id for link in found}
+        found += [_from_page(row) for row in rows.values() if row.made and row.id not in listed]
+        return found
+
+    def find(self, id_: str) -> Link:
+        """The source of that id; raises NotFound."""
+        every = self.every()
+        for link in every:
+            if link.id == id_:
+                return link
+        raise NotFound(
+            "unknown_source",
+            f"There is no source '{id_[:80]}' that is read.",
+            fix=nearest(id_, [link.id for link in every]),
+        )
+
+    def secret_of(self, id_: str) -> str:
+        """The webhook secret of a source, or '' where it has none; raises NotFound."""
+        pointer = self.find(id_).webhook_secret
+        return secret(pointer, self._env) if pointer else ""
+
+    def calls(self, link: Link, stopping: Callable[[], bool] = lambda: False) -> Calls:
+        """The API of an account."""
+        key = secret(link.api_key, self._env)
+        return Calls(key, link.api_base, self._guard, stopping=stopping)
+
+    def learned(self, id_: str, catalogue: Catalogue) -> Link:
+        """Keep what prices and products are called, and which name their product themselves."""
+        link = self.find(id_)
+        self._row(link)
+        named = catalogue.assigned(link.origin.product_from)
+        if sources.change(self._state, id_, names=catalogue.names(), named=named):
+            self.stand()
+        return self.find(id_)
+
+    def assign(self, id_: str, given: Mapping[str, str | None]) -> Link:
+        """Say which product a price or product of Stripe's is; None takes it back."""
+        link = self.find(id_)
+        kept = {**self._row(link).assign, **given}
+        assign = {name: product for name, product in kept.items() if product}
+        if sources.change(self._state, id_, assign=assign):
+            self.stand()
+        return self.find(id_)
+
+    def add(self, source: Source, api_key: str, webhook_secret: str) -> Link:
+        """Keep a source made on a page, with its secrets in files of their own."""
+        if any(link.id == source.id for link in self.every()):
+            raise Rejected(
+                "source_exists",
+                f"There is a source '{source.id}' already.",
+                fix="Choose another id.",
+                where="id",
+            )
+        kept = msgspec.structs.replace(
+            source,
+            made=True,
+            api_key=self._keep_secret(f"{source.id}.api_key", api_key),
+            webhook_secret=self._keep_secret(f"{source.id}.webhook_secret", webhook_secret)
+            if webhook_secret
+            else "",
+        )
+        sources.add(self._state, kept)
+        self.stand()
+        return self.find(source.id)
+
+    def pause(self, id_: str, paused: bool) -> Link:
+        """Stop reading a source, or go on."""
+        self._row(self.find(id_))
+        sources.change(self._state, id_, paused=paused)
+        return self.find(id_)
+
+    def failed(self, id_: str, kind: str, message: str) -> None:
+        """Keep why a source cannot be read, and since when."""
+        link = self.find(id_)
+        known = self._row(link)
+        since = known.failed_at if known.failed == kind and known.failed_at else self._now()
+        sources.change(self._state, id_, failed=kind, error=message[:500], failed_at=since)
+
+    def went_well(self, id_: str) -> None:
+        """A source was read."""
+        sources.change(self._state, id_, failed="", error="", failed_at=None)
+
+    def row(self, id_: str) -> Source | None:
+        """What is kept of a source."""
+        return sources.find(self._state, id_)
+
+    def opened(self, id_: str, otherwise: int) -> int:
+        """When the account was opened, as far as is known (epoch seconds)."""
+        return self._opened.get(id_, otherwise - 3 * 365 * 86_400)
+
+    def _row(self, link: Link) -> Source:
+        known = sources.find(self._state, link.id)
+        if known is None:
+            known = Source(id=link.id, name=link.name, created_at=self._now())
+            sources.add(self._state, known)
+        return known
+
+    def _keep_secret(self, name: str, value: str) -> str:
+        self._secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._secrets / name
+        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(value)
+            file.flush()
+            os.fsync(file.fileno())
+        return f"file:{path.absolute()}"
+
+
+def origins(settings: Settings, state: State) -> tuple[Origin, ...]:
+    """Every pulled source as translation knows it."""
+    links = Links(settings, state, Path(), {}, lambda: 0)
+    return tuple(link.origin for link in links.every())
+
+
+def _from_file(source: StripeSource, row: Source | None) -> Link:
+    learned: dict[str, Any] = {}
+    if row is not None:
+        learned = {"names": row.names, "account": row.account, "livemode": row.livemode}
+    return Link(
+        id=source.id,
+        name=source.id,
+        api_key=source.api_key,
+        webhook_secret=source.webhook_secret,
+        api_base=source.api_base,
+        origin=Origin(
+            id=source.id,
+            product=source.product,
+            product_from=source.product_from,
+            assign={**(row.named | row.assign if row else {}), **source.prices},
+            **learned,
+        ),
+        paused=bool(row and row.paused),
+    )
+
+
+def _from_page(row: Source) -> Link:
+    return Link(
+        id=row.id,
+        name=row.name or row.id,
+        api_key=row.api_key,
+        webhook_secret=row.webhook_secret,
+        api_base=row.api_base or API,
+        origin=Origin(
+            id=row.id,
+            product=row.product,
+            product_from=row.product_from,
+            assign=row.named | row.assign,
+            names=row.names,
+            account=row.account,
+            livemode=row.livemode,
+        ),
+        paused=row.paused,
+        made=True,
+    )
+
+
+def secrets_under(data: Path) -> Path:
+    """Where keys made on a page lie."""
+    return data / "secrets"
+
+
+def known_names(links: Links) -> Iterator[str]:
+    """The ids of every pulled source."""
+    return (link.id for link in links.every())

@@ -1,0 +1,389 @@
+"""Reading accounts: each page and its cursor in one delivery, live first, history behind it.
+
+`Pull` reads one account and asks no clock but the one it is given; it can be stopped after any
+page and goes on from the journal. `Pulls` runs one thread for each source.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import msgspec
+import structlog
+import xxhash
+
+from upwell.app.calls import Calls, NotAllowed, SignIn
+from upwell.app.connect import Link, Links
+from upwell.errors import Rejected, UpwellError
+from upwell.event import Delivery
+from upwell.journal import Journal
+from upwell.period import to_micros
+from upwell.sources.stripe import fetch, wants
+from upwell.sources.stripe.fetch import STEPS, Catalogue, Cursor, Page
+
+log = structlog.get_logger()
+
+EVERY = 60.0  # seconds between two looks at the events
+AGAIN = 300.0  # seconds until a source that was refused is tried again
+QUIET = 43_200  # seconds after which a cursor is kept though nothing new came
+CATALOGUED = ("price.", "product.", "plan.", "coupon.")
+RECENT = 50_000  # ids of events that are known to be in the journal
+
+Clock = Callable[[], dt.datetime]
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far reading the past has come: list `done` of `total`, rows, and seconds left if known.
+
+    `share` is how much of everything was read, 0 to 1; `late` how many seconds the newest look at
+    the events is ago.
+    """
+
+    source: str
+    label: str
+    done: int
+    total: int
+    rows: int
+    rate: float = 0.0  # rows a second
+    share: float = 0.0
+    seconds_left: float | None = None
+
+
+class Pull:
+    """One account being read."""
+
+    def __init__(self, link: Link, links: Links, calls: Calls, journal: Journal, clock: Clock):
+        self.link = link
+        self._links = links
+        self._calls = calls
+        self._journal = journal
+        self._clock = clock
+        self._catalogue: Catalogue | None = None
+        self._recent: OrderedDict[str, None] = OrderedDict()
+        self._heard: deque[Delivery] = deque(maxlen=RECENT)
+        last = journal.pulled(link.id)
+        about = last.about["pull"] if last else None
+        self.cursor = msgspec.convert(about, Cursor) if about else None
+        self._kept_at = last.received_at // 1_000_000 if last else 0
+        self._looked_at = 0
+        self.progress: Progress | None = None
+
+    def heard(self, delivery: Delivery) -> None:
+        """A webhook has brought this; what it only points to is read next."""
+        self._heard.append(delivery)
+
+    def read(self) -> Iterator[Progress]:
+        """Everything that is new, and all of the past that is missing; a step a page."""
+        now = self._seconds()
+        if self.cursor is None or now - self.cursor.seen_at > fetch.STALE:
+            self._begin(now)
+        began, rows_before = self._clock(), self.cursor.rows if self.cursor else 0
+        yield from self._follow()
+        while self.cursor is not None and not self.cursor.following:
+            yield self._list(began, rows_before)
+            if self._seconds() - self._looked_at >= EVERY or self._heard:
+                yield from self._follow()
+        self.progress = None
+
+    def relist(self) -> None:
+        """Read everything again at the next look."""
+        self.cursor = None
+
+    # -- the past --------------------------------------------------------------------------------
+
+    def _begin(self, now: int) -> None:
+        """Note where the events stand before anything is listed."""
+        if self.cursor is not None:
+            log.warning(
+                "events are older than Stripe keeps them; listing again", source=self.link.id
+            )
+        self.cursor = fetch.begin(self._calls.get, now)
+        self._keep("events", Page([], False), self.cursor)
+
+    def _list(self, began: dt.datetime, rows_before: int) -> Progress:
+        assert self.cursor is not None
+        before = self.cursor
+        started = self._clock()
+        page, after = fetch.listed(self._calls.get, before)
+        self._keep(before.step, page, after, started, history=True)
+        self.progress = self._told(before, page, after, began, rows_before)
+        return self.progress
+
+    def _told(
+        self, before: Cursor, page: Page, after: Cursor, began: dt.datetime, rows_before: int
+    ) -> Progress:
+        done = [step.name for step in STEPS].index(before.step)
+        heads = page.heads
+        share = 1.0
+        if after.step == before.step and heads:
+            # Lists are newest first: how far back the page reaches says how much is left.
+            age = max(1, before.started - self._links.opened(self.link.id, before.started))
+            share = min(1.0, (before.started - heads[-1].created) / age)
+        whole = (done + share) / len(STEPS)
+        elapsed = (self._clock() - began).total_seconds()
+        return Progress(
+            source=self.link.id,
+            label=before.step.replace("_", " "),
+            done=done + 1,
+            total=len(STEPS),
+            rows=after.rows,
+            rate=(after.rows - rows_before) / elapsed if elapsed > 0 else 0.0,
+            share=whole,
+            seconds_left=elapsed / whole * (1 - whole) if whole > 0.02 and elapsed > 1 else None,
+        )
+
+    # -- the present -----------------------------------------------------------------------------
+
+    def _follow(self) -> Iterator[Progress]:
+        """What webhooks only pointed to, the events since the last look, the balance."""
+        assert self.cursor is not None
+        self._complete()
+        self._looked_at = now = self._seconds()
+        for page, after in fetch.followed(self._calls.get, self.cursor, now):
+            self._take("events", page, after)
+            if self.progress is not None:
+                yield self.progress
+        for page, after in fetch.balanced(self._calls.get, self.cursor):
+            self._take("balance_transactions", page, after)
+
+    def _take(self, name: str, page: Page, after: Cursor) -> None:
+        """Keep what is new of a page; the cursor with it, or from time to time without."""
+        started = self._clock()
+        new = [
+            (row, head)
+            for row, head in zip(page.rows, page.heads, strict=True)
+            if head.id not in self._recent
+        ]
+        fresh = [row for row, _ in new]
+        if any(head.type.startswith(CATALOGUED) for _, head in new):
+            self._catalogue = None
+        if fresh or self._seconds() - self._kept_at > QUIET:
+            self._keep(name, Page(fresh, page.has_more), after, started, read=page)
+        self._know(head.id for head in page.heads)
+        self.cursor = after
+        if name == "events" and (ids := fetch.unclear(fresh)):
+            started = self._clock()
+            rows = fetch.again(self._calls.get, ids)
+            again = self._delivery(started, {"again": sorted(ids)})
+            self._append(self._full(again, "subscriptions", rows, history=False))
+
+    def _complete(self) -> None:
+        """Journal the events of webhooks again, with what they only pointed to."""
+        while self._heard:
+            delivery = self._heard.popleft()
+            missing = wants(delivery, self.link.origin)
+            raw = msgspec.Raw(delivery.body)
+            if missing:
+                about = {"completes": delivery.seq}
+                again = self._delivery(self._clock(), about)
+                self._append(self._full(again, "events", [raw], history=False))
+            event = msgspec.json.decode(raw, type=fetch.Head)
+            self._know([event.id])
+
+    def _know(self, ids: Iterable[str]) -> None:
+        for id_ in ids:
+            self._recent[id_] = None
+        while len(self._recent) > RECENT:
+            self._recent.popitem(last=False)
+
+    # -- keeping ---------------------------------------------------------------------------------
+
+    def _keep(
+        self,
+        name: str,
+        page: Page,
+        after: Cursor,
+        started: dt.datetime | None = None,
+        *,
+        read: Page | None = None,
+        history: bool = False,
+    ) -> None:
+        """One page and the cursor behind it, in one delivery; then the cursor holds."""
+        about: dict[str, Any] = {"pull": msgspec.to_builtins(after)}
+        whole = read or page
+        about["manifest"] = {
+            "list": name,
+            "rows": len(whole.rows),
+            "new": len(page.rows),
+            "hash": xxhash.xxh3_128_hexdigest(b"\n".join(bytes(row) for row in whole.rows)),
+        }
+        if history:
+            about["history"] = True
+        delivery = self._delivery(started or self._clock(), about)
+        self._append(self._full(delivery, name, page.rows, history))
+        self.cursor = after
+        self._kept_at = self._seconds()
+
+    def _delivery(self, at: dt.datetime, about: dict[str, Any]) -> Delivery:
+        return Delivery(kind="stripe", source=self.link.id, received_at=to_micros(at), about=about)
+
+    def _full(
+        self, delivery: Delivery, name: str, rows: Sequence[msgspec.Raw], history: bool
+    ) -> Delivery:
+        if self._catalogue is None:
+            self._catalogue = Catalogue.of(self._calls.get)
+            self.link = self._links.learned(self.link.id, self._catalogue)
+        return fetch.completed(
+            delivery, name, rows, self.link.origin, self._calls.get, self._catalogue, history
+        )
+
+    def _append(self, delivery: Delivery) -> None:
+        self._journal.append([delivery])
+
+    def _seconds(self) -> int:
+        return int(self._clock().timestamp())
+
+
+class Pulls:
+    """A thread for each source; `heard` and `wake` may be called from any other."""
+
+    def __init__(self, links: Links, journal: Journal, clock: Clock) -> None:
+        self._links = links
+        self._journal = journal
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._running: dict[str, _Runner] = {}
+        self._stopped = False
+
+    def start(self) -> None:
+        """Read every source that is not paused."""
+        for link in self._links.every():
+            self.begin(link)
+
+    def begin(self, link: Link) -> None:
+        """Read a source from now on, with its newest settings."""
+        self.end(link.id)
+        if link.paused:
+            return
+        with self._lock:
+            if not self._stopped:
+                self._running[link.id] = _Runner(link, self._links, self._journal, self._clock)
+
+    def end(self, id_: str) -> None:
+        """Read a source no more."""
+        with self._lock:
+            runner = self._running.pop(id_, None)
+        if runner is not None:
+            runner.stop()
+
+    def heard(self, delivery: Delivery) -> None:
+        """A webhook was journaled."""
+        runner = self._running.get(delivery.source)
+        if runner is not None:
+            runner.heard(delivery)
+
+    def progress(self, id_: str) -> Progress | None:
+        """How far the past of a source was read; None where it is whole."""
+        runner = self._running.get(id_)
+        return runner.pull.progress if runner is not None and runner.pull else None
+
+    def sync(self, id_: str, timeout: float) -> Iterator[Progress]:
+        """Look now, and tell how it goes until everything is read."""
+        runner = self._running.get(id_)
+        if runner is not None:
+            yield from runner.sync(timeout)
+
+    def stop(self) -> None:
+        """End all of them."""
+        with self._lock:
+            self._stopped = True
+            runners = list(self._running.values())
+            self._running.clear()
+        for runner in runners:
+            runner.ask_to_stop()
+        for runner in runners:
+            runner.stop()
+
+
+class _Runner:
+    def __init__(self, link: Link, links: Links, journal: Journal, clock: Clock) -> None:
+        self._link, self._links, self._journal, self._clock = link, links, journal, clock
+        self._stopping = threading.Event()
+        self._woken = threading.Condition()
+        self._due = True
+        self._looks = 0
+        self.pull: Pull | None = None
+        self._waiting: list[Delivery] = []
+        self._thread = threading.Thread(target=self._run, name=f"pull {link.id}", daemon=True)
+        self._thread.start()
+
+    def heard(self, delivery: Delivery) -> None:
+        with self._woken:
+            if self.pull is None:
+                self._waiting.append(delivery)
+            else:
+                self.pull.heard(delivery)
+            if wants(delivery, self._link.origin):
+                self._due = True
+                self._woken.notify_all()
+
+    def sync(self, timeout: float) -> Iterator[Progress]:
+        with self._woken:
+            looks = self._looks
+            self._due = True
+            self._woken.notify_all()
+        waited = 0.0
+        while waited < timeout and not self._stopping.is_set():
+            with self._woken:
+                if self._woken.wait_for(lambda: self._looks > looks, 0.5):
+                    return
+            waited += 0.5
+            if self.pull is not None and self.pull.progress is not None:
+                yield self.pull.progress
+
+    def ask_to_stop(self) -> None:
+        self._stopping.set()
+        with self._woken:
+            self._woken.notify_all()
+
+    def stop(self) -> None:
+        self.ask_to_stop()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        calls: Calls | None = None
+        while not self._stopping.is_set():
+            pause = EVERY
+            try:
+                if calls is None:
+                    calls = self._links.calls(self._link, self._stopping.is_set)
+                self._look(calls)
+                self._links.went_well(self._link.id)
+            except (Rejected, UpwellError) as error:
+                pause = AGAIN if isinstance(error, Rejected) else EVERY
+                self._links.failed(self._link.id, kind_of(error), error.problem.message)
+            except Exception as error:  # noqa: BLE001 - one source hurts no other; it is tried again
+                log.error("source not read", source=self._link.id, error=repr(error))
+                self._links.failed(self._link.id, "inside", f"{type(error).__name__}: {error}")
+            with self._woken:
+                self._looks += 1
+                self._woken.notify_all()
+                self._woken.wait_for(lambda: self._due or self._stopping.is_set(), pause)
+                self._due = False
+        if calls is not None:
+            calls.close()
+
+    def _look(self, calls: Calls) -> None:
+        if self.pull is None:
+            pull = Pull(self._link, self._links, calls, self._journal, self._clock)
+            with self._woken:
+                self.pull = pull
+                for delivery in self._waiting:
+                    pull.heard(delivery)
+                self._waiting.clear()
+        for _ in self.pull.read():
+            if self._stopping.is_set():
+                return
+
+
+def kind_of(error: UpwellError) -> str:
+    """Why a source failed, in a word: sign-in, permissions, refused or unreachable."""
+    if isinstance(error, SignIn):
+        return "sign-in"
+    if isinstance(error, NotAllowed):
+        return "permissions"
+    return "refused" if isinstance(error, Rejected) else "unreachable"
