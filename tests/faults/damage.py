@@ -38,7 +38,6 @@ FILES = (
     "journal.sqlite",
     "journal.sqlite-wal",
     "state.sqlite",
-    "state.sqlite-wal",
 )
 WAYS = ("flip", "zero", "tear", "start")
 
@@ -77,9 +76,6 @@ def prepare(place: Path) -> dict[str, Any]:
         with house.state.write() as connection:
             text = dice.randbytes(1000).hex()
             connection.exec_driver_sql("insert into filler values (?)", (text,))
-        if number == 25:
-            with house.state.read() as connection:
-                connection.exec_driver_sql("pragma wal_checkpoint(truncate)")
     shutil.copytree(live, image, ignore=shutil.ignore_patterns("exchange", "*-shm"))
     kept = everything(house) | {"state": _filler(house)}
     house.close()

@@ -135,7 +135,14 @@ def _server(url: str) -> Engine:
 
 def _prepare(connection: Any, _: object) -> None:
     connection.isolation_level = None  # SQLAlchemy's `begin` below opens transactions, not sqlite3
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    # No write-ahead log: SQLite drops a log's damaged tail without a word, and with it perhaps that
+    # a key was revoked. Waiting comes first: whoever opens an older file leaves its log behind.
+    for pragma in (
+        "busy_timeout=10000",
+        "journal_mode=TRUNCATE",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 
