@@ -121,7 +121,7 @@ def test_flat_amounts_of_tiers() -> None:
         Tier(up_to=10, unit=Decimal(100), flat=Decimal(2000)),
         Tier(unit=Decimal(50)),
     )
-    graduated = {"tiers": tiers, "tiers_mode": "graduated"}
+    graduated: dict[str, Any] = {"tiers": tiers, "tiers_mode": "graduated"}
     assert worth(item("p", None, quantity=0, **graduated)) == "10.00"  # as Stripe charges it
     assert worth(item("p", None, quantity=5, **graduated)) == "10.00"
     assert worth(item("p", None, quantity=7, **graduated)) == "32.00"

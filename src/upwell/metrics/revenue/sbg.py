@@ -54,11 +54,14 @@ class Model(NamedTuple):
 def fit(survival: Sequence[float]) -> Model | None:
     """The most likely model behind the shares still there after 1, 2, … periods.
 
-    None where nothing can be learnt: fewer than two periods, nobody left, or nobody stayed.
+    None where nothing can be learnt: fewer than two periods, nobody left, nobody stayed, or shares
+    that rise, which is no contract.
     """
+    whole = [1.0, *survival]
     if len(survival) < 2 or survival[-1] >= 1 or survival[0] <= 0:
         return None
-    whole = [1.0, *survival]
+    if any(later > earlier for earlier, later in pairwise(whole)):
+        return None
     x, y = 0.0, 0.0  # logarithms of a and b
     best = _likelihood(whole, x, y)
     for _ in range(STEPS):

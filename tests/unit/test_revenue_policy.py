@@ -1,0 +1,78 @@
+"""Counting rules: every field has a title and a sentence, and the presets are what they say."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from upwell.errors import Rejected
+from upwell.metrics.policy import CHOICES, PRESETS, MetricPolicy, policy_named
+
+
+def test_every_choice_is_explained_once() -> None:
+    fields = [field.name for field in msgspec.structs.fields(MetricPolicy)]
+    assert [choice.name for choice in CHOICES] == [
+        name for name in fields if name not in ("name", "title", "version")
+    ]
+    assert all(choice.title and choice.definition.endswith(".") for choice in CHOICES)
+
+
+def test_the_presets() -> None:
+    assert list(PRESETS) == ["upwell", "stripe", "chartmogul"]
+    assert PRESETS["upwell"] == MetricPolicy()
+
+
+@pytest.mark.parametrize(
+    ("preset", "choices"),
+    [
+        (
+            "upwell",
+            {
+                "factors": "exact",
+                "discounts": "recurring",
+                "granularity": "day",
+                "reactivation_days": None,
+                "churn_recognition": "ended",
+                "past_due_days": None,
+                "metered": "excluded",
+                "zero_price": "churn",
+                "fx": "constant",
+                "customer_churn": "standard",
+                "closed_months": "restate",
+            },
+        ),
+        (
+            "stripe",
+            {
+                "past_due_days": None,
+                "discounts": "recurring",
+                "churn_recognition": "ended",
+                "customer_churn": "stripe",
+                "metered": "excluded",
+                "fx": "period_end",
+            },
+        ),
+        (
+            "chartmogul",
+            {
+                "granularity": "event_window",
+                "event_window_minutes": 60,
+                "reactivation_days": None,
+                "customer_churn": "standard",
+                "ltv_churn_months": 6,
+                "fx": "tx_date",
+                "zero_price": "active",
+            },
+        ),
+    ],
+)
+def test_what_a_preset_chooses(preset: str, choices: dict[str, object]) -> None:
+    policy = policy_named(preset)
+    assert {name: getattr(policy, name) for name in choices} == choices
+
+
+def test_an_unknown_name_is_refused_with_the_near_ones() -> None:
+    with pytest.raises(Rejected) as refused:
+        policy_named("chartmogle")
+    assert refused.value.problem.code == "unknown_policy"
+    assert "'chartmogul'" in refused.value.problem.fix
