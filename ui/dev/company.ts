@@ -1,5 +1,6 @@
 /** A made-up company's numbers: the same for the same day, product and metric, every time. */
 import { addDays, days, firstOfMonth } from '../src/shell/dates.ts';
+import { BYS, grouped, moves, revenueValue } from './ledger.ts';
 import type { Alert, Answer, FeedEvent, Grain, Metric, Point, Product, Question, Series, Unit } from '../src/wire.ts';
 
 const BORN = Date.now();
@@ -49,7 +50,26 @@ export const metrics: Metric[] = [
   metric('gross_revenue', 'Gross revenue', 'money', 'up', "What was paid, less tax, on the payment's day, before refunds.", SPLITS),
   metric('refunds', 'Refunds', 'money', 'down', "What was given back, on the refund's own day.", SPLITS),
   metric('cancellations', 'Cancellations', 'count', 'down', 'Customers whose cancellation was requested.', [...SPLITS, 'reason']),
-  metric('churned_customers', 'Churned customers', 'count', 'down', 'Customers whose last paid subscription ended.', [...SPLITS, 'reason']),
+  metric('mrr', 'MRR', 'money', 'up', 'What running subscriptions bring in a month, less tax and lasting discounts, at the end of the day.', ['plan', 'country', 'interval', 'cause'], ALL.slice(1)),
+  metric('arr', 'ARR', 'money', 'up', 'Twelve times MRR.', ['plan', 'country', 'interval'], ALL.slice(1)),
+  metric('net_new_mrr', 'Net new MRR', 'money', 'up', 'New, expansion and reactivation less contraction and churn, at constant exchange rates.', ['plan', 'country', 'interval', 'cause'], ALL.slice(1)),
+  metric('customers', 'Paying customers', 'count', 'up', 'Customers with MRR at the end of the day.', ['plan', 'country', 'interval'], ALL.slice(1)),
+  metric('new_customers', 'New customers', 'count', 'up', 'Customers who paid for the first time.', ['plan', 'country', 'interval'], ALL.slice(1)),
+  metric('churned_customers', 'Churned customers', 'count', 'down', 'Customers whose last paid subscription ended.', ['plan', 'country', 'interval', 'cause'], ALL.slice(1)),
+  metric('customer_churn_rate', 'Customer churn rate', 'ratio', 'down', 'Customers who left, without those who joined or came back in the same dates, of the customers at their beginning.', [], ALL.slice(1)),
+  metric('gross_mrr_churn_rate', 'Gross MRR churn', 'ratio', 'down', 'Churn and contraction as a share of the MRR at the beginning.', [], ALL.slice(1)),
+  metric('net_mrr_churn_rate', 'Net MRR churn', 'ratio', 'down', 'Churn and contraction less expansion, as a share of the MRR at the beginning.', [], ALL.slice(1)),
+  metric('nrr', 'Net revenue retention', 'ratio', 'up', 'What customers of twelve months ago pay now, as a share of what they paid then.', [], ALL.slice(1)),
+  metric('grr', 'Gross revenue retention', 'ratio', 'up', 'The same without what any of them pays more than then.', [], ALL.slice(1)),
+  metric('quick_ratio', 'Quick ratio', 'ratio', 'up', 'New and expansion for each unit of contraction and churn.', [], ALL.slice(1)),
+  metric('arpa', 'ARPA', 'money', 'up', 'MRR for each paying customer.', ['plan', 'country', 'interval'], ALL.slice(1)),
+  metric('asp', 'ASP', 'money', 'up', 'MRR that a new customer begins with.', ['plan', 'country', 'interval'], ALL.slice(1)),
+  metric('ltv', 'Lifetime value', 'money', 'up', 'ARPA times gross margin, over the mean churn rate of the six whole months before.', [], ALL.slice(1)),
+  metric('trials', 'Trials', 'count', 'up', 'Trials that started.', ['plan', 'country'], ALL.slice(1)),
+  metric('trial_conversion_rate', 'Trial conversion', 'ratio', 'up', 'Of the trials that started, the share that paid within 30 days; those still inside them are left out.', [], ALL.slice(1)),
+  metric('failed_payments', 'Failed payments', 'count', 'down', 'Invoices whose payment failed for the first time.', [], ALL.slice(1)),
+  metric('recovery_rate', 'Recovered payments', 'ratio', 'up', 'Of the money whose payment failed, the share that was paid within 30 days.', [], ALL.slice(1)),
+  metric('mrr_set_to_cancel', 'MRR set to cancel', 'money', 'down', 'MRR of subscriptions whose end is already fixed.', ['plan', 'country'], ALL.slice(1)),
   metric('signups', 'Signups', 'count', 'up', 'Signup events.', SPLITS),
   metric('activations', 'Activations', 'count', 'up', 'Activation events.', SPLITS),
   metric('activation_rate', 'Activation rate', 'ratio', 'up', 'Of the users who first signed up, the share who activated within 14 days of it. Complete only when those 14 days have passed.', [], ALL.slice(1)),
@@ -155,6 +175,8 @@ export function answer(question: Question): Answer {
   const ids = question.product?.length ? question.product : products.map((one) => one.id);
   const length = days({ from, to });
   const back = question.compare === 'year' ? 364 : question.compare === 'week' ? 7 : length;
+  const ledger = revenueValue(question.metric, ids, from, to, '', '') !== undefined;
+  if (ledger) return { ...rest(question, found), series: ledgerSeries(question, ids, from, to, back) };
   const line = (key: string, of: readonly string[], share: number, label = ''): Series => ({
     key,
     ...(label ? { label } : {}),
@@ -179,11 +201,33 @@ export function answer(question: Question): Answer {
       : question.by
         ? (KEYS[question.by] ?? []).map(([key, share]) => line(key, ids, share * filtered))
         : [line('', ids, filtered)];
-  return {
-    question, series, as_of: { 'mail-stripe': ago(9), sdk: ago(2), 'docs-db': ago(61) }, policy: 'upwell',
-    position: '0-42', unit: found.unit, currency: found.unit === 'money' ? 'USD' : null, scanned: false,
-    unconverted: [], unlinked: null, note: '',
-  };
+  return { ...rest(question, found), series };
+}
+
+const rest = (question: Question, found: Metric): Omit<Answer, 'series'> => ({
+  question, as_of: { 'mail-stripe': ago(9), sdk: ago(2), 'docs-db': ago(61) }, policy: question.policy ?? 'upwell',
+  position: '0-42', unit: found.unit, currency: found.unit === 'money' ? 'USD' : null, scanned: false,
+  unconverted: found.name === 'mrr' && !question.product ? [{ currency: 'XAG', total: '12.00' }] : [], unlinked: null, note: '',
+});
+
+function ledgerSeries(question: Question, ids: readonly string[], from: string, to: string, back: number): Series[] {
+  const { metric: name, by = '' } = question;
+  const end = addDays(TODAY, 1);
+  const keys = by === 'product' ? ids : by ? grouped(moves, BYS[by] ?? (() => '')).map(([key]) => key) : [''];
+  return keys.map((key) => {
+    const of = by === 'product' ? [key] : ids;
+    const [as, at] = by === 'product' ? ['', ''] : [by, key];
+    const line = (first: string, last: string): Point[] =>
+      starts(first, last, question.grain === 'hour' ? 'day' : (question.grain ?? 'day')).map((one) => {
+        const after = addDays(one.list.at(-1)!, 1);
+        return { start: one.start, value: one.start > TODAY ? null : revenueValue(name, of, one.start, after < end ? after : end, as, at) ?? null, complete: after <= TODAY, ...(after > TODAY && by === '' && name === 'mrr' ? { provisional: true } : {}) };
+      });
+    const total = (first: string, last: string): string | number | null => revenueValue(name, of, first, last < end ? last : end, as, at) ?? null;
+    return {
+      key, ...(by === 'product' ? { label: products.find((one) => one.id === key)?.name ?? key } : {}), points: line(from, to), total: total(from, to),
+      ...(question.compare ? { compare: { points: line(addDays(from, -back), addDays(to, -back)), total: total(addDays(from, -back), addDays(to, -back)) } } : {}),
+    };
+  });
 }
 
 export const alerts: Alert[] = [

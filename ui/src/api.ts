@@ -24,6 +24,7 @@ export interface Api {
   setUp(owner: { token: string; name: string; email: string; password: string }): Promise<Session>;
   get<T>(path: string, params?: Record<string, string | number | undefined>): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
+  put<T>(path: string, body?: unknown): Promise<T>;
   ask(questions: Question[]): Promise<(Answer | { error: Problem })[]>;
 }
 
@@ -66,6 +67,7 @@ export function createApi(fetcher: typeof fetch, signedOut: () => void): Api {
     setUp: (owner) => session('POST', '/v1/owner', owner),
     get: (path, params) => call('GET', path + query(params)),
     post: (path, body) => call('POST', path, body),
+    put: (path, body) => call('PUT', path, body),
     ask: async (questions) => {
       const body = await call<{ answers: (Answer | { error: Problem })[] }>('POST', '/v1/query', {
         questions,

@@ -7,6 +7,9 @@ export const PAGES = [
   'products',
   'product',
   'explore',
+  'revenue',
+  'customers',
+  'customer',
   'live',
   'alerts',
   'reports',
@@ -18,9 +21,15 @@ export const PAGES = [
 ] as const;
 export type Page = (typeof PAGES)[number];
 
+/** Tabs of pages that have them; the first is the page itself. */
+export const TABS: Partial<Record<Page, readonly string[]>> = {
+  revenue: ['', 'retention'],
+  settings: ['', 'counting-rules'],
+};
+
 export interface Route {
   page: Page;
-  id: string; // of the product or alert, or ""
+  id: string; // of the product, customer or alert, the tab of a page, or ""
   products: string[]; // empty: all
   range: Range;
   compare: Compare | 'off';
@@ -63,8 +72,11 @@ function pageOf(first: string, second: string, more: boolean): { page: Page; id:
   const page = first === '' ? 'home' : first;
   if (more) return { page: 'missing', id: '' };
   if (page === 'products' && second) return { page: 'product', id: second };
+  if (page === 'customers' && second) return { page: 'customer', id: second };
   if (page === 'alerts') return { page, id: second };
-  if (second || page === 'product' || !PAGES.includes(page as Page)) return { page: 'missing', id: '' };
+  const known = PAGES.includes(page as Page) && page !== 'customer';
+  if (known && TABS[page as Page]?.includes(second)) return { page: page as Page, id: second };
+  if (second || page === 'product' || page === 'customer' || !PAGES.includes(page as Page)) return { page: 'missing', id: '' };
   return { page: page as Page, id: '' };
 }
 
@@ -98,6 +110,7 @@ export function format(route: Route): string {
 function pathOf({ page, id }: Route): string {
   if (page === 'home') return '/';
   if (page === 'product') return `/products/${encodeURIComponent(id)}`;
+  if (page === 'customer') return `/customers/${encodeURIComponent(id)}`;
   return `/${page}${id ? `/${encodeURIComponent(id)}` : ''}`;
 }
 

@@ -22,6 +22,7 @@ export interface Question {
   known_at?: string;
   policy?: string;
   currency?: string;
+  over?: number;
 }
 
 /** One bucket: its start (a date; a local time for hours), value, and whether it is final. */

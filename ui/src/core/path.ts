@@ -37,6 +37,18 @@ export function areaPath(points: readonly XY[], base: number): string {
   return parts.join('');
 }
 
+/** The surface between two edges, in one piece per unbroken stretch. */
+export function bandPath(lower: readonly XY[], upper: readonly XY[]): string {
+  const parts: string[] = [];
+  let from = 0;
+  for (let i = 0; i <= upper.length; i += 1) {
+    if (i < upper.length && upper[i]!.y !== null && lower[i]!.y !== null) continue;
+    if (i - from > 1) parts.push(`${linePath(upper.slice(from, i))}L${linePath(lower.slice(from, i).toReversed()).slice(1)}Z`);
+    from = i + 1;
+  }
+  return parts.join('');
+}
+
 /**
  * At most four points for each pixel column (first, lowest, highest, last), so that ten thousand
  * hours look the same as if all were drawn.

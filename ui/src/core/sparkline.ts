@@ -26,6 +26,17 @@ export interface SparklineScene {
   readonly at: readonly XY[];
 }
 
+const LEVEL = 0.25;
+
+/** Scale of a value that stays near a level, where a scale from nothing would show a straight line; null elsewhere. */
+export function levelDomain(lines: readonly (readonly (number | null)[])[]): readonly [number, number] | null {
+  const known = lines.flat().filter((value) => value !== null);
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  const spread = high - low;
+  if (known.length < 3 || low <= 0 || spread === 0 || spread > LEVEL * high) return null;
+  return [low - spread * 0.15, high + spread * 0.15];
+}
+
 const INSET = 3; // room for the end's dot
 const LEFT = 1; // flush with the text above it
 

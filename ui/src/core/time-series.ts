@@ -6,9 +6,10 @@ import type { Theme } from '../tokens/tokens';
 import { seriesColour } from '../tokens/tokens';
 import { amount, type Expected, type Grain, type Line, type Mark, type Unit } from './data';
 import { DAY, HOUR, parseStart, type Start } from './dates';
-import { areaPath, hatchPath, linePath, lonePoints, round, type XY } from './path';
+import { areaPath, bandPath, hatchPath, linePath, lonePoints, round, type XY } from './path';
 import { valueAxis, type ValueTick } from './scale';
 import { spread } from './spread';
+import { stack, type Edges } from './stacked';
 import { fitText, textWidth } from './text';
 import { timeTicks, type TimeTick } from './ticks';
 
@@ -27,6 +28,8 @@ export interface TimeSeriesData {
   readonly area?: boolean;
   /** Whether the value axis starts at zero; default yes, as the eye compares heights. */
   readonly zero?: boolean;
+  /** Each line stands on those before it, filled. */
+  readonly stacked?: boolean;
 }
 
 export interface DrawnLine {
@@ -40,10 +43,14 @@ export interface DrawnLine {
   readonly running: string;
   readonly compare: string;
   readonly area: string;
+  /** How strongly the area is filled. */
+  readonly fill: number;
   readonly dots: readonly { readonly x: number; readonly y: number }[];
   /** Place in px of each bucket, for the crosshair. */
   readonly at: readonly XY[];
   readonly compareAt: readonly (number | null)[];
+  /** Where its name belongs: on the line, or in the middle of its band. */
+  readonly nameAt: readonly XY[];
 }
 
 export interface DirectLabel {
@@ -117,7 +124,9 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
   const bottom = height - (size + 12);
   const top = marks.length > 0 ? TOP + 12 : TOP;
 
-  const [low, high] = extent(shown.map(({ line }) => line), data.expected ?? [], data.zero ?? true);
+  const indexOf = new Map(buckets.map((bucket, index) => [bucket.start, index]));
+  const stacks = data.stacked ? stack(shown.map(({ line }) => line), indexOf, buckets.length) : null;
+  const [low, high] = stacks ? tops(stacks) : extent(shown.map(({ line }) => line), data.expected ?? [], data.zero ?? true);
   const axis = valueAxis(low, high, height < 140 ? 2 : height < 320 ? 3 : 4, data.unit, data.currency ?? '');
   const y = scaleLinear().domain(axis.domain).range([bottom, top]);
 
@@ -132,16 +141,18 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
   const x = instants.map((instant) => round(time(instant)));
   const starts = buckets.map((bucket) => bucket.start);
   const walls = buckets.map((bucket) => bucket.wall.getTime());
-  const indexOf = new Map(buckets.map((bucket, index) => [bucket.start, index]));
 
   const lines = shown.map(({ line, index }): DrawnLine => {
     const at: XY[] = buckets.map((_, i) => ({ x: x[i]!, y: null }));
+    const edges = stacks?.get(line.key);
+    const place = (values: readonly (number | null)[]): XY[] => values.map((value, i) => ({ x: x[i]!, y: value === null ? null : round(y(value)) }));
+    const [lower, upper] = [place(edges?.low ?? []), place(edges?.high ?? [])];
     const compareAt: (number | null)[] = buckets.map(() => null);
     let firstRunning = buckets.length;
     line.points.forEach((point, n) => {
       const i = indexOf.get(point.start)!;
       const value = amount(point.value);
-      at[i] = { x: x[i]!, y: value === null ? null : round(y(value)) };
+      at[i] = edges ? upper[i]! : { x: x[i]!, y: value === null ? null : round(y(value)) };
       const before = amount(line.compare?.[n]?.value);
       compareAt[i] = before === null ? null : round(y(before));
       if (!point.complete) firstRunning = Math.min(firstRunning, i);
@@ -154,12 +165,14 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
       key: line.key,
       label: line.label,
       colour: seriesColour(theme.colours, index),
-      width: highlight === line.key ? 2.5 : index < 4 ? 2 : 1.5,
+      width: highlight === line.key ? 2.5 : edges ? 1 : index < 4 ? 2 : 1.5,
       opacity: setBack ? 0.25 : 1,
-      path: linePath(done),
-      running: linePath(running),
+      path: linePath(edges ? at : done),
+      running: edges ? '' : linePath(running),
       compare: linePath(compareAt.map((value, i) => ({ x: x[i]!, y: value }))),
-      area: fill ? areaPath(at, y(Math.max(axis.domain[0], Math.min(0, axis.domain[1])))) : '',
+      nameAt: edges ? upper.map((p, i) => ({ x: p.x, y: p.y === null ? null : round((p.y + lower[i]!.y!) / 2) })) : at,
+      fill: edges ? 0.7 : 0.08,
+      area: edges ? bandPath(lower, upper) : fill ? areaPath(at, y(Math.max(axis.domain[0], Math.min(0, axis.domain[1])))) : '',
       dots: lonePoints(at).map((p) => ({ x: p.x, y: p.y! })),
       at,
       compareAt,
@@ -246,6 +259,11 @@ function extent(lines: readonly Line[], expected: readonly Expected[], zero: boo
   return zero ? [Math.min(0, low), Math.max(0, high)] : [low, high];
 }
 
+function tops(stacks: ReadonlyMap<string, Edges>): [number, number] {
+  const values = [...stacks.values()].flatMap(({ high }) => high.filter((value) => value !== null));
+  return [Math.min(0, ...values), Math.max(0, ...values)];
+}
+
 /** px kept on the right for names; 0 when one line needs none or there is no room for them. */
 function directRoom(lines: readonly Line[], width: number, size: number): number {
   if (lines.length < 2 || lines.length > 16) return 0;
@@ -268,7 +286,7 @@ function directLabels(
 ): DirectLabel[] {
   // A name stands where its line's last whole bucket ended: what still runs drops for a while.
   const on = lines.flatMap((line) => {
-    const y = (line.at.findLast((p, i) => p.y !== null && i < runningFrom) ?? line.at.findLast((p) => p.y !== null))?.y ?? null;
+    const y = (line.nameAt.findLast((p, i) => p.y !== null && i < runningFrom) ?? line.nameAt.findLast((p) => p.y !== null))?.y ?? null;
     return y === null ? [] : [{ ...line, y, off: false }];
   });
   const ends = [...on, ...hidden.map(({ key, label }) => ({ key, label, colour: offColour, y: bottom, off: true }))];

@@ -1,6 +1,7 @@
 // What is said about one bucket.
 import { amount, type Direction, type Grain, type Line, type Mark, type Unit } from './data';
 import { bucketName, GRAIN_WORDS } from './dates';
+import { sum } from './decimal';
 import { change, exact, type Change } from './format';
 
 export interface TipRow {
@@ -32,6 +33,8 @@ export interface Told {
   readonly currency?: string;
   readonly direction?: Direction;
   readonly hidden?: ReadonlySet<string>;
+  /** The lines add up: their sum is told too. */
+  readonly total?: boolean;
 }
 
 /** The tooltip of the bucket that starts at `start`. */
@@ -60,6 +63,13 @@ export function tipOf(told: Told, start: string, marks: readonly Mark[]): Tip {
       },
     ];
   });
+  if (told.total && rows.length > 1) {
+    const values = told.series
+      .filter((line) => !told.hidden?.has(line.key))
+      .map((line) => line.points.find((point) => point.start === start)?.value ?? null)
+      .filter((value) => amount(value) !== null);
+    if (values.length) rows.push({ key: '=', label: 'Together', index: -1, value: exact(sum(values.map(String)), unit, currency), before: null, change: null });
+  }
   const title = bucketName(start, grain);
   const notes = provisional ? ['Converted at the last known rate'] : [];
   const said = rows.map((row) => [row.label, row.value, row.change?.spoken].filter(Boolean).join(' '));

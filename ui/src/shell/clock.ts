@@ -47,6 +47,19 @@ export function dayIn(zone: string, given: string | number): string {
   return `${year}-${month.padStart(2, '0')}-${day.padStart(2, '0')}`;
 }
 
+/** The instant at which that local day begins, as RFC 3339. */
+export function beginsAt(zone: string, day: string): string {
+  const wall = Date.parse(`${day}T00:00:00Z`);
+  let found = wall;
+  // The offset is that of the instant itself, which is only known once it is found.
+  for (let i = 0; i < 3; i += 1) {
+    const shown = parts(zone, found);
+    const seen = Date.UTC(Number(shown.year), Number(shown.month) - 1, Number(shown.day), Number(shown.hour), Number(shown.minute), Number(shown.second));
+    found += wall - seen;
+  }
+  return new Date(found).toISOString();
+}
+
 /** "22 Nov, 14:02" */
 export function momentIn(zone: string, given: string | number): string {
   const { month, day, hour, minute } = parts(zone, given);

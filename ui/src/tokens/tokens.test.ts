@@ -82,6 +82,9 @@ describe.each([
       expect(difference(get('good'), get('bad'), vision)).toBeGreaterThan(40);
     }
   });
+  test('text reads on each step of heat', () => {
+    for (const n of [1, 2, 3, 4, 5, 6]) expect(contrast(get(`heat-ink-${n}`), get(`heat-${n}`)), `step ${n}`).toBeGreaterThanOrEqual(4.5);
+  });
   test('each step of heat is darker, or lighter, than the one before', () => {
     const steps = [1, 2, 3, 4, 5, 6].map((n) => luminance(get(`heat-${n}`)));
     const sign = Math.sign(steps[1]! - steps[0]!);

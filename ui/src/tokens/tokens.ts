@@ -17,6 +17,8 @@ export interface Palette {
   readonly series: readonly [string, string, string, string];
   readonly rest: string;
   readonly heat: readonly [string, string, string, string, string, string];
+  /** Text on each step of heat. */
+  readonly heatInk: readonly [string, string, string, string, string, string];
 }
 
 export const LIGHT: Palette = {
@@ -34,6 +36,7 @@ export const LIGHT: Palette = {
   series: ['#0072b2', '#d55e00', '#009e73', '#cc79a7'],
   rest: '#7d8794',
   heat: ['#eef4fb', '#c6dbef', '#85bcdb', '#3a8ac0', '#0f5a9c', '#08306b'],
+  heatInk: ['#14181f', '#14181f', '#14181f', '#14181f', '#ffffff', '#ffffff'],
 };
 
 export const DARK: Palette = {
@@ -51,6 +54,7 @@ export const DARK: Palette = {
   series: ['#56b4e9', '#f0884a', '#1fae82', '#e8b3d2'],
   rest: '#7d8796',
   heat: ['#16222f', '#173a5a', '#1b5788', '#2a74ab', '#6ab0dc', '#b9def5'],
+  heatInk: ['#f2f4f8', '#f2f4f8', '#f2f4f8', '#f2f4f8', '#0c0f14', '#0c0f14'],
 };
 
 const named = (name: string): string => `var(--${name})`;
@@ -71,6 +75,7 @@ export const SCREEN: Palette = {
   series: [named('series-1'), named('series-2'), named('series-3'), named('series-4')],
   rest: named('series-rest'),
   heat: [named('heat-1'), named('heat-2'), named('heat-3'), named('heat-4'), named('heat-5'), named('heat-6')],
+  heatInk: [named('heat-ink-1'), named('heat-ink-2'), named('heat-ink-3'), named('heat-ink-4'), named('heat-ink-5'), named('heat-ink-6')],
 };
 
 /** What a layout needs to know of the look. */

@@ -1,0 +1,56 @@
+import { expect, test } from 'vitest';
+import { LIGHT } from '../tokens/tokens';
+import { cohortTable, layoutHeatmap, type HeatmapData } from './heatmap';
+
+const DATA: HeatmapData = {
+  cohorts: [
+    { start: '2026-09-01', size: 40, values: [1, 0.9, 0.85] },
+    { start: '2026-10-01', size: 50, values: [1, 0.8, null] },
+    { start: '2026-11-01', size: 8, values: [1, null, null] },
+  ],
+  mean: [1, 0.9, null],
+  grain: 'month',
+  unit: 'count',
+  show: 'percent',
+  today: '2026-11-22',
+};
+
+test('a field says its share, its people and its month', () => {
+  const scene = layoutHeatmap(DATA, LIGHT);
+  const field = scene.rows[0]!.cells[1]!;
+  expect([field.text, field.from, field.to]).toEqual(['90%', '2026-10-01', '2026-11-01']);
+  expect(field.spoken).toBe('Began in September 2026, 1 month on: 90.0%, 36 of 40 customers');
+  expect(scene.rows.map((row) => [row.name, row.size])).toEqual([['Sep 2026', '40'], ['Oct 2026', '50'], ['Nov 2026', '8']]);
+});
+
+test('what is not there yet is empty, what still runs is marked', () => {
+  const scene = layoutHeatmap(DATA, LIGHT);
+  expect(scene.rows.map((row) => row.cells.map((field) => (field ? field.running : null)))).toEqual([[false, false, true], [false, true, null], [true, null, null]]);
+  expect(scene.rows[1]!.cells[1]!.spoken).toContain('still running');
+  expect(scene.mean.map((one) => one.text)).toEqual(['100%', '90%', '–']);
+});
+
+test('revenue may pass all of it, and the deepest colour is the most', () => {
+  const scene = layoutHeatmap({ ...DATA, unit: 'money', currency: 'USD', cohorts: [{ start: '2026-09-01', size: '1000.00', values: [1, 0.5, 1.3] }] }, LIGHT);
+  const [, least, most] = scene.rows[0]!.cells;
+  expect([least!.fill, most!.fill]).toEqual([LIGHT.heat[0], LIGHT.heat[5]]);
+  expect(most!.spoken).toContain('130%, $1,300.00 of $1,000.00');
+});
+
+test('absolute: whole people, money in short', () => {
+  expect(layoutHeatmap({ ...DATA, show: 'absolute' }, LIGHT).rows[0]!.cells.map((field) => field?.text)).toEqual(['40', '36', '34']);
+});
+
+test('no cohorts is no picture', () => {
+  expect(layoutHeatmap({ ...DATA, cohorts: [], mean: [] }, LIGHT)).toMatchObject({ empty: true, rows: [] });
+  const dead = layoutHeatmap({ ...DATA, cohorts: [{ start: '2026-09-01', size: 0, values: [null] }], mean: [null] }, LIGHT);
+  expect(dead.empty).toBe(true);
+});
+
+test('the table and the sentence', () => {
+  const { columns, rows } = cohortTable(DATA);
+  expect(columns.map((column) => column.label)).toEqual(['Began in', 'Customers', '0', '1', '2']);
+  expect(rows.map((row) => row.k1)).toEqual([0.9, 0.9, 0.8, null]);
+  expect(cohortTable({ ...DATA, show: 'absolute' }).rows.map((row) => row.k1)).toEqual([36, 40, null]);
+  expect(layoutHeatmap(DATA, LIGHT).summary).toBe('Retention of customers for 3 cohorts by month: on the whole 90% after 1 month remain.');
+});

@@ -1,0 +1,158 @@
+// Cohorts as a heatmap: a row a cohort, a column a period of its age, one hue.
+import type { Palette } from '../tokens/tokens';
+import { amount, type Grain, type Unit, type Value } from './data';
+import { bucketName, dayAfter, GRAIN_WORDS, parseStart } from './dates';
+import { compact, exact, NONE } from './format';
+import type { Column, Row } from './table';
+
+export interface HeatmapCohort {
+  readonly start: string;
+  /** What it began with: customers, or money. */
+  readonly size: Value;
+  /** Shares of the size, by age; null where there is nothing yet. */
+  readonly values: readonly (number | null)[];
+}
+
+export interface HeatmapData {
+  readonly cohorts: readonly HeatmapCohort[];
+  /** Pooled over the cohorts that are old enough. */
+  readonly mean: readonly (number | null)[];
+  readonly grain: Exclude<Grain, 'hour' | 'day'>;
+  /** Of the sizes: customers or money. */
+  readonly unit: Extract<Unit, 'count' | 'money'>;
+  readonly currency?: string;
+  /** Shares, or sizes times shares. */
+  readonly show: 'percent' | 'absolute';
+  /** The local day: what has not ended by it is still running. */
+  readonly today: string;
+}
+
+export interface HeatCell {
+  readonly key: string;
+  readonly row: number;
+  readonly column: number;
+  readonly text: string;
+  readonly fill: string;
+  readonly ink: string;
+  /** The period it tells of still runs. */
+  readonly running: boolean;
+  /** First day of that period, and the first after it. */
+  readonly from: string;
+  readonly to: string;
+  readonly spoken: string;
+}
+
+export interface HeatRow {
+  readonly key: string;
+  readonly name: string;
+  readonly size: string;
+  readonly cells: readonly (HeatCell | null)[];
+}
+
+export interface HeatmapScene {
+  readonly columns: readonly string[];
+  readonly rows: readonly HeatRow[];
+  readonly mean: readonly { readonly key: string; readonly text: string; readonly fill: string; readonly ink: string }[];
+  readonly legend: readonly { readonly fill: string; readonly text: string }[];
+  readonly summary: string;
+  readonly empty: boolean;
+}
+
+const LEAST = 0.5; // share of the range below which all is the lightest: differences lie in what stays
+
+/** Lays out cohorts in the colours of `palette`. */
+export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene {
+  const { cohorts, grain, unit, currency = '', show } = data;
+  const width = Math.max(0, ...cohorts.map(({ values }) => values.findLastIndex((value) => value !== null) + 1));
+  const later = cohorts.flatMap(({ values }) => values.slice(1).filter((value) => value !== null));
+  const low = Math.min(1, ...later);
+  const high = Math.max(1, ...later);
+  const bottom = Math.min(low, LEAST);
+  const colour = (share: number): { fill: string; ink: string } => {
+    const step = Math.max(0, Math.min(5, Math.floor(((share - bottom) / (high - bottom || 1)) * 6)));
+    return { fill: palette.heat[step]!, ink: palette.heatInk[step]! };
+  };
+  const one = GRAIN_WORDS[grain].one;
+
+  const rows = cohorts.map((cohort, row): HeatRow => {
+    let from = cohort.start;
+    const cells = cohort.values.slice(0, width).map((share, column): HeatCell | null => {
+      const to = dayAfter(from, grain);
+      const [begin, running] = [from, to > data.today];
+      from = to;
+      if (share === null) return null;
+      const value = of(cohort.size, share, unit);
+      const text = show === 'percent' ? percent(share) : compact(value, unit, currency);
+      const what = unit === 'count' ? `${exact(value, 'count')} of ${exact(cohort.size, 'count')} customers` : `${exact(value, 'money', currency)} of ${exact(cohort.size, 'money', currency)}`;
+      return {
+        key: `${cohort.start}/${column}`,
+        row,
+        column,
+        text,
+        ...colour(share),
+        running,
+        from: begin,
+        to,
+        spoken: `Began in ${bucketName(cohort.start, grain)}, ${column === 0 ? `first ${one}` : `${column} ${one}${column === 1 ? '' : 's'} on`}: ${compact(share, 'ratio')}, ${what}${running ? `; this ${one} is still running` : ''}`,
+      };
+    });
+    return { key: cohort.start, name: cohortName(cohort.start, grain), size: compact(cohort.size, unit, currency), cells };
+  });
+
+  return {
+    columns: Array.from({ length: width }, (_, i) => String(i)),
+    rows,
+    mean: data.mean.slice(0, width).map((share, i) => ({
+      key: String(i),
+      text: share === null ? NONE : percent(share),
+      ...(share === null ? { fill: 'none', ink: palette.faint } : colour(share)),
+    })),
+    legend: palette.heat.map((fill, i) => ({ fill, text: percent(bottom + ((high - bottom) * i) / 6) })),
+    summary: summaryOf(data, width),
+    empty: width === 0,
+  };
+}
+
+/** What a share of the size is: people are whole. */
+function of(size: Value, share: number, unit: 'count' | 'money'): Value {
+  const whole = amount(size);
+  if (whole === null) return null;
+  return unit === 'count' ? Math.round(whole * share) : (whole * share).toFixed(2);
+}
+
+const percent = (share: number): string => `${Math.round(share * 100)}%`;
+
+/** "Nov 2026", "Week of 2 Nov 2026" shortened to "2 Nov 2026". */
+function cohortName(start: string, grain: Grain): string {
+  const name = bucketName(start, grain);
+  return grain === 'month' ? `${name.slice(0, 3)} ${parseStart(start).wall.getUTCFullYear()}` : name.replace('Week of ', '');
+}
+
+function summaryOf({ cohorts, mean, grain, unit }: HeatmapData, width: number): string {
+  if (!width) return 'Retention: no cohorts.';
+  const one = GRAIN_WORDS[grain].one;
+  const what = unit === 'count' ? 'customers' : 'MRR';
+  const at = [1, 3, 6, 12].filter((k) => (mean[k] ?? null) !== null).map((k) => `${percent(mean[k]!)} after ${k} ${one}${k === 1 ? '' : 's'}`);
+  return `Retention of ${what} for ${cohorts.length} cohorts by ${one}: on the whole ${at.length ? `${at.join(', ')} remain` : 'none is old enough yet'}.`;
+}
+
+/** A row a cohort, a column an age; values as they are shown. */
+export function cohortTable(data: HeatmapData): { columns: Column[]; rows: Row[] } {
+  const { cohorts, mean, grain, unit, currency = '', show } = data;
+  const width = Math.max(0, ...cohorts.map(({ values }) => values.length));
+  const cell: Pick<Column, 'unit'> & { currency: string } = show === 'percent' ? { unit: 'ratio', currency } : { unit, currency };
+  const shown = (size: Value, share: number | null | undefined): Value => (share === null || share === undefined ? null : show === 'percent' ? share : of(size, share, unit));
+  return {
+    columns: [
+      { key: 'name', label: 'Began in', text: (value) => (value === ALL ? ALL : bucketName(String(value), grain)) },
+      { key: 'size', label: unit === 'count' ? 'Customers' : 'MRR', unit, currency },
+      ...Array.from({ length: width }, (_, i): Column => ({ key: `k${i}`, label: String(i), ...cell })),
+    ],
+    rows: [
+      ...(show === 'percent' ? [{ key: ALL, name: ALL, size: null, ...Object.fromEntries(mean.map((share, i) => [`k${i}`, share])) }] : []),
+      ...cohorts.map(({ start, size, values }) => ({ key: start, name: start, size, ...Object.fromEntries(values.map((share, i) => [`k${i}`, shown(size, share)])) })),
+    ],
+  };
+}
+
+const ALL = 'All, pooled';

@@ -1,0 +1,96 @@
+/** What a tile reads beside the watched questions: while a new answer loads, the old one stays to be shown. */
+import { untrack } from 'svelte';
+import { problemFrom } from '../api';
+import type { Problem } from '../wire';
+import { desk } from './desk.svelte';
+
+export type Params = Record<string, string | number | undefined>;
+
+/** What is read: a path, with what stands behind it; with a body it is posted. */
+export interface Call {
+  path: string;
+  params?: Params;
+  body?: unknown;
+}
+
+const KEPT = 60; // answers, so that going back shows at once
+const PATIENCE = 3000; // ms between two readings of the same because something moved
+const kept = new Map<string, unknown>();
+
+function keep(id: string, answer: unknown): void {
+  kept.delete(id);
+  kept.set(id, answer);
+  if (kept.size > KEPT) kept.delete(kept.keys().next().value!);
+}
+
+export class Fetched<T> {
+  answer = $state.raw<T | null>(null);
+  error = $state.raw<Problem | null>(null);
+  #call: () => Call | null;
+  #shown = $state<string | null>(null); // id of what `answer` answers
+  #id = $derived.by(() => {
+    const call = this.#call();
+    // Whoever signs in next must not see what this one was shown.
+    return call ? JSON.stringify([desk.session?.viewer?.id, call.path, call.params ?? {}, call.body ?? null]) : null;
+  });
+  /** Nothing to show yet. */
+  waiting = $derived(this.answer === null && this.error === null);
+  /** What is shown answers the call before this one. */
+  old = $derived(this.answer !== null && this.error === null && this.#shown !== this.#id);
+  #read = 0; // the call under way, so that a late answer to an earlier one is dropped
+
+  /** `moved` gives something else whenever what was read may have changed since. */
+  constructor(call: () => Call | null, moved: () => unknown = () => null) {
+    this.#call = call;
+    $effect(() => {
+      const id = this.#id;
+      if (id === null) return;
+      untrack(() => {
+        const had = kept.get(id) as T | undefined;
+        if (had !== undefined) this.#show(id, had);
+        void this.#load(id);
+      });
+    });
+    let last: unknown;
+    let timer = 0;
+    $effect(() => {
+      const now = moved();
+      if (now === null || last === undefined || now === last) {
+        last = now;
+        return;
+      }
+      last = now;
+      if (timer) return;
+      timer = setTimeout(() => {
+        timer = 0;
+        if (this.#id !== null) void this.#load(this.#id);
+      }, PATIENCE) as unknown as number;
+    });
+    $effect(() => () => clearTimeout(timer));
+  }
+
+  retry = (): void => {
+    this.error = null;
+    if (this.#id !== null) void this.#load(this.#id);
+  };
+
+  #show(id: string, answer: T): void {
+    this.answer = answer;
+    this.#shown = id;
+    this.error = null;
+  }
+
+  async #load(id: string): Promise<void> {
+    const call = untrack(this.#call);
+    if (!call) return;
+    this.#read += 1;
+    const mine = this.#read;
+    try {
+      const answer = call.body === undefined ? await desk.api.get<T>(call.path, call.params) : await desk.api.post<T>(call.path, call.body);
+      keep(id, answer);
+      if (mine === this.#read) this.#show(id, answer);
+    } catch (thrown) {
+      if (mine === this.#read) this.error = problemFrom(thrown);
+    }
+  }
+}
