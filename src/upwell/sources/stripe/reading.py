@@ -54,11 +54,23 @@ class Waits(Exception):
 
 
 class Moment(NamedTuple):
-    """When a body speaks of: UTC microseconds, and the order among those of one second."""
+    """When a body speaks of: UTC microseconds, and the order among those of one second.
+
+    `event` is what it says happened ('' for a list), `previous` what stood there before.
+    """
 
     at: int
     order: str = ""
+    event: str = ""
     previous: Mapping[str, Any] = MappingProxyType({})
+
+    def first(self, since: int | None, name: str) -> bool:
+        """Whether this body is the one that tells of a field set at `since` (epoch seconds)."""
+        if since is None or not self.event:
+            return since is not None
+        if self.previous:
+            return name in self.previous
+        return since >= self.at // MICROS
 
 
 @dataclass(slots=True)

@@ -38,8 +38,11 @@ def subscription(read: Reading, found: shapes.Subscription, moment: Moment) -> N
     """The state, the start of a trial, and the click of a cancellation or of taking it back."""
     state = state_of(read, found, moment)
     read.records.append(state)
-    _trial(read, found, state)
-    _click(read, found, state)
+    # Only the event that brought the change, or a list: later ones may name another plan.
+    if moment.first(found.trial_start, "trial_start"):
+        _trial(read, found, state)
+    if moment.first(found.canceled_at, "canceled_at"):
+        _click(read, found, state)
     _withdrawn(read, found, state, moment)
 
 

@@ -64,7 +64,7 @@ def read(delivery: Delivery, origin: Origin) -> Reading:
             _try(found, partial(_event, found, raw))
         else:
             moment = Moment(body.read_at * MICROS, LISTED)
-            _try(found, partial(_object, found, raw, moment, "", body.history))
+            _try(found, partial(_object, found, raw, moment, body.history))
     return found
 
 
@@ -98,8 +98,8 @@ def _event(found: Reading, raw: msgspec.Raw) -> None:
     status = _PEEK.decode(event.data.object).status
     step = 0 if event.type.endswith(".created") else 9 if event.type.endswith(".deleted") else 1
     rank = states.rank(status or "", previous.get("status"))
-    moment = Moment(event.created * MICROS, f"{step}{rank}{event.id}", previous)
-    _object(found, event.data.object, moment, event.type, False)
+    moment = Moment(event.created * MICROS, f"{step}{rank}{event.id}", event.type, previous)
+    _object(found, event.data.object, moment, False)
 
 
 class _Peek(msgspec.Struct, frozen=True):
@@ -109,8 +109,8 @@ class _Peek(msgspec.Struct, frozen=True):
 _PEEK = msgspec.json.Decoder(_Peek)
 
 
-def _object(found: Reading, raw: msgspec.Raw, moment: Moment, event: str, past: bool) -> None:
-    """One object: at a moment as an event says it, or as a list shows it (`event` '')."""
+def _object(found: Reading, raw: msgspec.Raw, moment: Moment, past: bool) -> None:
+    """One object: at a moment as an event says it, or as a list shows it."""
     kind = _OBJECT.decode(raw)
     livemode = found.origin.livemode
     if None not in (livemode, kind.livemode) and livemode != kind.livemode:
@@ -123,11 +123,11 @@ def _object(found: Reading, raw: msgspec.Raw, moment: Moment, event: str, past: 
             found.records += history.of_subscription(found, subscription)
     elif name == "invoice" and not kind.deleted:
         invoice = _decode(raw, shapes.Invoice)
-        money.invoice(found, invoice, moment, event == "invoice.payment_failed")
+        money.invoice(found, invoice, moment, moment.event == "invoice.payment_failed")
         if past:
             found.records += history.of_invoice(found, invoice)
     elif name == "customer":
-        _customer(found, _decode(raw, shapes.Customer), moment, event == "customer.deleted")
+        _customer(found, _decode(raw, shapes.Customer), moment, moment.event == "customer.deleted")
     elif name == "refund":
         money.refund(found, _decode(raw, shapes.Refund))
     elif name == "dispute":
@@ -135,7 +135,7 @@ def _object(found: Reading, raw: msgspec.Raw, moment: Moment, event: str, past: 
     elif name == "balance_transaction":
         money.balance(found, _decode(raw, shapes.BalanceTransaction))
     else:
-        found.unknown[event or name or "nameless object"] += 1
+        found.unknown[moment.event or name or "nameless object"] += 1
 
 
 def _decode(raw: msgspec.Raw, kind: type[Any]) -> Any:
