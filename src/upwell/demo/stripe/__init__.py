@@ -10,10 +10,10 @@ with serve(fake) as url:                       # for the official SDK
 fake.deliver("http://127.0.0.1:8000/hooks/stripe/mail", "whsec_…")
 """
 
-from upwell.demo.stripe.api import Fault
-from upwell.demo.stripe.fake import API_VERSION, FakeStripe
+from upwell.demo.stripe.account import API_VERSION
+from upwell.demo.stripe.fake import FakeStripe
 from upwell.demo.stripe.hooks import Delivered
 from upwell.demo.stripe.served import serve
 from upwell.demo.stripe.world import Event
 
-__all__ = ["API_VERSION", "Delivered", "Event", "FakeStripe", "Fault", "serve"]
+__all__ = ["API_VERSION", "Delivered", "Event", "FakeStripe", "serve"]

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from upwell.demo.stripe import lists
+from upwell.demo.stripe.kinds import KINDS
 from upwell.demo.stripe.lists import Refusal
 from upwell.demo.stripe.world import Json, World
 
@@ -129,9 +130,9 @@ class Api:
             return reader.event(parts[1])
         if parts[0] == "invoices" and len(parts) == 3 and parts[2] == "lines":
             return reader.lines(parts[1])
-        if len(parts) == 1 and parts[0] in lists.KINDS:
+        if len(parts) == 1 and parts[0] in KINDS:
             return reader.page(parts[0])
-        if len(parts) == 2 and parts[0] in lists.KINDS:
+        if len(parts) == 2 and parts[0] in KINDS:
             return reader.one(parts[0], parts[1])
         raise Refusal(
             404,

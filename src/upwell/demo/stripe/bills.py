@@ -42,7 +42,7 @@ class Bills:
         """A draft invoice of these lines; with `waits` it becomes final by itself in an hour."""
         world = self._world
         identity = world.new_id("in")
-        discounts = self._discounts(customer, subscription)
+        discounts = self.discounts(customer, subscription)
         lines = self._lines(identity, drafts, discounts, subscription)
         on_items = frozenset(id_ for draft in drafts for id_ in draft.discounts)
         finalizes_at = world.now + HOUR if waits and advances else None
@@ -68,12 +68,12 @@ class Bills:
         for draft in drafts:
             if draft.invoice_item:
                 world.get("invoiceitem", draft.invoice_item)["invoice"] = identity
-        world.emit("invoice.created", invoice)
+        world.emit(invoice, "invoice.created")
         if finalizes_at:
             world.later(finalizes_at, "finalize", identity)
         return invoice
 
-    def _discounts(self, customer: Json, subscription: Json | None) -> list[Json]:
+    def discounts(self, customer: Json, subscription: Json | None) -> list[Json]:
         """Those of the subscription; where it has none, the customer's."""
         found = [self._world.get("discount", i) for i in (subscription or {}).get("discounts", ())]
         if not found and customer.get("discount"):
@@ -144,7 +144,7 @@ class Bills:
             },
         )
         world.change(customer, {"balance": min(0, owed)}, "customer.updated")
-        world.emit("invoice.finalized", invoice)
+        world.emit(invoice, "invoice.finalized")
 
     # -- collected
 
@@ -155,10 +155,12 @@ class Bills:
             self._settle(invoice)
             return True
         if invoice["collection_method"] == "send_invoice" and not by_hand:
-            world.emit("invoice.sent", invoice)
+            world.emit(invoice, "invoice.sent")
             return False
         customer = world.get("customer", invoice["customer"])
         card = world.cards.get(customer["id"])
+        if by_hand and invoice["collection_method"] == "send_invoice":
+            card = "ok"  # paid by transfer
         came = card is not None and self._attempt(invoice, customer, card)
         if came:
             self._settle(invoice)
@@ -182,6 +184,7 @@ class Bills:
             world.payments[intent["id"]] = payment["id"]
         else:
             intent = world.get("payment_intent", identity)
+            intent["amount"] = invoice["amount_remaining"]
         charge = self._till.charge(customer, intent, card)
         return bool(charge["paid"])
 
@@ -198,7 +201,7 @@ class Bills:
                     "status_transitions": {"canceled_at": None, "paid_at": world.now},
                 },
             )
-            world.emit("invoice_payment.paid", payment)
+            world.emit(payment, "invoice_payment.paid")
         world.change(
             invoice,
             {
@@ -212,8 +215,7 @@ class Bills:
                 "status_transitions": {**invoice["status_transitions"], "paid_at": world.now},
             },
         )
-        world.emit("invoice.paid", invoice)
-        world.emit("invoice.payment_succeeded", invoice)
+        world.emit(invoice, "invoice.paid", "invoice.payment_succeeded")
         self._recover(invoice)
         subscription = self._subscription(invoice)
         if subscription is not None:
@@ -244,7 +246,7 @@ class Bills:
             },
             "invoice.updated",
         )
-        world.emit("invoice.payment_failed", invoice)
+        world.emit(invoice, "invoice.payment_failed")
         customer = world.get("customer", invoice["customer"])
         world.change(customer, {"delinquent": True}, "customer.updated")
         subscription = self._subscription(invoice)
@@ -263,6 +265,23 @@ class Bills:
         return self._world.get("subscription", parent["subscription_details"]["subscription"])
 
     # -- not collected
+
+    def credited(self, invoice: Json, amount: int) -> None:
+        """A credit note was issued: of an open invoice less is due, perhaps nothing."""
+        if invoice["status"] == "paid":
+            sofar = invoice["post_payment_credit_notes_amount"] + amount
+            changes = {"post_payment_credit_notes_amount": sofar}
+            self._world.change(invoice, changes, "invoice.updated")
+            return
+        due = invoice["amount_due"] - amount
+        changes = {
+            "amount_due": due,
+            "amount_remaining": due,
+            "pre_payment_credit_notes_amount": invoice["pre_payment_credit_notes_amount"] + amount,
+        }
+        self._world.change(invoice, changes, "invoice.updated")
+        if due == 0:
+            self._settle(invoice)
 
     def void(self, invoice: Json) -> None:
         """As if it had never been sent."""
@@ -285,7 +304,7 @@ class Bills:
                 "status_transitions": transitions,
             },
         )
-        self._world.emit(event, invoice)
+        self._world.emit(invoice, event)
 
     def stop(self, subscription: str) -> None:
         """No more attempts for the open invoices of a subscription that has ended."""

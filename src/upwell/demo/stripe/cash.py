@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from upwell.demo.stripe.catalog import address
-from upwell.demo.stripe.world import DAY, Json, World
+from upwell.demo.stripe.world import DAY, NOTHING, Json, World
 
 _TELL = {  # https://docs.stripe.com/declines/codes
     "card_declined": "Your card was declined.",
@@ -216,11 +216,11 @@ def dispute(world: World, charge: Json, reason: str) -> Json:
         "id": world.new_id("dp"),
         "object": "dispute",
         "amount": charge["amount"],
-        "balance_transactions": [],
+        "balance_transactions": NOTHING,
         "charge": charge["id"],
         "created": world.now,
         "currency": charge["currency"],
-        "enhanced_eligibility_types": [],
+        "enhanced_eligibility_types": NOTHING,
         "evidence": _EVIDENCE,
         "evidence_details": {
             "due_by": world.now + 9 * DAY,
@@ -336,7 +336,7 @@ def credit_note(world: World, invoice: Json, amount: int, refund: Json | None, n
         "customer_account": None,
         "customer_balance_transaction": None,
         "discount_amount": 0,
-        "discount_amounts": [],
+        "discount_amounts": NOTHING,
         "effective_at": world.now,
         "invoice": invoice["id"],
         "lines": {
@@ -348,13 +348,13 @@ def credit_note(world: World, invoice: Json, amount: int, refund: Json | None, n
                     "amount": amount,
                     "description": "Credit",
                     "discount_amount": 0,
-                    "discount_amounts": [],
+                    "discount_amounts": NOTHING,
                     "livemode": world.livemode,
                     "metadata": {},
-                    "pretax_credit_amounts": [],
+                    "pretax_credit_amounts": NOTHING,
                     "quantity": 1,
-                    "tax_rates": [],
-                    "taxes": [],
+                    "tax_rates": NOTHING,
+                    "taxes": NOTHING,
                     "type": "custom_line_item",
                     "unit_amount": amount,
                     "unit_amount_decimal": str(amount),
@@ -371,7 +371,7 @@ def credit_note(world: World, invoice: Json, amount: int, refund: Json | None, n
         "pdf": "",
         "post_payment_amount": amount if refund else 0,
         "pre_payment_amount": 0 if refund else amount,
-        "pretax_credit_amounts": [],
+        "pretax_credit_amounts": NOTHING,
         "reason": None,
         "refunds": [{"amount_refunded": amount, "refund": refund["id"]}] if refund else [],
         "shipping_cost": None,
@@ -380,7 +380,7 @@ def credit_note(world: World, invoice: Json, amount: int, refund: Json | None, n
         "subtotal_excluding_tax": amount,
         "total": amount,
         "total_excluding_tax": amount,
-        "total_taxes": [],
+        "total_taxes": NOTHING,
         "type": "post_payment" if refund else "pre_payment",
         "voided_at": None,
     }

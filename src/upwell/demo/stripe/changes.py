@@ -123,7 +123,8 @@ class Changes:
         """What each item costs for a whole period after discounts."""
         licensed = [i for i in items if "quantity" in i]
         drafts = [self._lives.draft(subscription, item) for item in licensed]
-        discounts = [self._world.get("discount", d) for d in subscription["discounts"]]
+        customer = self._world.get("customer", subscription["customer"])
+        discounts = self._bills.discounts(customer, subscription)
         cuts = self._bills.cuts(drafts, discounts)
         return {
             item["id"]: draft.amount - sum(amount for _, amount in cut)
@@ -164,7 +165,7 @@ class Changes:
         row = world.add(papers.invoice_item(world, customer, draft))
         world.drafts[row["id"]] = draft._replace(invoice_item=row["id"])
         world.pending.setdefault(owner, []).append(row["id"])
-        world.emit("invoiceitem.created", row)
+        world.emit(row, "invoiceitem.created")
         return row
 
     # -- discounts
@@ -192,7 +193,7 @@ class Changes:
             world.change(owner, {"discount": row}, "customer.updated")
         else:
             self._attach(owner, row["id"], item)
-        world.emit("customer.discount.created", row)
+        world.emit(row, "customer.discount.created")
         return row
 
     def _attach(self, subscription: Json, discount: str, item: str | None) -> None:
@@ -249,7 +250,7 @@ class Changes:
         drafts = [self._credit(subscription, i, nets[i["id"]]) for i in items if i["id"] in nets]
         self._hold(subscription, [draft for draft in drafts if draft.amount])
         self._world.change(subscription, {"status": "paused"}, UPDATED)
-        self._world.emit("customer.subscription.paused", subscription)
+        self._world.emit(subscription, "customer.subscription.paused")
         return subscription
 
     def resume(self, subscription: Json) -> Json:

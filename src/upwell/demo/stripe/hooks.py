@@ -29,7 +29,7 @@ def shown(event: Event, world: World) -> Json:
     """The event as the API shows it; its object as raw JSON."""
     data: Json = {"object": msgspec.Raw(event.body)}
     if event.previous is not None:
-        data["previous_attributes"] = event.previous
+        data["previous_attributes"] = msgspec.Raw(event.previous)
     return {
         "id": event.id,
         "object": "event",

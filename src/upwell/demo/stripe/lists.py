@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from upwell.demo.stripe.hooks import shown
+from upwell.demo.stripe.kinds import KINDS, PERMISSIONS, PREFIXES, Kind, Match
 from upwell.demo.stripe.world import Event, Json, World
 
 _DEPTH = 4  # https://docs.stripe.com/api/expanding_objects
-Match = Callable[[World, Json, str], bool]
 
 
 class Refusal(Exception):
@@ -36,151 +34,6 @@ class Refusal(Exception):
         return {key: value for key, value in self._shape.items() if value is not None}
 
 
-def _same(field: str) -> Match:
-    return lambda _, row, value: row[field] == value
-
-
-def _flag(field: str) -> Match:
-    return lambda _, row, value: row[field] == (value == "true")
-
-
-def _status(_: World, row: Json, value: str) -> bool:
-    if value == "ended":
-        return row["status"] in {"canceled", "incomplete_expired"}
-    return value == "all" or bool(row["status"] == value)
-
-
-def _has_price(_: World, row: Json, value: str) -> bool:
-    return any(item["price"]["id"] == value for item in row["items"]["data"])
-
-
-def _invoice_subscription(_: World, row: Json, value: str) -> bool:
-    parent = row["parent"]
-    return bool(parent and parent["subscription_details"]["subscription"] == value)
-
-
-def _payout(world: World, row: Json, value: str) -> bool:
-    return world.paid_out.get(row["id"]) == value
-
-
-def _intent(_: World, row: Json, value: str) -> bool:
-    return bool(row["payment"]["payment_intent"] == value)
-
-
-def _waiting(_: World, row: Json, value: str) -> bool:
-    return (row["invoice"] is None) == (value == "true")
-
-
-def _any(_world: World, _row: Json, _value: str) -> bool:
-    return True
-
-
-class Kind(NamedTuple):
-    """One list of the API: what is in it, who may read it, and what it can be filtered by."""
-
-    object: str
-    permission: str
-    filters: dict[str, Match]
-
-
-_CUSTOMER = {"customer": _same("customer")}
-KINDS: dict[str, Kind] = {
-    "customers": Kind("customer", "customer", {"email": _same("email")}),
-    "products": Kind("product", "product", {"active": _flag("active")}),
-    "prices": Kind(
-        "price",
-        "plan",
-        {
-            "active": _flag("active"),
-            "currency": _same("currency"),
-            "product": _same("product"),
-            "type": _same("type"),
-        },
-    ),
-    "coupons": Kind("coupon", "coupon", {}),
-    "tax_rates": Kind(
-        "tax_rate", "tax_rate", {"active": _flag("active"), "inclusive": _flag("inclusive")}
-    ),
-    "subscriptions": Kind(
-        "subscription",
-        "subscription",
-        {
-            **_CUSTOMER,
-            "collection_method": _same("collection_method"),
-            "price": _has_price,
-            "status": _status,
-        },
-    ),
-    "subscription_items": Kind(
-        "subscription_item", "subscription", {"subscription": _same("subscription")}
-    ),
-    "invoices": Kind(
-        "invoice",
-        "invoice",
-        {
-            **_CUSTOMER,
-            "collection_method": _same("collection_method"),
-            "status": _same("status"),
-            "subscription": _invoice_subscription,
-        },
-    ),
-    "invoiceitems": Kind(
-        "invoiceitem", "invoice", {**_CUSTOMER, "invoice": _same("invoice"), "pending": _waiting}
-    ),
-    "invoice_payments": Kind(
-        "invoice_payment",
-        "invoice",
-        {
-            "invoice": _same("invoice"),
-            "status": _same("status"),
-            "payment[type]": _any,
-            "payment[payment_intent]": _intent,
-        },
-    ),
-    "charges": Kind("charge", "charge", {**_CUSTOMER, "payment_intent": _same("payment_intent")}),
-    "payment_intents": Kind("payment_intent", "payment_intent", _CUSTOMER),
-    "refunds": Kind(
-        "refund",
-        "charge",
-        {"charge": _same("charge"), "payment_intent": _same("payment_intent")},
-    ),
-    "disputes": Kind(
-        "dispute",
-        "dispute",
-        {"charge": _same("charge"), "payment_intent": _same("payment_intent")},
-    ),
-    "credit_notes": Kind("credit_note", "credit_note", {**_CUSTOMER, "invoice": _same("invoice")}),
-    "balance_transactions": Kind(
-        "balance_transaction",
-        "balance_transaction_source",
-        {
-            "currency": _same("currency"),
-            "payout": _payout,
-            "source": _same("source"),
-            "type": _same("type"),
-        },
-    ),
-    "payouts": Kind("payout", "payout", {"status": _same("status")}),
-    "webhook_endpoints": Kind("webhook_endpoint", "webhook", {}),
-}
-_PERMISSIONS = {kind.object: kind.permission for kind in KINDS.values()}
-_PERMISSIONS |= {"event": "event", "account": "accounts_kyc_basic", "discount": "coupon"}
-_PREFIXES = {
-    "ch": "charge",
-    "cn": "credit_note",
-    "cus": "customer",
-    "di": "discount",
-    "dp": "dispute",
-    "in": "invoice",
-    "pi": "payment_intent",
-    "po": "payout",
-    "price": "price",
-    "prod": "product",
-    "re": "refund",
-    "si": "subscription_item",
-    "sub": "subscription",
-    "txn": "balance_transaction",
-}
 _PAGING = frozenset({"limit", "starting_after", "ending_before"})
 
 
@@ -217,7 +70,7 @@ class Reader:
         """Refuse where the key lacks the permission, with its name."""
         if self._allowed is None:
             return
-        needed = f"{_PERMISSIONS[kind]}_read"
+        needed = f"{PERMISSIONS[kind]}_read"
         if needed not in self._allowed:
             key = next(name[4:] for name in self._allowed if name.startswith("key:"))
             raise Refusal(
@@ -373,6 +226,8 @@ class Reader:
         self.permit("event")
         world = self._world
         log = world.log[world.oldest() :]
+        if world.scrambled:
+            log.sort(key=lambda event: (event.created, event.id))
         places = {event.id: place for place, event in enumerate(log)}
         kinds = self._types or ({self._given["type"]} if "type" in self._given else set())
 
@@ -400,9 +255,7 @@ class Reader:
         raise _missing("event", identity, "id")
 
     def _event(self, event: Event) -> Json:
-        row = shown(event, self._world)
-        row["data"] = {**row["data"], "object": msgspec.json.decode(event.body)}
-        return row
+        return shown(event, self._world)
 
     # -- objects
 
@@ -451,7 +304,7 @@ class Reader:
         return {**value, name: self._expanded(inner, rest, name)}
 
     def _object(self, identity: str, field: str) -> Json:
-        kind = "coupon" if field == "coupon" else _PREFIXES.get(identity.partition("_")[0])
+        kind = "coupon" if field == "coupon" else PREFIXES.get(identity.partition("_")[0])
         row = self._world.table(kind).rows.get(identity) if kind else None
         if kind is None or row is None:
             raise _unexpandable(field)
@@ -465,6 +318,9 @@ class Reader:
         world = self._world
         if row.get("object") == "price" and name == "tiers":
             return world.tiers.get(row["id"], [])
+        if row.get("object") == "price" and name == "currency_options":
+            amounts = ("custom_unit_amount", "tax_behavior", "unit_amount", "unit_amount_decimal")
+            return {row["currency"]: {each: row[each] for each in amounts}}
         if row.get("object") == "invoice" and name == "payments":
             intent = world.intents.get(row["id"])
             held = [world.get("invoice_payment", world.payments[intent])] if intent else []

@@ -53,7 +53,7 @@ class Lives:
             subscription, [*extras, *self._drafts(subscription)], "subscription_create"
         )
         subscription["latest_invoice"] = invoice["id"]
-        world.emit("customer.subscription.created", subscription)
+        world.emit(subscription, "customer.subscription.created")
         if trial:
             warning = trial - 3 * DAY
             world.later(max(world.now, warning), "trial_will_end", identity)
@@ -223,19 +223,35 @@ class Lives:
                 },
                 UPDATED,
             )
-        world.emit("customer.discount.deleted", row)
+        world.emit(row, "customer.discount.deleted")
 
     # -- trials
 
     def _trial_will_end(self, identity: str) -> None:
         subscription = self._world.get("subscription", identity)
-        if subscription["status"] == "trialing":
-            self._world.emit("customer.subscription.trial_will_end", subscription)
+        near = self._world.now + 3 * DAY
+        if subscription["status"] == "trialing" and subscription["trial_end"] <= near:
+            self._world.emit(subscription, "customer.subscription.trial_will_end")
 
     def _trial_due(self, identity: str) -> None:
         subscription = self._world.get("subscription", identity)
         if subscription["status"] == "trialing" and subscription["trial_end"] == self._world.now:
             self.trial_over(subscription)
+
+    def extend_trial(self, subscription: Json, until: int) -> None:
+        """Another end of the trial; the periods and the anchor move with it."""
+        items = [{**item, "current_period_end": until} for item in subscription["items"]["data"]]
+        self._world.change(
+            subscription,
+            {
+                "billing_cycle_anchor": until,
+                "items": {**subscription["items"], "data": items},
+                "trial_end": until,
+            },
+            UPDATED,
+        )
+        self._world.later(until - 3 * DAY, "trial_will_end", subscription["id"])
+        self._world.later(until, "trial_end", subscription["id"])
 
     def trial_over(self, subscription: Json) -> None:
         """From here on it costs something, or it pauses or ends where nobody can pay."""
@@ -246,9 +262,10 @@ class Lives:
                 self.end(subscription, reason=None)
             else:
                 world.change(subscription, {"status": "paused"}, UPDATED)
-                world.emit("customer.subscription.paused", subscription)
+                world.emit(subscription, "customer.subscription.paused")
             return
-        self.restart(subscription, {"status": "active"}, "subscription_cycle", at_once=False)
+        changes = {"status": "active", "trial_end": world.now}
+        self.restart(subscription, changes, "subscription_cycle", at_once=False)
 
     def restart(self, subscription: Json, changes: Json, reason: str, *, at_once: bool) -> Json:
         """A first paid period begins now; -> its invoice, final now or in an hour."""
@@ -284,7 +301,7 @@ class Lives:
     def _resumed(self, subscription: Json, invoice: Json) -> None:
         if subscription["latest_invoice"] == invoice["id"]:
             self._world.change(subscription, {"status": "active"}, UPDATED)
-            self._world.emit("customer.subscription.resumed", subscription)
+            self._world.emit(subscription, "customer.subscription.resumed")
 
     def _unpaid(self, subscription: Json, invoice: Json, last: bool) -> None:
         world = self._world
@@ -307,7 +324,7 @@ class Lives:
         invoice = self._world.get("invoice", identity)
         if invoice["status"] != "open":
             return
-        self._world.emit("invoice.overdue", invoice)
+        self._world.emit(invoice, "invoice.overdue")
         details = invoice["parent"]["subscription_details"]
         subscription = self._world.get("subscription", details["subscription"])
         if subscription["status"] == "active":
@@ -346,7 +363,7 @@ class Lives:
             }
         usage = [d for d in self._usage(subscription, subscription["items"]["data"]) if d.amount]
         world.change(subscription, changes)
-        world.emit("customer.subscription.deleted", subscription)
+        world.emit(subscription, "customer.subscription.deleted")
         self._bills.stop(subscription["id"])
         if usage:
             self._draw(subscription, usage, "subscription_cycle", waits=True)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from upwell.demo.stripe import pricing
 from upwell.demo.stripe.pricing import decimal_text
-from upwell.demo.stripe.world import DAY, Json, World
+from upwell.demo.stripe.world import DAY, NOTHING, Json, World
 
 LINES_SHOWN = 10  # https://docs.stripe.com/api/invoices/object#invoice_object-lines
 
@@ -79,7 +79,7 @@ def subscription(
         "billing_cycle_anchor": trial_end or world.now,
         "billing_cycle_anchor_config": None,
         "billing_mode": _CLASSIC if len(rhythms) == 1 else _FLEXIBLE,
-        "billing_schedules": [],
+        "billing_schedules": NOTHING,
         "billing_thresholds": None,
         "cancel_at": None,
         "cancel_at_period_end": False,
@@ -95,7 +95,7 @@ def subscription(
         "default_source": None,
         "default_tax_rates": tax_rates,
         "description": None,
-        "discounts": [],
+        "discounts": NOTHING,
         "ended_at": None,
         "invoice_settings": _INVOICE_SETTINGS,
         "items": items_list(identity, [{**item, "subscription": identity} for item in items]),
@@ -141,7 +141,7 @@ def item(
         "created": world.now,
         "current_period_end": end,
         "current_period_start": start,
-        "discounts": [],
+        "discounts": NOTHING,
         "metadata": {},
         "plan": world.plans[price["id"]],
         "price": price,
@@ -172,7 +172,7 @@ def invoice_item(world: World, customer: str, draft: Draft) -> Json:
         "date": world.now,
         "description": draft.text,
         "discountable": draft.discountable,
-        "discounts": [],
+        "discounts": NOTHING,
         "invoice": None,
         "livemode": world.livemode,
         "metadata": {},
@@ -236,7 +236,7 @@ def line(
         "metadata": metadata,
         "parent": _parent(draft),
         "period": {"end": draft.end, "start": draft.start},
-        "pretax_credit_amounts": [],
+        "pretax_credit_amounts": NOTHING,
         "pricing": _pricing(draft),
         "quantity": draft.quantity,
         "quantity_decimal": str(draft.quantity) if draft.quantity is not None else None,
@@ -371,7 +371,7 @@ def invoice(
         "customer_phone": None,
         "customer_shipping": None,
         "customer_tax_exempt": "none",
-        "customer_tax_ids": [],
+        "customer_tax_ids": NOTHING,
         "default_payment_method": None,
         "default_source": None,
         "default_tax_rates": subscription["default_tax_rates"] if subscription else [],
@@ -417,7 +417,7 @@ def invoice(
         "total": sums.total,
         "total_discount_amounts": sums.discounts,
         "total_excluding_tax": sums.excluding_tax,
-        "total_pretax_credit_amounts": [],
+        "total_pretax_credit_amounts": NOTHING,
         "total_taxes": sums.taxes,
         "webhooks_delivered_at": world.now,
     }

@@ -43,8 +43,8 @@ class Till:
         if declined:
             error = cash.payment_error(declined)
             world.change(intent, {"last_payment_error": error, "latest_charge": charge["id"]})
-            world.emit("charge.failed", charge)
-            world.emit("payment_intent.payment_failed", intent)
+            world.emit(charge, "charge.failed")
+            world.emit(intent, "payment_intent.payment_failed")
             return charge
         booked = self._book(charge["amount"], charge, "charge", "charge", wait=2 * DAY)
         charge["balance_transaction"] = booked["id"]
@@ -53,8 +53,8 @@ class Till:
         )
         received = {"amount_received": charge["amount"], "last_payment_error": None}
         world.change(intent, {**received, "latest_charge": charge["id"], "status": "succeeded"})
-        world.emit("charge.succeeded", charge)
-        world.emit("payment_intent.succeeded", intent)
+        world.emit(charge, "charge.succeeded")
+        world.emit(intent, "payment_intent.succeeded")
         return charge
 
     def refund(self, charge: Json, amount: int | None, reason: str | None) -> Json:
@@ -68,9 +68,9 @@ class Till:
         booked = self._book(-amount, refund, "refund", "refund", wait=0)
         refund["balance_transaction"] = booked["id"]
         sofar = charge["amount_refunded"] + amount
-        world.emit("refund.created", refund)
+        world.emit(refund, "refund.created")
         world.change(charge, {"amount_refunded": sofar, "refunded": sofar == charge["amount"]})
-        world.emit("charge.refunded", charge)
+        world.emit(charge, "charge.refunded")
         return refund
 
     def dispute(self, charge: Json, reason: str) -> Json:
@@ -78,19 +78,19 @@ class Till:
         world = self._world
         dispute = world.add(cash.dispute(world, charge, reason))
         world.change(charge, {"disputed": True})
-        world.emit("charge.dispute.created", dispute)
+        world.emit(dispute, "charge.dispute.created")
         self._withdraw(dispute, -charge["amount"], "dispute", DISPUTE_FEE)
-        world.emit("charge.dispute.funds_withdrawn", dispute)
+        world.emit(dispute, "charge.dispute.funds_withdrawn")
         return dispute
 
     def close_dispute(self, dispute: Json, *, won: bool) -> Json:
         """The bank has decided; where the company won the money comes back, the fee does not."""
         world = self._world
         world.change(dispute, {"status": "won" if won else "lost"})
-        world.emit("charge.dispute.closed", dispute)
+        world.emit(dispute, "charge.dispute.closed")
         if won:
             self._withdraw(dispute, dispute["amount"], "dispute_reversal", 0)
-            world.emit("charge.dispute.funds_reinstated", dispute)
+            world.emit(dispute, "charge.dispute.funds_reinstated")
         return dispute
 
     def _withdraw(self, dispute: Json, amount: int, category: str, fee: int) -> None:
@@ -164,13 +164,13 @@ class Till:
         payout["balance_transaction"] = booked["id"]
         for row in [*rows, booked]:
             world.paid_out[row["id"]] = payout["id"]
-        world.emit("payout.created", payout)
+        world.emit(payout, "payout.created")
         world.later(payout["arrival_date"], "payout_arrives", payout["id"])
 
     def _arrives(self, identity: str) -> None:
         payout = self._world.get("payout", identity)
         self._world.change(payout, {"status": "paid"})
-        self._world.emit("payout.paid", payout)
+        self._world.emit(payout, "payout.paid")
 
     def _fees(self, _: str) -> None:
         """On the first of a month Stripe takes its fee for Billing: 0.7 % of what was charged."""

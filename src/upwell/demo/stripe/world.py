@@ -20,7 +20,10 @@ DAY = 86_400
 HOUR = 3_600
 MEMORY = 30 * DAY  # https://docs.stripe.com/api/events: events are accessible for 30 days
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = [_ALPHABET[i // 62 % 62] + _ALPHABET[i % 62] for i in range(4096)]
+_STRIDE = 0x5DEECE66D9  # ids of events do not tell their order
 _SHORT = {"cus": 14, "prod": 14, "si": 14}
+NOTHING: list[Any] = []  # shared, because nothing is changed in place
 _encode = msgspec.json.Encoder().encode
 
 
@@ -32,7 +35,13 @@ class Event(NamedTuple):
     type: str
     created: int
     body: bytes
-    previous: Json | None
+    previous: bytes | None  # `previous_attributes`, where it tells of a change
+
+    @property
+    def object(self) -> Json:
+        """The object as it stood then."""
+        found: Json = msgspec.json.decode(self.body)
+        return found
 
 
 class Table:
@@ -58,10 +67,12 @@ class World:
     ) -> None:
         self.now = now
         self.livemode = livemode
+        self.scrambled = False  # whether the list of events has no order within a second
         self.api_version = api_version
         self.random = random.Random(f"stripe-{seed}")
-        self.account = "acct_1" + self._letters(15)
+        self.account = "acct_1" + self._letters(16)
         self._middle = self.account[-10:]
+        self._stamp = (-1, "")  # a second and how ids of that second begin
         self.tables: dict[str, Table] = {}
         self.handlers: dict[str, Callable[[str], None]] = {}
         self.cards: dict[str, str | None] = {}  # customer -> "ok", a decline code, or no card
@@ -78,24 +89,31 @@ class World:
         self.deleted: dict[str, str] = {}  # id -> kind of what is gone
         self.log: list[Event] = []
         self._archive = archive
+        self._unheard = 0
+        self._offset = self.random.getrandbits(48)
         self._drop_at = 20_000
         self._sent = 0
         self._agenda: list[tuple[int, int, int, str, str]] = []
         self._scheduled = 0
 
     def _letters(self, count: int) -> str:
-        return "".join(self.random.choices(_ALPHABET, k=count))
+        return _spelled(self.random.getrandbits(6 * count), count)
 
     def new_id(self, prefix: str) -> str:
         """An id as Stripe makes them; the same seed and actions give the same ids."""
         short = _SHORT.get(prefix)
         if short:
             return f"{prefix}_{self._letters(short)}"
-        stamp, time = "", self.now
-        for _ in range(5):
-            time, digit = divmod(time, 62)
-            stamp = _ALPHABET[digit] + stamp
-        return f"{prefix}_1{stamp}{self._middle}{self._letters(8)}"
+        return f"{prefix}_1{self._when()}{self._letters(8)}"
+
+    def _when(self) -> str:
+        if self._stamp[0] != self.now:
+            stamp, time = self._middle, self.now
+            for _ in range(5):
+                time, digit = divmod(time, 62)
+                stamp = _ALPHABET[digit] + stamp
+            self._stamp = (self.now, stamp)
+        return self._stamp[1]
 
     def table(self, kind: str) -> Table:
         found = self.tables.get(kind)
@@ -117,11 +135,18 @@ class World:
         found = [rows[identity] for identity in self.invoices_of.get(subscription, ())]
         return [row for row in found if row["status"] in {"draft", "open"}]
 
-    def emit(self, kind: str, row: Json, previous: Json | None = None) -> None:
+    def emit(self, row: Json, *kinds: str, previous: Json | None = None) -> None:
         """Write down that something happened, with the object as it now stands."""
-        event = Event(self._sent, self.new_id("evt"), kind, self.now, _encode(row), previous)
-        self._sent += 1
-        self.log.append(event)
+        if self.now < self._unheard:
+            self._sent += len(kinds)
+            return
+        body = _encode(row)
+        before = _encode(previous) if previous else None
+        for kind in kinds:
+            scattered = (self._sent * _STRIDE + self._offset) & (1 << 48) - 1
+            identity = f"evt_1{self._when()}{_spelled(scattered, 8)}"
+            self.log.append(Event(self._sent, identity, kind, self.now, body, before))
+            self._sent += 1
         if len(self.log) > self._drop_at and not self._archive:
             del self.log[: self.oldest()]
             self._drop_at = 2 * len(self.log) + 20_000
@@ -136,14 +161,15 @@ class World:
             del self.log[: self.oldest()]
         return self.log
 
-    def change(self, row: Json, changes: Json, event: str | None = None) -> Json:
-        """Set new values; -> what they were before, as `previous_attributes` says it."""
-        before = difference(row, changes)
-        if before:
+    def change(self, row: Json, changes: Json, event: str | None = None) -> None:
+        """Set new values; where that changes anything, `event` tells of it and what was before."""
+        if event is None:
             row.update(changes)
-            if event:
-                self.emit(event, row, before if event.endswith("updated") else None)
-        return before
+            return
+        if any(row.get(key) != new for key, new in changes.items()):
+            before = difference(row, changes) if self.now >= self._unheard else None
+            row.update(changes)
+            self.emit(row, event, previous=before)
 
     def later(self, at: int, what: str, identity: str, rank: int = 5) -> None:
         """Put something on the agenda; of what falls due at once the lower rank goes first."""
@@ -151,13 +177,26 @@ class World:
         heapq.heappush(self._agenda, (at, rank, self._scheduled, what, identity))
 
     def run(self, until: int) -> None:
-        """Everything that falls due until then, in time order."""
+        """Everything that falls due until then, in time order.
+
+        Events that will be forgotten before anybody can ask for them are not written down.
+        """
         agenda = self._agenda
+        self._unheard = 0 if self._archive else until - MEMORY
         while agenda and agenda[0][0] <= until:
             at, _, _, what, identity = heapq.heappop(agenda)
             self.now = max(self.now, at)
             self.handlers[what](identity)
         self.now = until
+        self._unheard = 0
+
+
+def _spelled(bits: int, count: int) -> str:
+    text = ""
+    for _ in range(count // 2):
+        text += _PAIRS[bits & 4095]
+        bits >>= 12
+    return text
 
 
 def difference(row: Json, changes: Json) -> Json:
