@@ -19,7 +19,11 @@ from upwell.event import DeadLetter, Delivery, GrowthEvent
 from upwell.journal import Journal
 from upwell.metrics.catalog import CATALOG, metric_named
 from upwell.period import GRAINS
-from upwell.query import Answer, Point, Question, Series
+from upwell.projection import Projection
+from upwell.projection.book import Book
+from upwell.projection.ground import Ground, GroundProduct
+from upwell.query import Answer, Desk, Point, Question, Series
+from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows, Source
 from upwell.settings.schema import Product, Server, Settings, Workspace
 from upwell.state.db import State
@@ -64,6 +68,11 @@ class Built:
         self.journal = Journal.open(folder)
         self.failure: Exception | None = None
         self.asked: list[tuple[Question, Viewer]] = []
+        self.projection = Projection(folder, memory="128MB")
+        products = (GroundProduct(id="mail", name="Mail"), GroundProduct(id="docs", name="Docs"))
+        self.projection.set_ground(Ground(products=products), 1, 1)
+        self.book = Book()
+        self.desk = Desk(self.projection, books=lambda _: self.book)
         self.alert = _alert()
         server = server or Server()
         settings = Settings(
@@ -85,6 +94,7 @@ class Built:
             ready=lambda: "",
             ask=self._ask,
             rows=self._rows,
+            revenue=Revenue(self.desk, self.clock),
             products=lambda viewer: [p for p in _PRODUCTS if viewer.sees(p.id)],
             event_names=lambda _: [],
             metrics=_metrics,
@@ -100,6 +110,7 @@ class Built:
 
     def close(self) -> None:
         self.site.api.state.threads.close()
+        self.projection.close()
         self.journal.close()
         self.state.close()
 

@@ -22,6 +22,7 @@ from upwell.live.frames import Backfill, Status
 from upwell.metrics.catalog import CATALOG
 from upwell.period import GRAINS, to_date, to_instant
 from upwell.query import Question
+from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Rows
 from upwell.settings import secret
 from upwell.web import door, shapes
@@ -80,9 +81,10 @@ class Joined:
             ready=self._missing,
             ask=house.answer,
             rows=self._rows,
+            revenue=Revenue(house.desk, house.clock),
             products=self._products,
             event_names=self._event_names,
-            metrics=_metrics,
+            metrics=lambda: _metrics(house.projection.ground.policy),
             sources=self._sources,
             dead_letters=self._dead_letters,
             first_day=house.first_day,
@@ -253,7 +255,7 @@ def _channels(house: House) -> tuple[sending.Channel, ...]:
     )
 
 
-def _metrics() -> Sequence[shapes.Metric]:
+def _metrics(policy: str) -> Sequence[shapes.Metric]:
     return [
         shapes.Metric(
             name=metric.name,
@@ -263,7 +265,7 @@ def _metrics() -> Sequence[shapes.Metric]:
             definition=metric.definition,
             dimensions=("product", *metric.dimensions),
             grains=GRAINS,
-            policy="upwell",
+            policy=policy,
         )
         for metric in CATALOG.values()
     ]

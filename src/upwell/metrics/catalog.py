@@ -8,6 +8,7 @@ An entry's `rule` says which kept sums answer it:
 - `MeanOfDays`: a distinct count whose coarser buckets are the mean of their days
 - `Sessions`: session events, or gaps of 30 minutes between page views
 - `Cohort`: of the actors who did `entry` in a bucket, the share who did `goal` within a window
+- `Ledger`: movements of recurring revenue, under the counting rules of the question
 """
 
 from __future__ import annotations
@@ -61,7 +62,17 @@ class Cohort(msgspec.Struct, frozen=True, tag_field="rule", tag="cohort"):
     window_days: int
 
 
-Rule = Sum | Net | Distinct | MeanOfDays | Sessions | Cohort
+class Ledger(msgspec.Struct, frozen=True, tag_field="rule", tag="ledger"):
+    """The ledger of recurring revenue: what moved, what stood at a bucket's end, or a rate of both.
+
+    `events` is what counts in a product that no billing source tells of.
+    """
+
+    kind: Literal["flow", "stock", "rate"]
+    events: Sum | None = None
+
+
+Rule = Sum | Net | Distinct | MeanOfDays | Sessions | Cohort | Ledger
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +99,8 @@ SETS: dict[str, frozenset[str]] = {
     "visitors": frozenset({"page_view"}),
 }
 
+MRR = "@mrr"  # what a commit touches that changed the ledger
+
 
 def _reads(rule: Rule) -> frozenset[str]:
     match rule:
@@ -102,10 +115,14 @@ def _reads(rule: Rule) -> frozenset[str]:
             return frozenset({"session", "page_view"})
         case Cohort():
             return frozenset({rule.entry, rule.goal})
+        case Ledger():
+            return frozenset({MRR}) | (_reads(rule.events) if rule.events else frozenset())
 
 
 _MONEY_DIMENSIONS = ("plan", "country", "channel", "currency", "source")
 _COUNT_DIMENSIONS = ("plan", "country", "channel", "source")
+_LEDGER_DIMENSIONS = ("plan", "interval", "country", "currency", "source", "cohort")
+_MOVES_DIMENSIONS = (*_LEDGER_DIMENSIONS, "cause")
 
 _ENTRIES = (
     Metric(
@@ -151,10 +168,215 @@ _ENTRIES = (
         title="Churned customers",
         unit="count",
         direction="down",
-        definition="Customers whose last paid subscription ended in the period. Where no billing "
-        "source is connected, each churn event is one.",
-        rule=Sum("churn", "count"),
-        dimensions=(*_COUNT_DIMENSIONS, "reason"),
+        definition="Customers whose last paid subscription ended in the period, pauses among them. "
+        "Of a product without a billing source each churn event is one.",
+        rule=Ledger("flow", events=Sum("churn", "count")),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="mrr",
+        title="MRR",
+        unit="money",
+        direction="up",
+        definition="What subscriptions that count bring in a month, at the end of the period, less "
+        "tax and recurring discounts. Other currencies at the rate of the period's last day.",
+        rule=Ledger("stock"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="arr",
+        title="ARR",
+        unit="money",
+        direction="up",
+        definition="Twelve times MRR.",
+        rule=Ledger("stock"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="new_mrr",
+        title="New MRR",
+        unit="money",
+        direction="up",
+        definition="MRR of customers on the day they first pay. Movements are at the constant "
+        "rates of the fiscal year.",
+        rule=Ledger("flow"),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="expansion_mrr",
+        title="Expansion MRR",
+        unit="money",
+        direction="up",
+        definition="What customers who stayed pay more than the day before.",
+        rule=Ledger("flow"),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="contraction_mrr",
+        title="Contraction MRR",
+        unit="money",
+        direction="down",
+        definition="What customers who stayed pay less than the day before.",
+        rule=Ledger("flow"),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="churned_mrr",
+        title="Churned MRR",
+        unit="money",
+        direction="down",
+        definition="MRR of customers whose last paid subscription ended or was paused.",
+        rule=Ledger("flow"),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="reactivation_mrr",
+        title="Reactivation MRR",
+        unit="money",
+        direction="up",
+        definition="MRR of customers who had churned, on the day they pay again.",
+        rule=Ledger("flow"),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="net_new_mrr",
+        title="Net new MRR",
+        unit="money",
+        direction="up",
+        definition="New, expansion and reactivation less contraction and churn, at the constant "
+        "rates of the fiscal year.",
+        rule=Ledger("flow"),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="customers",
+        title="Customers",
+        unit="count",
+        direction="up",
+        definition="Customers with MRR at the end of the period; of several products, once each.",
+        rule=Ledger("stock"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="new_customers",
+        title="New customers",
+        unit="count",
+        direction="up",
+        definition="Customers who first paid in the period.",
+        rule=Ledger("flow"),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="reactivated_customers",
+        title="Reactivated customers",
+        unit="count",
+        direction="up",
+        definition="Customers who had churned and paid again in the period.",
+        rule=Ledger("flow"),
+        dimensions=_MOVES_DIMENSIONS,
+    ),
+    Metric(
+        name="customer_churn_rate",
+        title="Customer churn rate",
+        unit="ratio",
+        direction="down",
+        definition="Of the customers at the start of the period, the share lost in it; by other "
+        "counting rules, other formulas.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="gross_mrr_churn_rate",
+        title="Gross MRR churn rate",
+        unit="ratio",
+        direction="down",
+        definition="Churned and contracted MRR of the period over the MRR at its start.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="net_mrr_churn_rate",
+        title="Net MRR churn rate",
+        unit="ratio",
+        direction="down",
+        definition="Churned and contracted MRR less expansion, over the MRR at the start.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="nrr",
+        title="Net revenue retention",
+        unit="ratio",
+        direction="up",
+        definition="What the customers of 12 months before pay now over what they paid then, at "
+        "one set of rates; `over=3m` looks back otherwise.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="grr",
+        title="Gross revenue retention",
+        unit="ratio",
+        direction="up",
+        definition="As net revenue retention, but each customer counts at most what they paid "
+        "then.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="quick_ratio",
+        title="Quick ratio",
+        unit="ratio",
+        direction="up",
+        definition="New and expansion MRR over contracted and churned MRR.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="arpa",
+        title="Revenue per customer",
+        unit="money",
+        direction="up",
+        definition="MRR over customers, at the end of the period.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="asp",
+        title="Sale price",
+        unit="money",
+        direction="up",
+        definition="New MRR over new customers.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="ltv",
+        title="Lifetime value",
+        unit="money",
+        direction="up",
+        definition="Revenue per customer, times the gross margin, over the mean customer churn "
+        "rate of the six months before. Without churn it is not defined.",
+        rule=Ledger("rate"),
+        dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="fees",
+        title="Fees",
+        unit="money",
+        direction="down",
+        definition="What payment processors kept, on the day they did.",
+        rule=Sum("fee", "value"),
+        dimensions=_MONEY_DIMENSIONS,
+    ),
+    Metric(
+        name="trials",
+        title="Trials",
+        unit="count",
+        direction="up",
+        definition="Trials started in the period.",
+        rule=Sum("trial", "count"),
+        dimensions=_COUNT_DIMENSIONS,
     ),
     Metric(
         name="failed_payments",

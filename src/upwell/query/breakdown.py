@@ -36,7 +36,7 @@ def largest(asked: Plan, pairs: list[Pair]) -> tuple[list[Pair], str]:
         return ordered, ""
     named = [pair for pair in ordered if not is_other(pair[0].key)]
     kept = named[: MOST_LINES - 1]
-    if not asked.additive:
+    if not asked.parts_add:
         note = f"The {len(kept):,} largest of {len(named):,}: people of the others do not add up."
         return kept, note
     names = {pair[0].key for pair in kept}

@@ -9,20 +9,21 @@ import msgspec
 
 from upwell import money
 from upwell.access import Viewer
-from upwell.metrics.catalog import Distinct
+from upwell.metrics.catalog import Distinct, Ledger
 from upwell.money import Rates
 from upwell.period import to_instant
 from upwell.projection import Projection
+from upwell.projection.book import Book
 from upwell.query.breakdown import beside, largest
 from upwell.query.drawn import Drawn, written
-from upwell.query.lines import APART, Line, Reading, empty
+from upwell.query.lines import APART, Line, Number, Reading, empty
 from upwell.query.plan import Plan, compared_days, plan
 from upwell.query.question import Answer, Compared, Point, Question, Series, Unconverted
 from upwell.query.read import elapsed_totals, read
 from upwell.query.remembered import Remembered
+from upwell.query.revenue import Ledgers, elapsed, movements
 from upwell.query.then import freshness, unknown_then
 
-POLICY = "upwell"
 MINUTE, QUARTER = (
     60_000_000,
     900_000_000,
@@ -33,10 +34,14 @@ class Desk:
     """Answers questions from the projection; remembers answers whose sums have not moved."""
 
     def __init__(
-        self, projection: Projection, rates: Callable[[], Rates] = money.ecb_rates
+        self,
+        projection: Projection,
+        rates: Callable[[], Rates] = money.ecb_rates,
+        books: Callable[[str], Book] | None = None,
     ) -> None:
         self.projection = projection
         self._rates = rates
+        self.ledgers = Ledgers(books or projection.book, lambda: projection.ground, rates)
         self._remembered = Remembered()
         self._drawn = Drawn()
 
@@ -50,6 +55,7 @@ class Desk:
             now=now,
             currency=self.projection.ground.currency,
             week_start=self.projection.ground.week_start,
+            billed=self.ledgers.billed(),
         )
 
     def answer(self, question: Question, viewer: Viewer, now: dt.datetime) -> Answer:
@@ -63,7 +69,7 @@ class Desk:
         if known is None:
             known = self._write(asked)
             self._remembered.keep(marker, known)
-        as_of = known.as_of if asked.known_at is not None else self._as_of(asked)
+        as_of = known.as_of if asked.known_at is not None else self.as_of(asked)
         return msgspec.structs.replace(known, as_of=as_of, position=str(position))
 
     def _moving(self, asked: Plan) -> tuple[object, ...]:
@@ -74,20 +80,22 @@ class Desk:
         """
         changed = self.projection.changed(asked.products, asked.metric.reads)
         live = asked.start <= asked.zone.day_of(asked.now) < asked.end
+        book = self.ledgers.version(asked.question.policy) if asked.how == "ledger" else 0
         return (
             asked.products,
             asked.start,
             asked.end,
             changed,
+            book,
             asked.now // (MINUTE if live else QUARTER),
         )
 
     def _write(self, asked: Plan) -> Answer:
-        reading = read(asked, self.projection, self._rates)
+        reading = self._read(asked)
         earlier = self._earlier(asked)
         pairs = beside(asked, reading, earlier)
         pairs, note = largest(asked, pairs)
-        if unknown := unknown_then(asked, self.projection):
+        if unknown := self._unknown(asked):
             note = self._why_unknown(asked, unknown)
             for line in (line for pair in pairs for line in pair if line is not None):
                 if unknown.issuperset(_products_of(asked, line)):
@@ -98,8 +106,8 @@ class Desk:
                 self._series(asked, line, earlier and earlier[0], compared)
                 for line, compared in pairs
             ),
-            as_of=self._as_of(asked),
-            policy=asked.question.policy or POLICY,
+            as_of=self.as_of(asked),
+            policy=asked.question.policy or self.projection.ground.policy,
             position=str(self.projection.position),
             unit=asked.metric.unit,
             currency=asked.currency,
@@ -112,17 +120,28 @@ class Desk:
             note=note,
         )
 
+    def _read(self, asked: Plan) -> Reading:
+        if isinstance(asked.metric.rule, Ledger):
+            return movements(asked, self.ledgers, self.projection)
+        return read(asked, self.projection, self._rates)
+
+    def _until(self, asked: Plan, until: int) -> dict[str, Number]:
+        """The totals of a span up to an instant, by key."""
+        if isinstance(asked.metric.rule, Ledger):
+            return elapsed(asked, self.ledgers, self.projection, until)
+        return elapsed_totals(asked, self.projection, self._rates, until)
+
     def _earlier(self, asked: Plan) -> tuple[Plan, Reading] | None:
         """The span compared with; of a running span the totals cover the same elapsed time."""
         if asked.question.compare is None:
             return None
         start, end = compared_days(asked.question.compare, asked.start, asked.end)
         before = asked.moved(start, end)
-        reading = read(before, self.projection, self._rates)
+        reading = self._read(before)
         if asked.start <= asked.today < asked.end:
             elapsed = asked.seen - asked.zone.opens(asked.start)
             until = min(before.zone.opens(start) + elapsed, before.zone.opens(end))
-            totals = elapsed_totals(before, self.projection, self._rates, until)
+            totals = self._until(before, until)
             for line in reading.lines:
                 line.total = totals.get(line.key, empty(before, line).total)
         return before, reading
@@ -158,13 +177,19 @@ class Desk:
             ),
         )
 
+    def _unknown(self, asked: Plan) -> frozenset[str]:
+        """The products of which nothing was known at the past time asked for."""
+        if isinstance(asked.metric.rule, Ledger):
+            return self.ledgers.unknown_then(asked)
+        return unknown_then(asked, self.projection)
+
     def _why_unknown(self, asked: Plan, unknown: frozenset[str]) -> str:
         if unknown.issuperset(asked.products):
             return "Nothing was known then: the first events of these products came later."
         names = ", ".join(self.projection.product_name(p) for p in asked.products if p in unknown)
         return f"Of {names} nothing was known then: the first events came later."
 
-    def _as_of(self, asked: Plan) -> dict[str, str]:
+    def as_of(self, asked: Plan) -> dict[str, str]:
         return {
             source: to_instant(micros).isoformat(timespec="milliseconds").replace("+00:00", "Z")
             for source, micros in freshness(asked, self.projection).items()

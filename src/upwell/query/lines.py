@@ -95,9 +95,10 @@ def _within(plan: Plan, slots: Slots, bucket: Bucket, lost: frozenset[int]) -> N
 
 def empty(plan: Plan, like: Line) -> Line:
     """A line of nothing, beside one of the compared span that has something."""
-    if plan.additive:
+    if plan.parts_add:
         return summed(plan, like.key, {}, like.currency)
-    nothing = None if isinstance(plan.metric.rule, Cohort) else 0
+    rate = isinstance(plan.metric.rule, Cohort) or plan.metric.unit in ("ratio", "money")
+    nothing = None if rate else 0
     return counted(plan, like.key, [nothing] * len(plan.buckets), nothing)
 
 

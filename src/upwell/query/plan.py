@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
@@ -14,7 +15,8 @@ import msgspec
 from upwell.access import Viewer
 from upwell.errors import Forbidden, Rejected, nearest
 from upwell.event import DIMENSIONS
-from upwell.metrics.catalog import Cohort, Metric, Net, Sessions, Sum, metric_named
+from upwell.metrics.catalog import Cohort, Ledger, Metric, Net, Sessions, Sum, metric_named
+from upwell.metrics.policy import policy_named
 from upwell.money import currencies
 from upwell.period import (
     Bucket,
@@ -32,7 +34,7 @@ LONGEST = {"hour": 92, "day": 3_700}  # days a question may span, by grain; 37,0
 SCANNED_DAYS = 400  # days that may be scanned for what no sum is kept of
 DEFAULT_DAYS = 30
 
-How = Literal["sums", "cells", "scan"]
+How = Literal["sums", "cells", "scan", "ledger"]
 CELL_KEYS = (*DIMENSIONS, "source")
 
 
@@ -90,6 +92,14 @@ class Plan:
         return isinstance(self.metric.rule, Sum | Net)
 
     @property
+    def parts_add(self) -> bool:
+        """Whether the lines of a breakdown add up to what all of them are together."""
+        rule = self.metric.rule
+        if not isinstance(rule, Ledger):
+            return self.additive
+        return rule.kind == "flow" or (rule.kind == "stock" and self.metric.unit == "money")
+
+    @property
     def native(self) -> bool:
         """Whether each currency has lines of its own."""
         return self.metric.unit == "money" and self.currency is None
@@ -121,24 +131,24 @@ def plan(
     now: dt.datetime,
     currency: str,
     week_start: int,
+    billed: Container[str] = (),
 ) -> Plan:
-    """Check a question against what exists and what the viewer may see; Rejected or Forbidden."""
+    """Check a question against what exists and what the viewer may see; Rejected or Forbidden.
+
+    `billed` are the products that a billing source tells of: in others events stand in for the
+    ledger where the metric has any.
+    """
     if not viewer.may("read"):
         raise Forbidden(
             "no_read_scope",
             "This key may not ask questions.",
             fix="Use a key with the scope 'read'.",
         )
-    metric = metric_named(question.metric)
     chosen = scope(question.product, products, viewer)
+    metric = by_events(metric_named(question.metric), chosen, billed)
     start, end = _days(question, zone, now)
-    if question.policy not in (None, "upwell"):
-        raise Rejected(
-            "unknown_policy",
-            f"Unknown counting rules '{question.policy}'.",
-            fix=nearest(question.policy or "", ["upwell"]),
-            where="policy",
-        )
+    if question.policy is not None:
+        policy_named(question.policy)
     how = _how(question, metric, end - start)
     known_at = None if question.known_at is None else to_micros(question.known_at)
     shown = _currency(question, currency)
@@ -155,6 +165,14 @@ def plan(
         how,
         known_at,
     )
+
+
+def by_events(metric: Metric, products: Iterable[str], billed: Container[str]) -> Metric:
+    """The metric as events answer it, where none of the products has a ledger."""
+    rule = metric.rule
+    if not isinstance(rule, Ledger) or rule.events is None or any(p in billed for p in products):
+        return metric
+    return msgspec.structs.replace(metric, rule=rule.events)
 
 
 def scope(asked: tuple[str, ...], products: tuple[str, ...], viewer: Viewer) -> tuple[str, ...]:
@@ -233,6 +251,8 @@ def _currency(question: Question, own: str) -> str | None:
 
 
 def _how(question: Question, metric: Metric, days: int) -> How:
+    if isinstance(metric.rule, Ledger):
+        return "ledger"
     by = None if question.by in ("product", "currency") else question.by
     keys = {key for key in (by, *question.where) if key is not None}
     additive = isinstance(metric.rule, Sum | Net)

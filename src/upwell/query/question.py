@@ -29,6 +29,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     known_at: dt.datetime | None = None
     policy: str | None = None
     currency: str | None = None
+    over: int | None = None  # months that nrr and grr look back
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -23,6 +23,7 @@ NAMES = {
     "known_at": "As known at this time, RFC 3339 with its zone.",
     "policy": "Counting rules instead of the workspace's own.",
     "currency": "The currency to show money in (ISO 4217).",
+    "over": "How far `nrr` and `grr` look back, as 3m; 12m when left out.",
 }
 _COMPARES: tuple[str, ...] = get_args(Compare)
 MAX_QUESTIONS = 500
@@ -98,6 +99,24 @@ def _question(fields: Mapping[str, Any], at: str) -> Question:
         known_at=_instant(fields, "known_at", at),
         policy=_text(fields, "policy", at),
         currency=_text(fields, "currency", at),
+        over=_months(fields, at),
+    )
+
+
+def _months(fields: Mapping[str, Any], at: str) -> int | None:
+    value = fields.get("over")
+    if isinstance(value, int) and 1 <= value <= 120:
+        return value
+    text = _text(fields, "over", at)
+    if text is None:
+        return None
+    if re.fullmatch(r"[0-9]{1,3}m?", text) and 1 <= int(text.rstrip("m")) <= 120:
+        return int(text.rstrip("m"))
+    raise Rejected(
+        "bad_span",
+        f"'{text[:40]}' is not a span of months.",
+        fix="Send over=3m, up to 120m.",
+        where=f"{at}over",
     )
 
 

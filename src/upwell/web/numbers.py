@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from litestar import get, post
 from litestar.openapi.spec import OpenAPIType, Operation, Schema
@@ -30,8 +31,10 @@ def _said(name: FromPath[str], text: str) -> Any:
 
 
 @dataclass
-class _TakesQuestion(Operation):
+class TakesQuestion(Operation):
     """A question's parameters, described for OpenAPI; `asking` reads them."""
+
+    names: ClassVar[Mapping[str, str]] = asking.NAMES
 
     def __post_init__(self) -> None:
         texts = Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.STRING))
@@ -44,7 +47,7 @@ class _TakesQuestion(Operation):
                 required=name == "metric",
                 schema=texts if name in ("product", "where") else one,
             )
-            for name, text in asking.NAMES.items()
+            for name, text in self.names.items()
         ]
         self.parameters = [*mine, *(self.parameters or [])]
 
@@ -53,7 +56,7 @@ class _TakesQuestion(Operation):
     "/v1/query",
     guards=needs("read"),
     opt={PARAMETERS: asking.NAMES},
-    operation_class=_TakesQuestion,
+    operation_class=TakesQuestion,
     tags=_TAGS,
     summary="Ask one question",
 )
@@ -95,7 +98,7 @@ async def ask_many(
     "/v1/rows",
     guards=needs("read"),
     opt={PARAMETERS: asking.NAMES},
-    operation_class=_TakesQuestion,
+    operation_class=TakesQuestion,
     tags=_TAGS,
     summary="Events behind a number",
 )

@@ -14,6 +14,7 @@ from upwell.access import Viewer
 from upwell.alerts.inbox import Act, AlertShown
 from upwell.event import DeadLetter, Delivery
 from upwell.query import Ask
+from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Rows
 from upwell.settings.schema import Settings
 from upwell.state.db import State
@@ -49,6 +50,7 @@ class Parts:
 
     ask: Ask
     rows: Callable[[shapes.RowsAsked, Viewer], Rows]
+    revenue: Revenue
     products: Callable[[Viewer], Sequence[shapes.Product]]
     event_names: Callable[[Viewer], Sequence[shapes.EventName]]
     metrics: Callable[[], Sequence[shapes.Metric]]

@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
 from upwell.query import Answer
+from upwell.query.revenue import shapes as revenue
 from upwell.sources.wire import Wire
 from upwell.web import shapes
 
@@ -20,6 +21,7 @@ _OPEN = frozenset({"/v1/session", "/v1/owner", "/healthz", "/readyz"})  # need n
 _TAGS = {
     "Events": "Sending what happened.",
     "Numbers": "Questions, answers and what is behind them.",
+    "Revenue": "Bridges, customers, cohorts, counting rules.",
     "What there is": "Products, metrics, events and sources.",
     "Alerts": "What moved further than expected.",
     "Reports": "Months as files.",
@@ -66,7 +68,12 @@ def config() -> OpenAPIConfig:
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """The document with msgspec's schemas, which carry the docstrings, and the one error shape."""
     named = document["components"]["schemas"]
-    structs = [getattr(shapes, name) for name in named if hasattr(shapes, name)]
+    structs = [
+        getattr(module, name)
+        for name in named
+        for module in (shapes, revenue)
+        if hasattr(module, name)
+    ]
     _, schemas = msgspec.json.schema_components(
         [*structs, Answer, shapes.Failure, Wire], ref_template=_REF + "{name}"
     )

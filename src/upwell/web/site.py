@@ -12,7 +12,7 @@ from litestar.datastructures import State
 from litestar.types import Message, Send
 
 from upwell.errors import UpwellError
-from upwell.web import events, inbox, numbers, pulse, schema, signin
+from upwell.web import events, inbox, numbers, pulse, revenue, schema, signin
 from upwell.web.door import check_host
 from upwell.web.failures import HANDLERS, encode
 from upwell.web.pages import Pages
@@ -107,6 +107,7 @@ def _api(parts: Parts) -> Litestar:
             *signin.ROUTES,
             *events.ROUTES,
             *numbers.ROUTES,
+            *revenue.ROUTES,
             *inbox.ROUTES,
             *pulse.ROUTES,
             *parts.live,

@@ -1,0 +1,365 @@
+"""Which revenue metric is answered how: one function a family, over the question's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+
+from upwell.errors import Rejected
+from upwell.metrics.catalog import Ledger
+from upwell.metrics.revenue import rates
+from upwell.metrics.revenue.rates import Movement, Turnover
+from upwell.money import digits
+from upwell.period import add_months, first_of, to_date, to_day
+from upwell.projection import Projection
+from upwell.query.lines import Number, Reading, added
+from upwell.query.plan import How, Plan
+from upwell.query.read import elapsed_totals
+from upwell.query.read import read as by_events
+from upwell.query.revenue import measures
+from upwell.query.revenue.cuts import between
+from upwell.query.revenue.exchange import Exchange, worth
+from upwell.query.revenue.kept import Kept, kept
+from upwell.query.revenue.ledgers import Ledgers
+from upwell.query.revenue.measures import COUNTS, FLOWS, Amounts, by_bucket, customers
+from upwell.query.revenue.part import (
+    CHURN,
+    CONTRACTION,
+    EXPANSION,
+    NEW,
+    NONE,
+    REACTIVATION,
+    Scope,
+)
+from upwell.query.revenue.reading import Asked
+from upwell.query.revenue.table import Table
+
+MONEY_PER_HEAD = ("arpa", "asp", "ltv")
+Spans = Sequence[tuple[int, int]]
+
+
+def read(plan: Plan, ledgers: Ledgers, until: int | None = None) -> Reading:
+    """Every line of a revenue question over its days, up to an instant if one is given."""
+    asked, name = Asked(plan, ledgers, until), plan.metric.name
+    if name in FLOWS:
+        return _flows(asked, *FLOWS[name])
+    if name in ("mrr", "arr"):
+        return _stock(asked, 12 if name == "arr" else 1)
+    if name in COUNTS:
+        return _moved(asked, COUNTS[name])
+    if name == "customers":
+        return _customers(asked)
+    if plan.hourly:
+        raise Rejected(
+            "no_such_grain",
+            f"{plan.metric.title} is not kept by the hour.",
+            fix="Ask by day or coarser.",
+            where="grain",
+        )
+    if name in MONEY_PER_HEAD:
+        return _per_head(asked, name)
+    if name in ("nrr", "grr"):
+        return _retention(asked, name)
+    if name == "customer_churn_rate":
+        return _customer_churn(asked)
+    return _mrr_rates(asked, name)
+
+
+def movements(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
+    """The lines of a question; of products without a ledger those of the events that stand in."""
+    reading, rest = read(plan, ledgers), _unbilled(plan, ledgers)
+    if rest is None:
+        return reading
+    lines = {line.key: line for line in reading.lines}
+    for other in by_events(rest, projection, ledgers.rates).lines:
+        mine = lines.get(other.key)
+        if mine is None:
+            reading.lines.append(other)
+            continue
+        mine.values = [added(pair) for pair in zip(mine.values, other.values, strict=True)]
+        mine.total = added([mine.total, other.total])
+    return reading
+
+
+def _unbilled(plan: Plan, ledgers: Ledgers) -> Plan | None:
+    """The same question to the events of the products that no billing source tells of."""
+    rule = plan.metric.rule
+    billed = ledgers.billed()
+    rest = tuple(product for product in plan.products if product not in billed)
+    if not isinstance(rule, Ledger) or rule.events is None or not rest:
+        return None
+    how: How = (
+        "sums" if plan.question.by in (None, "product") and not plan.question.where else "scan"
+    )
+    metric = msgspec.structs.replace(plan.metric, rule=rule.events)
+    return replace(plan, metric=metric, products=rest, how=how)
+
+
+def elapsed(plan: Plan, ledgers: Ledgers, projection: Projection, until: int) -> dict[str, Number]:
+    """The totals of a span up to the instant `until`, by key."""
+    part = plan.moved(plan.start, plan.zone.day_of(until) + 1)
+    reading = read(part, ledgers, until)
+    rest = _unbilled(plan, ledgers)
+    totals = {line.key: line.total for line in reading.lines}
+    if rest is not None:
+        for key, total in elapsed_totals(rest, projection, ledgers.rates, until).items():
+            totals[key] = added([totals.get(key), total])
+    return totals
+
+
+def _flows(asked: Asked, kinds: Sequence[int], sign: int) -> Reading:
+    table = asked.table()
+    currencies, cuts = asked.book.currencies, asked.cuts
+
+    def work(key: int, exchange: Exchange) -> Amounts:
+        return measures.flow(table, key, kinds, sign, cuts, currencies, exchange)
+
+    return asked.money(table, work)
+
+
+def _stock(asked: Asked, times: int) -> Reading:
+    table = asked.table()
+    levels = measures.levels(table, asked.cuts) * times
+
+    def work(key: int, exchange: Exchange) -> Amounts:
+        return measures.stock(levels[key], asked.cuts, asked.book.currencies, exchange)
+
+    return asked.money(table, work)
+
+
+def _moved(asked: Asked, kind: int) -> Reading:
+    table = asked.table()
+    values = [by_bucket(slots, asked.cuts) for slots in table.moved[:, :, kind]]
+    return asked.counts(table, lambda key: values[key], lambda key: sum(values[key]))
+
+
+def _customers(asked: Asked) -> Reading:
+    table = asked.table(asked.members)
+    there = customers(table)
+    last = [high - 1 for _, high in asked.cuts.spans]
+    return asked.counts(
+        table,
+        lambda key: there[key, last].tolist(),
+        lambda key: int(there[key, -1]),
+    )
+
+
+# -- rates ---------------------------------------------------------------------------------------
+
+
+def _ratios(asked: Asked, table: Table, found: Sequence[Sequence[Fraction | None]]) -> Reading:
+    """Lines of rates: one list a key, of the buckets and last the whole span."""
+
+    def value(of: Fraction | None) -> Number:
+        return None if of is None else float(of)
+
+    reading = asked.counts(
+        table,
+        lambda key: [value(one) for one in found[key][:-1]],
+        lambda key: value(found[key][-1]),
+    )
+    missing = {name for number, name in asked.keys(table) if number is None}
+    for line in reading.lines:
+        if line.key in missing:
+            line.values, line.total = [None] * len(line.values), None
+    return reading
+
+
+def spans_of(asked: Asked) -> list[tuple[int, int]]:
+    """The days of each bucket that has begun, and last of all of them."""
+    plan = asked.plan
+    found = [(b.first, min(b.end, plan.last)) for b in plan.buckets[: plan.begun]]
+    return [*found, (plan.start, plan.last)] if found else []
+
+
+def _mrr_rates(asked: Asked, name: str) -> Reading:
+    table = asked.table()
+    spans = spans_of(asked)
+    found = []
+    for key in range(len(table.opening)):
+        each = [_movement(asked, table, key, *span) for span in spans]
+        found.append([_of_movement(name, movement, asked) for movement in each])
+    return _ratios(asked, table, found)
+
+
+def _of_movement(name: str, of: Movement, asked: Asked) -> Fraction | None:
+    if name == "gross_mrr_churn_rate":
+        return rates.gross_mrr_churn_rate(of)
+    if name == "net_mrr_churn_rate":
+        return rates.net_mrr_churn_rate(of, asked.policy)
+    return rates.quick_ratio(of, asked.policy)
+
+
+def _movement(asked: Asked, table: Table, key: int, start: int, end: int) -> Movement:
+    """The bridge of a key over whole slots in days [start, end), all at rates of movements.
+
+    The start is worth what the last of these movements are: a rate compares like with like.
+    """
+    cuts, currencies = asked.cuts, asked.book.currencies
+    inside = [n for n, day in enumerate(cuts.days) if start <= day < end]
+    if not inside:
+        return Movement(0)
+    first, last = inside[0], inside[-1]
+    before = table.opening[key] + table.flow[key, :, :first].sum(axis=(1, 2))
+    opening = 0
+    for code in np.flatnonzero(before).tolist():
+        quote = asked.exchange.constant(currencies[code], cuts.days[last])
+        opening += worth(int(before[code]), currencies[code], quote) if quote else 0
+    sums = [0] * len(measures.ALL)
+    for kind in measures.ALL:
+        flow = table.flow[key, :, first : last + 1, kind]
+        for code, slot in np.argwhere(flow).tolist():
+            quote = asked.exchange.constant(currencies[code], cuts.days[first + slot])
+            sums[kind] += worth(int(flow[code, slot]), currencies[code], quote) if quote else 0
+    return Movement(
+        start=opening,
+        new=sums[NEW],
+        expansion=sums[EXPANSION] + sums[NONE],
+        reactivation=sums[REACTIVATION],
+        contraction=-sums[CONTRACTION],
+        churn=-sums[CHURN],
+    )
+
+
+def kept_of(asked: Asked, pairs: Spans, scope: Scope | None = None) -> Kept:
+    """Who paid at one moment and what they pay at the other, at the rates of its fiscal year."""
+    book, by, exchange = asked.book, asked.by, asked.exchange
+    at = [
+        [_factor(exchange, currency, now - 1) for currency in book.currencies] for _, now in pairs
+    ]
+    factors = np.array(at, dtype=np.float64).reshape(len(pairs), len(book.currencies))
+    key = ("kept", by, tuple(pairs), exchange.target)
+    found = asked.shelf.sum(
+        scope or asked.members, key, lambda part: kept(part, book, by, pairs, factors)
+    )
+    return Kept._make(found)
+
+
+def _factor(exchange: Exchange, currency: str, day: int) -> float:
+    quote = exchange.constant(currency, day)
+    if quote is None:
+        return float("nan")
+    return float(quote.rate) * 10.0 ** (digits(exchange.target) - digits(currency))
+
+
+def _retention(asked: Asked, name: str) -> Reading:
+    months = asked.months_back
+    pairs = [(back(end, months), end) for _, end in spans_of(asked)]
+    found = kept_of(asked, pairs)
+    top = found.kept if name == "nrr" else found.least
+    shares = [
+        [rates.ratio(int(a), int(b)) for a, b in zip(above, below, strict=True)]
+        for above, below in zip(top, found.opening, strict=True)
+    ]
+    return _ratios(asked, asked.table(asked.members), shares)
+
+
+def back(end: int, months: int) -> int:
+    """The day so many months before the day after a bucket's last."""
+    return to_day(add_months(to_date(end), -months))
+
+
+def churn_rates(asked: Asked, spans: Spans) -> list[list[Fraction | None]]:
+    """The customer churn rate of each key over each span of days, by the policy's formula."""
+    if asked.policy.customer_churn == "standard":
+        found = kept_of(asked, spans)
+        return [
+            [rates.ratio(int(lost), int(start)) for lost, start in zip(*row, strict=True)]
+            for row in zip(found.lost, found.payers, strict=True)
+        ]
+    return [
+        [rates.customer_churn_rate(turnover, asked.policy) for turnover in row]
+        for row in _turnovers(asked, spans)
+    ]
+
+
+def _turnovers(asked: Asked, spans: Spans) -> list[list[Turnover]]:
+    daily = asked.policy.customer_churn == "daily"
+    bounds = sorted({day for span in spans for day in span})
+    if daily:
+        bounds = list(range(bounds[0], bounds[-1] + 1))
+    at = between(bounds)
+    table = asked.table(asked.members, at)
+    there = customers(table)
+    place = {day: n for n, day in enumerate(bounds)}
+    found = []
+    for key in range(len(table.customers)):
+        before = [int(table.customers[key]), *there[key].tolist()]
+        moved = table.moved[key]
+        row = []
+        for start, end in spans:
+            low, high = place[start], place[end]
+            inside = moved[low:high]
+            row.append(
+                Turnover(
+                    start=before[low],
+                    new=int(inside[:, NEW].sum()),
+                    churned=int(inside[:, CHURN].sum()),
+                    returned=int(inside[:, REACTIVATION].sum()),
+                    days=[(int(moved[n, CHURN]), before[n]) for n in range(low, high)],
+                )
+            )
+        found.append(row)
+    return found
+
+
+def _customer_churn(asked: Asked) -> Reading:
+    table = asked.table(asked.members)
+    return _ratios(asked, table, churn_rates(asked, spans_of(asked)))
+
+
+# -- money a customer ----------------------------------------------------------------------------
+
+
+def _per_head(asked: Asked, name: str) -> Reading:
+    members = asked.table(asked.members)
+    heads = _heads(asked, members, name)
+    table = asked.table()
+    levels = measures.levels(table, asked.cuts)
+    churn = _past_churn(asked) if name == "ltv" else None
+
+    def work(key: int, exchange: Exchange) -> Amounts:
+        currencies = asked.book.currencies
+        if name == "asp":
+            sums = measures.flow(table, key, (NEW,), 1, asked.cuts, currencies, exchange)
+        else:
+            sums = measures.stock(levels[key], asked.cuts, currencies, exchange)
+        shares = churn[key] if churn is not None else None
+        values: list[int | None] = []
+        for n, amount in enumerate(sums.values):
+            each = None if amount is None else rates.ratio(amount, heads[key][n])
+            if shares is not None:
+                each = rates.ltv(each, shares[n], asked.margin)
+            values.append(None if each is None else round(each))
+        return Amounts(values, sums.provisional, sums.lost)
+
+    return asked.money(table, work)
+
+
+def _heads(asked: Asked, members: Table, name: str) -> list[list[int]]:
+    if name == "asp":
+        return [by_bucket(slots, asked.cuts) for slots in members.moved[:, :, NEW]]
+    last = [high - 1 for _, high in asked.cuts.spans]
+    return [row[last].tolist() for row in customers(members)]
+
+
+def _past_churn(asked: Asked) -> list[list[Fraction | None]]:
+    """For each key and bucket the mean churn rate of the months before the bucket's last one."""
+    months = asked.policy.ltv_churn_months
+    lasts = [first_of(asked.cuts.ends[high - 1], "month") for _, high in asked.cuts.spans]
+    wanted = sorted({back(last, n) for last in lasts for n in range(months + 1)})
+    spans = list(pairwise(wanted))
+    place = {day: n for n, day in enumerate(wanted)}
+    found = churn_rates(asked, spans)
+    return [
+        [
+            rates.mean_churn(row[place[back(last, months)] : place[last]], asked.policy)
+            for last in lasts
+        ]
+        for row in found
+    ]

@@ -1,0 +1,237 @@
+"""From one MRR to another: the bridge, its causes, its parts and its buckets (R5, R8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+
+from upwell.metrics.revenue.causes import CAUSES
+from upwell.metrics.revenue.ledger import classify, product_group
+from upwell.money import major
+from upwell.query.plan import Plan
+from upwell.query.question import Unconverted
+from upwell.query.revenue import measures
+from upwell.query.revenue.exchange import worth
+from upwell.query.revenue.ledgers import Ledgers
+from upwell.query.revenue.measures import FLOWS
+from upwell.query.revenue.part import CHURN, CONTRACTION, EXPANSION, NEW, NONE, REACTIVATION, Part
+from upwell.query.revenue.reading import Asked, scope_of
+from upwell.query.revenue.shapes import (
+    Bridge,
+    BridgeAnswer,
+    BridgeBucket,
+    BridgePart,
+    Cause,
+    Cross,
+)
+from upwell.query.revenue.sums import I64, added
+from upwell.query.revenue.table import Table, placed
+
+MOVES = ("new", "expansion", "reactivation", "contraction", "churn")
+_FLOW = {
+    "new": "new_mrr",
+    "expansion": "expansion_mrr",
+    "reactivation": "reactivation_mrr",
+    "contraction": "contraction_mrr",
+    "churn": "churned_mrr",
+}
+
+
+class Bars(NamedTuple):
+    """A bridge in nano-units."""
+
+    opening: int
+    moves: tuple[int, ...]  # as MOVES
+    restatement: int
+    closing: int
+
+    @property
+    def net(self) -> int:
+        """What the movements come to."""
+        new, expansion, reactivation, contraction, churn = self.moves
+        return new + expansion + reactivation - contraction - churn
+
+    @property
+    def fx(self) -> int:
+        """What the rates did: the change that no movement made."""
+        return self.closing - self.opening - self.net - self.restatement
+
+    def joined(self, later: Bars) -> Bars:
+        """The bridge over both spans."""
+        moves = tuple(a + b for a, b in zip(self.moves, later.moves, strict=True))
+        return Bars(self.opening, moves, self.restatement + later.restatement, later.closing)
+
+    def shown(self, currency: str) -> Bridge:
+        """The bridge in words."""
+        named = dict(zip(MOVES, self.moves, strict=True))
+        return Bridge(
+            opening=major(self.opening, currency),
+            **{name: major(amount, currency) for name, amount in named.items()},
+            fx=major(self.fx, currency),
+            restatement=major(self.restatement, currency),
+            closing=major(self.closing, currency),
+        )
+
+
+@dataclass(slots=True)
+class Bridges:
+    """Bars of each bucket, with what no rate could convert and whether a rate is not final."""
+
+    bars: list[Bars]
+    lost: dict[str, int]
+    provisional: bool
+
+    @property
+    def whole(self) -> Bars:
+        """The bridge over all buckets."""
+        return reduce(Bars.joined, self.bars) if self.bars else Bars(0, (0,) * len(MOVES), 0, 0)
+
+
+def bars_of(asked: Asked, table: Table, key: int) -> Bridges:
+    """The bridge of each bucket of one key."""
+    cuts, currencies, exchange = asked.cuts, asked.book.currencies, asked.exchange
+    ends = measures.stock(measures.levels(table, cuts)[key], cuts, currencies, exchange)
+    flows = [
+        measures.flow(table, key, *FLOWS[_FLOW[name]], cuts, currencies, exchange) for name in MOVES
+    ]
+    opening, lost = 0, dict(ends.lost)
+    for code in np.flatnonzero(table.opening[key]).tolist():
+        quote = exchange.closing(currencies[code], asked.plan.start - 1)
+        if quote is not None:
+            opening += worth(int(table.opening[key, code]), currencies[code], quote)
+    bars = []
+    for n in range(len(cuts.spans)):
+        closing = ends.values[n] or 0
+        bars.append(Bars(opening, tuple(flow.values[n] or 0 for flow in flows), 0, closing))
+        opening = closing
+    for flow in flows:
+        lost |= {name: units for name, units in flow.lost.items() if name not in lost}
+    marks = any(found.provisional for found in (ends, *flows))
+    return Bridges(bars, lost, marks)
+
+
+def bridge(plan: Plan, ledgers: Ledgers, label: dict[str, str]) -> BridgeAnswer:
+    """The bridge over the days of a plan; `label` names products."""
+    asked = Asked(plan, ledgers)
+    whole = Asked(undivided(plan), ledgers) if plan.question.by else asked
+    assert plan.currency is not None
+    currency = plan.currency
+    total = bars_of(whole, whole.table(), 0)
+    parts = _parts(asked, total) if plan.question.by else []
+    return BridgeAnswer(
+        currency=currency,
+        policy=asked.policy.name,
+        as_of={},
+        position="",
+        complete=plan.zone.opens(plan.end) <= plan.seen,
+        provisional=total.provisional,
+        bridge=total.whole.shown(currency),
+        causes=tuple(_causes(whole, currency)),
+        cross=_cross(whole, currency),
+        parts=tuple(
+            BridgePart(key=key, label=label.get(key, key), bridge=bars.shown(currency))
+            for key, bars in parts
+        ),
+        buckets=tuple(
+            BridgeBucket(
+                start=bucket.label,
+                complete=bucket.closes <= plan.seen,
+                bridge=bars.shown(currency),
+            )
+            for bucket, bars in zip(plan.buckets, total.bars, strict=False)
+        ),
+        unconverted=tuple(
+            Unconverted(currency=name, total=major(units, name))
+            for name, units in sorted(total.lost.items())
+        ),
+    )
+
+
+def undivided(plan: Plan) -> Plan:
+    """The same question without its split."""
+    return replace(plan, question=msgspec.structs.replace(plan.question, by=None))
+
+
+def _parts(asked: Asked, total: Bridges) -> list[tuple[str, Bars]]:
+    """The bridge of each value of the split; parts of the whole add up to it to the last digit."""
+    table = asked.table()
+    found = [
+        (key.name, bars_of(asked, table, key.number).whole)
+        for key in asked.keys(table)
+        if key.number is not None
+    ]
+    if asked.by == "product" or not found:
+        return found
+    # Each part was rounded on its own: the largest one takes what is left of the last digit.
+    largest = max(range(len(found)), key=lambda n: abs(found[n][1].closing))
+    name, bars = found[largest]
+    whole, rest = total.whole, [part for n, (_, part) in enumerate(found) if n != largest]
+    found[largest] = (
+        name,
+        Bars(
+            whole.opening - sum(part.opening for part in rest),
+            tuple(
+                amount - sum(part.moves[n] for part in rest) for n, amount in enumerate(whole.moves)
+            ),
+            bars.restatement,
+            whole.closing - sum(part.closing for part in rest),
+        ),
+    )
+    return found
+
+
+def _causes(asked: Asked, currency: str) -> list[Cause]:
+    table = asked.table(by="cause")
+    found = []
+    for movement in MOVES:
+        kinds, sign = FLOWS[_FLOW[movement]]
+        for code, cause in enumerate(CAUSES):
+            customers = int(table.moved[code][:, list(kinds)].sum())
+            amount = sum(
+                value or 0
+                for value in measures.flow(
+                    table, code, kinds, sign, asked.cuts, asked.book.currencies, asked.exchange
+                ).values
+            )
+            if amount or customers:
+                shown = major(amount, currency)
+                found.append(
+                    Cause(movement=movement, cause=cause, amount=shown, customers=customers)
+                )
+    return found
+
+
+def _cross(asked: Asked, currency: str) -> Cross | None:
+    """Between products of customers who stayed; None where there is one product only."""
+    book, cuts, scope = asked.book, asked.cuts, scope_of(asked.plan)
+    if len(scope.products) < 2 or not cuts.spans:
+        return None
+    many, policy = max(1, len(book.currencies)), asked.policy
+
+    def work(part: Part) -> tuple[I64]:
+        inside, slot = placed(part, cuts)
+        by_product = book.rows.by_product[part.place]
+        if scope.where:
+            group = product_group(part.person, part.product)
+            by_product = classify(group, part.day, part.delta, policy, at=part.at)
+        stayed = inside & np.isin(part.kind, (NONE, EXPANSION, CONTRACTION))
+        begun = stayed & np.isin(by_product, (NEW, REACTIVATION))
+        size = cuts.slots + 1
+        place = part.currency.astype(np.int64) * size + slot
+        found = [
+            added(place[rows], part.delta[rows], many * size).reshape(many, size)
+            for rows in (begun, stayed & (by_product == CHURN))
+        ]
+        return (np.stack(found),)
+
+    (sums,) = asked.shelf.sum(scope, ("cross", cuts.key), work)
+    amounts = []
+    for one in sums[:, :, 1:]:
+        table = Table(one[None, :, 0] * 0, one[None, :, :, None], one[:1, 0], one[None, :, :])
+        flow = measures.flow(table, 0, (0,), 1, cuts, book.currencies, asked.exchange)
+        amounts.append(major(sum(value or 0 for value in flow.values), currency))
+    return Cross(cross_sell=amounts[0], product_drop=amounts[1])

@@ -1,0 +1,106 @@
+"""The books of all counting rules, with what is kept of each for questions."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+
+import numpy as np
+
+from upwell.metrics.policy import MetricPolicy, policy_named
+from upwell.metrics.revenue.fx import constant_weights
+from upwell.metrics.revenue.ledger import Weights
+from upwell.money import Rates
+from upwell.projection.book import Book
+from upwell.projection.ground import Ground
+from upwell.query.plan import Plan
+from upwell.query.revenue.base import Shelf
+from upwell.query.revenue.exchange import Exchange
+
+MOST_BOOKS = 4  # of different counting rules, of which parts are kept
+
+
+class Ledgers:
+    """What revenue questions are answered from.
+
+    `books(name)` is the ledger under the rules of that name.
+    """
+
+    def __init__(
+        self,
+        books: Callable[[str], Book],
+        ground: Callable[[], Ground],
+        rates: Callable[[], Rates],
+    ) -> None:
+        self._books, self._ground, self.rates = books, ground, rates
+        self._shelves: OrderedDict[int, tuple[Book, Ground, Shelf]] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def ground(self) -> Ground:
+        """The configuration that the books stand on."""
+        return self._ground()
+
+    def policy(self, name: str | None) -> MetricPolicy:
+        """The counting rules of a question, or the workspace's own; Rejected where unknown."""
+        return policy_named(name or self.ground.policy)
+
+    def book(self, name: str | None) -> Book:
+        """The book of these rules; Unavailable while it is being made."""
+        return self._books(self.policy(name).name)
+
+    def shelf(self, name: str | None) -> Shelf:
+        """The book of these rules with what is kept of it."""
+        book, ground = self.book(name), self.ground
+        with self._lock:
+            found = self._shelves.get(id(book))
+            if found is None or found[0] is not book or found[1] != ground:
+                shelf = Shelf(book, self.policy(name), self._weights(book))
+                found = (book, ground, shelf)
+                self._shelves[id(book)] = found
+                while len(self._shelves) > MOST_BOOKS:
+                    self._shelves.popitem(last=False)
+            self._shelves.move_to_end(id(book))
+        return found[2]
+
+    def version(self, name: str | None) -> int:
+        """Grows with every change of the book of these rules."""
+        return self.book(name).version
+
+    def billed(self) -> frozenset[str]:
+        """The products that a billing source has told of."""
+        return frozenset(self.book(None).products)
+
+    def unknown_then(self, plan: Plan) -> frozenset[str]:
+        """The products whose first movement was recorded after the past time asked for."""
+        if plan.known_at is None:
+            return frozenset()
+        book = self.book(plan.question.policy)
+        rows = book.rows
+        known = np.unique(rows.product[rows.recorded_at <= plan.seen]).tolist()
+        names = {book.products[code] for code in known}
+        return frozenset(p for p in plan.products if p in book.products and p not in names)
+
+    def exchange(self, policy: MetricPolicy, target: str) -> Exchange:
+        """The rates into a currency under these rules."""
+        ground = self.ground
+        return Exchange(
+            rates=self.rates(),
+            target=target,
+            own=ground.currency,
+            rule=policy.fx,
+            fiscal_start=ground.fiscal_year_start,
+            fixed=dict(ground.rates),
+        )
+
+    def _weights(self, book: Book) -> Weights:
+        """What a minor unit of each row's currency is worth at the rates of its fiscal year."""
+        ground = self.ground
+        return constant_weights(
+            self.rates(),
+            book.currencies,
+            ground.currency,
+            ground.fiscal_year_start,
+            dict(ground.rates),
+        )

@@ -1,0 +1,185 @@
+"""Answers of revenue metrics: which rows are meant, their table, and the lines made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from upwell.errors import Rejected
+from upwell.query.lines import APART, Line, Number, Reading, added
+from upwell.query.plan import Plan
+from upwell.query.revenue import measures
+from upwell.query.revenue.cuts import Cuts, cuts
+from upwell.query.revenue.exchange import Exchange
+from upwell.query.revenue.ledgers import Ledgers
+from upwell.query.revenue.measures import Amounts
+from upwell.query.revenue.part import FILTERS, Scope
+from upwell.query.revenue.table import STEADY, Table, names_of, tabled
+
+OWN_SPLITS = ("plan", "interval", "country", "currency", "source")
+"""Dimensions in which one customer may pay for several values, each with customers of its own."""
+
+
+class Key(NamedTuple):
+    """One line to draw: its number in the table (None: nothing of it there) and its name."""
+
+    number: int | None
+    name: str
+
+
+class Asked:
+    """One revenue question with the rows, rates and cuts it is answered from.
+
+    `until` leaves out what happened from that instant (UTC micros) on.
+    """
+
+    def __init__(self, plan: Plan, ledgers: Ledgers, until: int | None = None) -> None:
+        check(plan)
+        self.plan = plan
+        self.shelf = ledgers.shelf(plan.question.policy)
+        self.policy, self.book = ledgers.policy(plan.question.policy), self.shelf.book
+        self.by = plan.question.by
+        self.margin = ledgers.ground.gross_margin
+        own = ledgers.ground.currency
+        self.exchange = ledgers.exchange(self.policy, plan.currency or own)
+        self._into: Callable[[str], Exchange] = lambda to: ledgers.exchange(self.policy, to)
+        daily = self.policy.fx == "tx_date" and not plan.hourly
+        found = cuts(plan, self.exchange.fiscal_start, daily=daily)
+        self.cuts = found._replace(until=until or self._ahead())
+
+    def _ahead(self) -> int | None:
+        """The next instant of today at which the ledger knows that something will change."""
+        plan, rows = self.plan, self.book.rows
+        if not plan.start <= plan.today < plan.end:
+            return None
+        later = rows.at[(rows.day == plan.today) & (rows.at > plan.seen)]
+        return int(later.min()) if len(later) else None
+
+    @property
+    def months_back(self) -> int:
+        """How long ago the customers are taken whose retention is asked for."""
+        return self.plan.question.over or self.policy.retention_months
+
+    @property
+    def members(self) -> Scope:
+        """The rows meant, each value of a split with customers of its own."""
+        return scope_of(self.plan, self.by if self.by in OWN_SPLITS else None)
+
+    def table(
+        self, scope: Scope | None = None, at: Cuts | None = None, by: str | None = None
+    ) -> Table:
+        """The table of rows by the question's key, or another one."""
+        chosen, when, key = scope or scope_of(self.plan), at or self.cuts, by or self.by
+        book = self.book
+        found = self.shelf.sum(
+            chosen, ("table", key, when.key), lambda part: tabled(part, book, key, when)
+        )
+        return Table._make(found)
+
+    def keys(self, table: Table) -> list[Key]:
+        """The lines to draw: all products where they are asked apart, else keys with rows."""
+        if self.by is None:
+            return [Key(0, "")]
+        names = names_of(self.book, self.by, len(table.opening))
+        if self.by == "product":
+            number = {name: n for n, name in enumerate(names)}
+            return [Key(number.get(name), name) for name in self.plan.products]
+        there = (table.opening != 0).any(axis=1) | (table.flow != 0).any(axis=(1, 2, 3))
+        there |= (table.customers != 0) | (table.moved != 0).any(axis=(1, 2))
+        found = [Key(n, names[n]) for n in np.flatnonzero(there).tolist()]
+        return sorted(found, key=lambda key: key.name)
+
+    def money(self, table: Table, work: Callable[[int, Exchange], Amounts]) -> Reading:
+        """Lines of money; `work` values a key, in the currency shown or in each of its own."""
+        reading = Reading([])
+        for number, name in self.keys(table):
+            if number is None:
+                if not self.plan.native:
+                    reading.lines.append(self._line(name, self._nothing(), self.plan.currency))
+                continue
+            if self.plan.native:
+                reading.lines += self._native(table, number, name, work)
+                continue
+            amounts = work(number, self.exchange)
+            reading.lines.append(self._line(name, amounts, self.plan.currency))
+            for currency, units in amounts.lost.items():
+                lost = reading.unconverted.get(currency, 0)
+                reading.unconverted[currency] = lost + units
+        return reading
+
+    def counts(
+        self, table: Table, work: Callable[[int], Sequence[Number]], total: Callable[[int], Number]
+    ) -> Reading:
+        """Lines of counts and ratios, with totals of their own."""
+        return Reading(
+            [
+                Line(
+                    name,
+                    self.padded([0] * len(self.cuts.spans) if number is None else work(number)),
+                    (0 if number is None else total(number)) if self.cuts.spans else None,
+                )
+                for number, name in self.keys(table)
+            ]
+        )
+
+    def padded(self, values: Sequence[Number]) -> list[Number]:
+        """The values with None for the buckets that have not begun."""
+        return [*values, *[None] * (len(self.plan.buckets) - len(values))]
+
+    def _nothing(self) -> Amounts:
+        return Amounts([0] * len(self.cuts.spans))
+
+    def _line(self, name: str, amounts: Amounts, currency: str | None) -> Line:
+        values = self.padded(amounts.values)
+        flows = self.plan.metric.name in measures.FLOWS
+        total = added(values) if flows else (amounts.values or [None])[-1]
+        return Line(name, values, total, currency, amounts.provisional)
+
+    def _native(
+        self, table: Table, number: int, name: str, work: Callable[[int, Exchange], Amounts]
+    ) -> list[Line]:
+        found = []
+        for code, currency in enumerate(self.book.currencies):
+            if not table.opening[number, code] and not table.flow[number, code].any():
+                continue
+            amounts = work(number, self._into(currency))
+            own = Amounts(amounts.values, amounts.provisional)
+            apart = name and self.by != "currency"
+            key = f"{name}{APART}{currency}" if apart else currency
+            found.append(self._line(key, own, currency))
+        return found
+
+
+def scope_of(plan: Plan, split: str | None = None) -> Scope:
+    """Which rows a question is about."""
+    return Scope(
+        products=plan.products,
+        where=tuple(sorted(plan.question.where.items())),
+        apart=plan.question.by == "product",
+        known_at=plan.known_at,
+        split=split,
+    )
+
+
+def check(plan: Plan) -> None:
+    """Raises Rejected for a split or a filter that lines of the ledger do not have."""
+    by, name = plan.question.by, plan.metric.name
+    flows = name in measures.FLOWS or name in measures.COUNTS
+    allowed = (*STEADY, "cause") if flows else STEADY
+    if by is not None and by not in allowed:
+        raise Rejected(
+            "no_such_split",
+            f"{plan.metric.title} cannot be split by '{by}'.",
+            fix=f"It can be split by: {', '.join(allowed)}.",
+            where="by",
+        )
+    for key in plan.question.where:
+        if key not in FILTERS:
+            raise Rejected(
+                "bad_filter",
+                f"{plan.metric.title} cannot be filtered by '{key}'.",
+                fix=f"It can be filtered by: {', '.join(FILTERS)}.",
+                where="where",
+            )

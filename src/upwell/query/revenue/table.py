@@ -1,0 +1,95 @@
+"""Movements by key, currency, slot and kind: what every revenue answer is made of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upwell.metrics.revenue.ledger import months
+from upwell.projection.book import CAUSES, KINDS, Book
+from upwell.query.lines import MISSING
+from upwell.query.revenue.cuts import Cuts
+from upwell.query.revenue.part import CHURN, NEW, REACTIVATION, Part, attribute
+from upwell.query.revenue.sums import I64, Mask, added, counted
+
+SPLITS = ("product", "plan", "interval", "country", "currency", "source", "cause", "cohort")
+STEADY = ("product", "plan", "interval", "country", "currency", "source", "cohort")
+"""Dimensions in which a line, once there, stays: MRR can be split by them."""
+
+EARLIEST = 240  # months from January 1970 to the first cohort told apart, that of January 1990
+
+
+class Table(NamedTuple):
+    """Sums in millionths of minor units of each currency, and customers.
+
+    `opening` [key, currency] is MRR before the first slot, `flow` [key, currency, slot, kind] its
+    changes; `customers` [key] and `moved` [key, slot, kind] the same in numbers of customers.
+    """
+
+    opening: I64
+    flow: I64
+    customers: I64
+    moved: I64
+
+
+def tabled(part: Part, book: Book, by: str | None, cuts: Cuts) -> Table:
+    """The table of a part's rows; rows after the last slot are still to come."""
+    codes, keys = coded(part, book, by)
+    many, slots, kinds = max(1, len(book.currencies)), cuts.slots + 1, len(KINDS)
+    inside, slot = placed(part, cuts)
+    if not inside.all():
+        part, codes, slot = part.take(inside), codes[inside], slot[inside]
+    place = (codes.astype(np.int64) * many + part.currency) * slots + slot
+    size = keys * many * slots * kinds
+    sums = added(place * kinds + part.kind, part.delta, size).reshape(keys, many, slots, kinds)
+    spot = ((codes.astype(np.int64) * slots + slot) * kinds + part.kind)[part.head]
+    heads = counted(spot, keys * slots * kinds).reshape(keys, slots, kinds)
+    came = heads[:, 0, NEW] + heads[:, 0, REACTIVATION] - heads[:, 0, CHURN]
+    return Table(sums[:, :, 0].sum(axis=-1), sums[:, :, 1:], came, heads[:, 1:])
+
+
+def coded(part: Part, book: Book, by: str | None) -> tuple[NDArray[np.integer], int]:
+    """The key of each row as a number, and how many numbers there may be."""
+    if by is None:
+        return np.zeros(len(part.line), dtype=np.int8), 1
+    if by == "cause":
+        return part.cause, len(CAUSES)
+    if by == "cohort":
+        began = np.maximum(months(_first_days(part)) - EARLIEST, 0)
+        return began, int(began.max(initial=0)) + 1
+    codes, names = attribute(book, by)
+    return codes[part.line], max(1, len(names))
+
+
+def names_of(book: Book, by: str | None, count: int) -> list[str]:
+    """What the keys' numbers stand for."""
+    if by is None:
+        return [""]
+    if by == "cause":
+        return list(CAUSES)
+    if by == "cohort":
+        return [f"{1990 + n // 12}-{n % 12 + 1:02d}" for n in range(count)]
+    return [name or MISSING for name in attribute(book, by)[1]][:count]
+
+
+def _first_days(part: Part) -> NDArray[np.int32]:
+    """For each row the day on which its group first paid; rows are by group and time."""
+    begins = np.flatnonzero(np.append(True, part.group[1:] != part.group[:-1])[: len(part.group)])
+    sizes = np.diff(np.append(begins, len(part.group)))
+    return np.repeat(part.day[begins], sizes)
+
+
+def placed(part: Part, cuts: Cuts) -> tuple[Mask, I64]:
+    """Which rows are not still to come, and the slot of each: from 1 on, 0 for those before."""
+    when = part.at if cuts.instants else part.day
+    inside = when < cuts.edges[-1]
+    if cuts.until is not None:
+        inside &= part.at < cuts.until
+    if cuts.instants or not len(when):
+        return inside, np.searchsorted(cuts.edges, when, side="right")
+    low, high = int(when.min()), int(when.max()) + 1
+    table = np.searchsorted(cuts.edges, np.arange(low, high), side="right")
+    slots: I64 = table.astype(np.int64)[when - low]
+    return inside, slots
