@@ -21,16 +21,17 @@ import duckdb
 import msgspec
 import structlog
 
+from upwell.billing import Origin
 from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import SCHEMA, Change, DeadLetter, Delivery, Position, Translated
 from upwell.journal import DAMAGED, Journal
 from upwell.projection import Outcome, Projection, Staged, store
 from upwell.projection.ground import Ground
-from upwell.sources import files, http
+from upwell.sources import files, http, stripe
 
 log = structlog.get_logger()
 
-EVENTS = frozenset({"events", "import"})  # kinds of delivery that carry events
+EVENTS = frozenset({"events", "import", "stripe"})  # kinds of delivery that carry events
 COMMIT_ROWS = 40_000  # one commit takes at most about this many events
 SAMPLE = 12
 RETRY_SECONDS = (0.25, 5.0)  # after a failed commit: at first, and at most
@@ -42,11 +43,17 @@ T = TypeVar("T")
 Watcher = Callable[[Change], None]
 
 
-def translate(delivery: Delivery, products: frozenset[str], carry: object = None) -> Translated:
+def translate(
+    delivery: Delivery,
+    products: frozenset[str],
+    carry: object = None,
+    origin: Origin | None = None,
+) -> Translated:
     """The events of a delivery; one that cannot be read becomes a dead letter, never an error.
 
-    `products` are those that existed at this point of the journal; `carry` is what the door made
-    of the same bytes, which saves reading them twice.
+    `products` are those that existed at this point of the journal, `origin` the source as it was
+    configured then; `carry` is what the door made of the same bytes, which saves reading them
+    twice.
     """
     if isinstance(carry, Translated):
         return carry
@@ -56,6 +63,8 @@ def translate(delivery: Delivery, products: frozenset[str], carry: object = None
     try:
         if delivery.kind == "import":
             return files.translate_file(delivery, products)
+        if delivery.kind == "stripe":
+            return stripe.translate(delivery, origin or Origin(id=delivery.source))
         return http.translate(delivery)
     except Exception as error:  # noqa: BLE001 - whatever a body does, the next one is read
         log.warning("untranslatable", seq=delivery.seq, source=delivery.source, error=repr(error))
@@ -271,8 +280,11 @@ class Flow:
         return group
 
     def _apply(self, group: list[tuple[Delivery, Any]]) -> None:
-        products = self.projection.products
-        staged = [Staged(one, translate(one, products, carry)) for one, carry in group]
+        products, ground = self.projection.products, self.projection.ground
+        staged = [
+            Staged(one, translate(one, products, carry, ground.origin(one.source)))
+            for one, carry in group
+        ]
         outcome = self.projection.apply(staged, self._remote)
         newest = staged[-1].delivery
         quiet = _is_history(newest)  # a group is all history or all news
@@ -296,7 +308,7 @@ class Flow:
             projection.settle(delivery.seq, translate(delivery, frozenset()).dead)
         elif delivery.kind == "config":
             ground = msgspec.json.decode(delivery.body, type=Ground)
-            result["refolded"] = projection.set_ground(ground, delivery.seq)
+            result["refolded"] = projection.set_ground(ground, delivery.seq, delivery.received_at)
         elif delivery.kind == "retract":
             result["retracted"] = projection.supersede(delivery, about["deliveries"])
         elif delivery.kind == "restore":
@@ -335,7 +347,7 @@ class Flow:
         What was retracted stays out.
         """
         source, since, seqs = about.get("source"), about.get("since", 0), about.get("deliveries")
-        products = self.projection.products
+        products, ground = self.projection.products, self.projection.ground
         out = retracted(self.journal, before)
         for old in deliveries(self.journal, upto=before - 1):
             if (
@@ -345,7 +357,7 @@ class Flow:
                 and old.received_at >= since
                 and (seqs is None or old.seq in seqs)
             ):
-                yield Staged(old, translate(old, products))
+                yield Staged(old, translate(old, products, origin=ground.origin(old.source)))
 
     def _publish(self, change: Change) -> None:
         with self._moved:

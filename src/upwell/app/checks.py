@@ -10,6 +10,8 @@ from typing import Any
 import duckdb
 import msgspec
 
+from upwell.app.calls import Calls, NotAllowed
+from upwell.app.connect import Link
 from upwell.app.house import House
 from upwell.egress import Guard
 from upwell.errors import Problem, UpwellError
@@ -20,7 +22,8 @@ from upwell.period import to_instant, to_micros
 from upwell.projection import Staged
 from upwell.projection.ground import Ground
 from upwell.projection.verify import Difference, differences, differing
-from upwell.settings import Settings, secret
+from upwell.settings import Settings, StripeSource, secret
+from upwell.sources.stripe.fetch import NEEDED
 
 QUIET = 24 * 3600 * 1_000_000  # a source that sent nothing for a day is quiet
 COUNT = 6
@@ -41,23 +44,44 @@ def sources(house: House) -> list[dict[str, Any]]:
         .fetchall()
     )
     found = []
-    for name, count, _, last in house.journal.sources():
-        state = "live" if now - last < QUIET else "quiet"
+    arrived = {name: (count, last) for name, count, _, last in house.journal.sources()}
+    links = {link.id: link for link in house.links.every()}
+    for name in sorted({*arrived, *links}):
+        count, last = arrived.get(name, (0, None))
+        entry: dict[str, Any] = {
+            "id": name,
+            "kind": "http",
+            "state": "live" if last is not None and now - last < QUIET else "quiet",
+            "last_received": None if last is None else to_instant(last),
+            "deliveries": count,
+            "events": events.get(name, 0),
+            "dead_letters": dead.get(name, 0),
+            "error": None,
+        }
         if house.filling is not None and name == house.filling.source:
-            state = "backfilling"
-        found.append(
-            {
-                "id": name,
-                "kind": "http",
-                "state": state,
-                "last_received": to_instant(last),
-                "deliveries": count,
-                "events": events.get(name, 0),
-                "dead_letters": dead.get(name, 0),
-                "error": None,
-            }
-        )
+            entry["state"] = "backfilling"
+        if name in links:
+            entry |= _read(house, links[name])
+        found.append(entry)
     return found
+
+
+def _read(house: House, link: Link) -> dict[str, Any]:
+    """What there is to say of a source that is read: how far, and why not."""
+    row, progress = house.links.row(link.id), house.reading(link.id)
+    said: dict[str, Any] = {"kind": link.origin.kind, "live": bool(link.webhook_secret)}
+    if progress is not None:
+        said |= {"state": "backfilling", "reading": progress}
+    if row is not None and row.failed:
+        said |= {
+            "state": "failed",
+            "failed": row.failed,
+            "error": row.error,
+            "since": None if row.failed_at is None else to_instant(row.failed_at),
+        }
+    if link.paused:
+        said["state"] = "paused"
+    return said
 
 
 def problems(settings: Settings, house: House) -> Iterator[Problem]:
@@ -82,12 +106,41 @@ def problems(settings: Settings, house: House) -> Iterator[Problem]:
                 where=f"channels.{channel.id}.kind",
             )
     for source in settings.sources:
+        if isinstance(source, StripeSource):
+            yield from _tried(source, guard, house)
+            continue
         yield Problem(
             code="source_kind",
             message=f"Source '{source.id}': kind '{source.kind}' is not read yet.",
             fix="Send its events to POST /v1/events, or import files.",
             where=f"sources.{source.id}.kind",
         )
+
+
+def _tried(source: StripeSource, guard: Guard, house: House) -> Iterator[Problem]:
+    """What an account answers: a key that is not taken, permissions that are missing."""
+    where = f"sources.{source.id}.api_key"
+    try:
+        calls = Calls(secret(source.api_key, house.env), source.api_base, guard, patience=5.0)
+    except UpwellError as error:
+        yield msgspec.structs.replace(error.problem, where=where)
+        return
+    try:
+        for step in NEEDED:
+            try:
+                calls.get(step.path, {"limit": 1})
+            except NotAllowed as error:
+                yield Problem(
+                    code=error.problem.code,
+                    message=f"Source '{source.id}': the key may not read {step.permission}.",
+                    fix=f"Give the restricted key read permission for {step.permission}.",
+                    where=where,
+                )
+    except UpwellError as error:
+        message = f"Source '{source.id}': {error.problem.message}"
+        yield msgspec.structs.replace(error.problem, message=message, where=where)
+    finally:
+        calls.close()
 
 
 def verify(house: House) -> Iterator[dict[str, Any]]:
@@ -126,7 +179,11 @@ def _events(house: House) -> list[Difference]:
     found: list[str] = []
     expected = after = 0
     for part in _slices(house):
-        staged = [Staged(d, translate(d, products)) for d in part if d.kind in EVENTS]
+        staged = [
+            Staged(d, translate(d, products, origin=projection.ground.origin(d.source)))
+            for d in part
+            if d.kind in EVENTS
+        ]
         upto = part[-1].seq
         expected += sum(len(entry.translated.events) for entry in staged)
         found += differing(projection, staged, after, upto)

@@ -21,6 +21,7 @@ import structlog
 
 from upwell import settings as config
 from upwell.access import Viewer
+from upwell.app.connect import Links
 from upwell.billing import Origin
 from upwell.event import EVENT_TYPES, DeadLetter, Delivery, Translated
 from upwell.flow import Flow, translate
@@ -66,13 +67,22 @@ class House:
             opened.callback(self.projection.close)
             self.state = State.open(data / "state.sqlite")
             opened.callback(self.state.close)
+            self.links = Links(
+                self.settings,
+                self.state,
+                data / "secrets",
+                self.env,
+                lambda: to_micros(self.clock()),
+                self.stand_on_sources,
+            )
             self.desk = Desk(self.projection)
             remote = settings is not None and settings.warehouse.url != "duckdb"
             self.flow = Flow(self.journal, self.projection, remote)
             self.flow.start()
             opened.callback(self.flow.stop)
             if settings is not None:
-                self.stand_on(ground_of(settings))
+                ground = ground_of(settings)
+                self.stand_on(msgspec.structs.replace(ground, sources=self.links.origins()))
             self._opened = opened.pop_all()
 
     def stand_on(self, ground: Ground) -> None:
@@ -84,6 +94,10 @@ class House:
             self.journal.append(
                 [Delivery(kind="config", source="upwell", received_at=now, body=body)]
             )
+
+    def stand_on_sources(self) -> None:
+        """The same where only the sources are others: connected, assigned, with other names."""
+        self.stand_on(msgspec.structs.replace(self.ground, sources=self.links.origins()))
 
     @property
     def ground(self) -> Ground:
@@ -151,7 +165,8 @@ class House:
         delivery = self.journal.get(seq)
         if delivery is None:
             return None
-        found = (delivery, translate(delivery, self.projection.products))
+        origin = self.projection.ground.origin(delivery.source)
+        found = (delivery, translate(delivery, self.projection.products, origin=origin))
         with self._lock:
             self._read[seq] = found
             while len(self._read) > REREAD:

@@ -21,12 +21,19 @@ import pyarrow as pa
 import structlog
 from numpy.typing import NDArray
 
+from upwell.billing import SubscriptionState
 from upwell.event import DIMENSIONS, SCHEMA, DeadLetter, Delivery, Position, Touched, Translated
+from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.period import Zone
-from upwell.projection import store
+from upwell.projection import billing, store
+from upwell.projection.billing import Told
+from upwell.projection.book import Book
+from upwell.projection.books import Books, Entry, rules, unreadable
 from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
+from upwell.projection.folding import Folding
 from upwell.projection.ground import Ground
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
+from upwell.projection.ledger import Moment
 from upwell.projection.refold import load, refold, relocate
 from upwell.projection.sums import Sums
 
@@ -66,6 +73,9 @@ class Projection:
         self.applied = 0
         self.generation = 0  # counts how often all sums were replaced
         self._memory = Memory()
+        self._books = Books()
+        self._foldings: dict[MetricPolicy, Folding] = {}
+        self._writing = threading.RLock()  # held during a commit
         self._merged = self._loose = 0
         self._ahead = False  # memory holds what the file has not, or not yet
         self._unusable = False  # the connection must be opened again
@@ -122,6 +132,35 @@ class Projection:
         """For each product and source, how much was seen of it and when."""
         return dict(self._memory.seen)
 
+    def book(self, policy: str | None = None) -> Book:
+        """The ledger of recurring revenue, under the workspace's rules or others by their name.
+
+        Raises Rejected for rules that do not exist, and Unavailable (folding) while those that
+        nobody has asked for are being counted.
+        """
+        own = policy_named(self.ground.policy)
+        wanted = policy_named(policy) if policy else own
+        if (key := rules(wanted)) == rules(own):
+            return self._books.main
+        with self._writing:
+            found = self._books.others.get(key)
+            if found is not None:
+                return found
+            folding = self._foldings.get(key)
+            if folding is None or folding.ended:
+                folding = Folding(self._books, wanted, self._db.cursor(), self._writing)
+                self._foldings[key] = folding
+        raise folding.progress()
+
+    def states(
+        self, source: str, subscription: str
+    ) -> list[tuple[SubscriptionState, int, int, int | None]]:
+        """Every version of a subscription's states, in the order of their time.
+
+        With each: the delivery that brought it, when it was recorded, and superseded if it was.
+        """
+        return billing.history(self.reader(), source, subscription)
+
     def reader(self) -> duckdb.DuckDBPyConnection:
         """A connection of the calling thread's own; it sees whole commits only."""
         own: tuple[int, duckdb.DuckDBPyConnection] | None = getattr(self._readers, "own", None)
@@ -139,7 +178,13 @@ class Projection:
         dead = [letter for entry in staged for letter in entry.translated.dead]
         columns = stacked(staged)
         fresh, plan, repeats, hashes = columns, Plan(), 0, hash_keys(columns)
-        with self._commit(newest, lambda: plan.show(self._memory, newest)) as db:
+        told, entry = told_of(staged), Entry()
+
+        def show() -> None:
+            plan.show(self._memory, newest)
+            entry.show(self._memory, newest)
+
+        with self._commit(newest, show) as db:
             if len(columns):
                 part = only_new(self._memory.keys, db, columns, hashes)
                 fresh = columns.filter(pa.array(part.fresh))
@@ -154,9 +199,15 @@ class Projection:
                 plan = fold(db, fresh, self.ground, self.zone, self._memory)
             if remote:
                 _queue_outgoing(db, fresh)
+            if any(kind == "subscription" for _, kind, _ in plan.touched):
+                told += billing.from_events(db, [delivery.seq for delivery, _ in staged])
+            if told:
+                entry = self._books.take(db, told, self.ground, self.zone)
+                dead += entry.dead
+                repeats += entry.repeats
             write_dead(db, dead)
         self._loose += plan.rows
-        touched = frozenset(Touched(*entry) for entry in plan.touched)
+        touched = frozenset(Touched(*key) for key in (*plan.touched, *entry.touched))
         return Outcome(len(fresh), repeats, tuple(dead), touched)
 
     def tidy(self) -> bool:
@@ -176,14 +227,16 @@ class Projection:
         with self._commit(seq) as db:
             write_dead(db, dead)
 
-    def set_ground(self, ground: Ground, seq: int) -> bool:
-        """Stand on another configuration; returns whether the sums were folded again."""
+    def set_ground(self, ground: Ground, seq: int, at: int) -> bool:
+        """Stand on another configuration from `at` on; returns whether sums were folded again."""
         zone = Zone(ground.timezone)
-        again = False
+        again = recounts = False
 
         def stand() -> None:
             if again:
                 self._load()
+            elif recounts:
+                self._load_books(ground)
             self.ground, self.zone = ground, zone
 
         with self._commit(seq, stand) as db:
@@ -195,7 +248,17 @@ class Projection:
             if again:
                 relocate(db, self._db.cursor(), ground, zone)
                 refold(db, ground, zone)
-        return again
+            recounts = not ground.counts_like(self.ground)
+            if recounts:
+                db.execute("insert into grounds values (?, ?, ?)", [seq, at, text])
+                old = self._db.cursor()
+                before, after = (
+                    self._books.epoch(one, Zone(one.timezone)) for one in (self.ground, ground)
+                )
+                self._books.recount(db, old, before, after, Moment(seq, at))
+                if zone.name != self.zone.name:
+                    billing.relocate_money(db, zone)
+        return again or (recounts and bool(len(self._books.main.rows.line)))
 
     def rebuild(self) -> None:
         """Drop every sum and fold the stored events again.
@@ -205,6 +268,7 @@ class Projection:
         try:
             with self._commit(self.applied, self._load) as db:
                 refold(db, self.ground, self.zone)
+                self._books.rebuild(db, self._db.cursor(), self.zone)
         except duckdb.Error as error:
             if not store.corrupt(error):
                 raise
@@ -234,6 +298,7 @@ class Projection:
 
         The sums are folded again: a history without some of its events may differ anywhere.
         """
+        out = frozenset(seqs)
         with self._commit(delivery.seq, self._load) as db:
             taken = _count(
                 db.execute(
@@ -243,6 +308,14 @@ class Projection:
                 )
             )
             _settle(db, delivery.seq, seqs)
+            self._books.command(
+                db,
+                delivery,
+                self.ground,
+                self.zone,
+                seqs=seqs,
+                takes=lambda version: version.seq in out,
+            )
             refold(db, self.ground, self.zone)
         return taken
 
@@ -262,6 +335,15 @@ class Projection:
             )
             db.execute(
                 "update dead_letters set settled_seq = null where settled_seq = ?", [retraction]
+            )
+            lost = frozenset(db.execute(_STILL_OUT, [retraction]).fetchall())
+            self._books.command(
+                db,
+                delivery,
+                self.ground,
+                self.zone,
+                seqs=[retraction],
+                brings=lambda v: v.out_seq == retraction and (v.seq, v.idx) not in lost,
             )
             refold(db, self.ground, self.zone)
         return brought
@@ -290,8 +372,21 @@ class Projection:
             fresh = columns.filter(pa.array(part.fresh))
             if len(fresh):
                 fold(db, _as_late(fresh), self.ground, self.zone, memory)
+            seqs = [entry.delivery.seq for entry in staged]
+            reading = [*told_of(staged), *billing.from_events(db, seqs)]
+            same = {billing.said(one) for one in reading}
+            again = frozenset(seqs)
+            self._books.command(
+                db,
+                delivery,
+                self.ground,
+                self.zone,
+                seqs=seqs,
+                takes=lambda version: version.seq in again and version.said not in same,
+                reading=reading,
+            )
             still_dead = [letter for entry in staged for letter in entry.translated.dead]
-            write_dead(db, [*still_dead, *part.conflicts])
+            write_dead(db, [*still_dead, *part.conflicts, *unreadable(reading)])
             refold(db, self.ground, self.zone)
         return gone, len(fresh)
 
@@ -329,24 +424,25 @@ class Projection:
         self, seq: int, show: Callable[[], None] = lambda: None
     ) -> Iterator[duckdb.DuckDBPyConnection]:
         self.recover()
-        self._ahead = True  # until the file has it too
-        try:
-            self._db.execute("begin")
-            yield self._db
-            self._db.execute("update meta set value = ? where key = 'applied'", [str(seq)])
-            self._db.execute("commit")
-        except BaseException as failure:
+        with self._writing:
+            self._ahead = True  # until the file has it too
             try:
-                self._db.execute("rollback")
-            except duckdb.TransactionException:
-                pass  # a commit that failed has ended the transaction itself
-            except duckdb.Error:
-                self._unusable = True
-            self._judge(failure)
-            raise
-        show()
-        self.applied = seq  # last: whoever waits for it finds the sums changed
-        self._ahead = False
+                self._db.execute("begin")
+                yield self._db
+                self._db.execute("update meta set value = ? where key = 'applied'", [str(seq)])
+                self._db.execute("commit")
+            except BaseException as failure:
+                try:
+                    self._db.execute("rollback")
+                except duckdb.TransactionException:
+                    pass  # a commit that failed has ended the transaction itself
+                except duckdb.Error:
+                    self._unusable = True
+                self._judge(failure)
+                raise
+            show()
+            self.applied = seq  # last: whoever waits for it finds the sums changed
+            self._ahead = False
 
     def _judge(self, failure: BaseException) -> None:
         """Take note where DuckDB will refuse everything until the file is opened again."""
@@ -376,6 +472,8 @@ class Projection:
 
     def _shut(self) -> None:
         """Close the file, and the connections of all readers: while one is open it stays open."""
+        for folding in self._foldings.values():
+            folding.close()
         for cursor in (*self._cursors, self._db):
             with suppress(duckdb.Error):
                 cursor.close()
@@ -389,8 +487,21 @@ class Projection:
         self._count_rows(self._db)
         self.ground, self.zone, self._memory = ground, Zone(ground.timezone), memory
         self.generation += 1
+        self._load_books(ground)
         self.applied = applied
         self._ahead = False
+
+    def _load_books(self, ground: Ground) -> None:
+        """Read the ledger again; those under other rules are counted when next asked for."""
+        books = Books(ground.policy)
+        books.load(self._db, ground)
+        for folding in self._foldings.values():
+            folding.stop()
+        self._foldings = {}
+        for key, seen in books.seen.items():
+            self._memory.seen[key] = seen.joined(self._memory.seen.get(key))
+        books.main.version += self._books.main.version + 1
+        self._books = books
 
     def _count_rows(self, db: duckdb.DuckDBPyConnection) -> None:
         """Take note of how many rows the sums have now, to know when they have grown."""
@@ -412,6 +523,13 @@ where superseded_at is null and seq in (select seq from reread) and rowid not in
 """
 
 
+_STILL_OUT = """
+select e.seq, e.idx from events e where e.superseded_seq = ? and e.type = 'subscription'
+  and not exists (select 1 from events o where o.superseded_at is null
+    and o.seq = e.seq and o.idx = e.idx)
+"""
+
+
 def _settle(db: duckdb.DuckDBPyConnection, by: int, seqs: Sequence[int]) -> None:
     """Take what these deliveries could not be used for off the list."""
     db.execute(
@@ -425,6 +543,15 @@ def _as_late(columns: pa.Table) -> pa.Table:
     """The same rows, all marked as recorded after their day had ended."""
     at = columns.column_names.index("late")
     return columns.set_column(at, "late", pa.array([True] * len(columns)))
+
+
+def told_of(staged: Sequence[Staged]) -> list[Told]:
+    """The records of all deliveries."""
+    return [
+        Told(record, delivery.seq, index, delivery.received_at)
+        for delivery, translated in staged
+        for index, record in enumerate(translated.records)
+    ]
 
 
 def placed(delivery: Delivery, events: pa.Table) -> pa.Table:

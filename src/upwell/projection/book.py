@@ -9,20 +9,17 @@ discount that will end): readers cut at the instant they answer for.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from upwell.metrics.revenue.causes import CAUSES as CAUSES
+from upwell.metrics.revenue.ledger import KINDS as KINDS
 from upwell.period import DAY_MICROS
 
 FOREVER = 2**62  # `superseded_at` of a row that stands
-KINDS = ("none", "new", "expansion", "contraction", "churn", "reactivation")
-CAUSES = (
-    "new", "price", "quantity", "discount_end", "plan", "coupon", "trial_end", "cancel",
-    "payment_failed", "recovered", "pause", "resume", "product_drop", "fx", "other",
-)  # fmt: skip
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
@@ -72,6 +69,13 @@ TYPES: Mapping[str, type[np.generic]] = {
 def no_rows(count: int = 0) -> Rows:
     """Columns of zeros."""
     return Rows._make(np.zeros(count, dtype=kind) for kind in TYPES.values())
+
+
+def joined(parts: Sequence[Rows]) -> Rows:
+    """Rows one after the other."""
+    return Rows._make(
+        np.concatenate([getattr(part, name) for part in parts]) for name in Rows._fields
+    )
 
 
 def _copy(rows: Rows, into: Rows, start: int) -> None:
@@ -143,20 +147,42 @@ class Names:
 
 
 class People:
-    """Everybody who pays, by number; shared by the books of all counting rules."""
+    """Everybody who pays, by number; shared by the books of all counting rules.
+
+    A customer who was merged into another keeps the number, which no new row has then.
+    """
 
     def __init__(self) -> None:
         self.all: list[Person] = []
         self.numbers: dict[tuple[str, str], int] = {}
+        self._lock = threading.Lock()
 
     def number(self, source: str, customer: str) -> int:
         """The number of a customer, a new one where it is new."""
         key = (source, customer)
         found = self.numbers.get(key)
         if found is None:
-            found = self.numbers[key] = len(self.all)
-            self.all.append(Person((key,)))
+            with self._lock:
+                found = self.numbers.get(key)
+                if found is None:
+                    self.all.append(Person((key,)))
+                    found = self.numbers[key] = len(self.all) - 1
         return found
+
+    def join(self, same: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+        """Let merged customers be one person, who has all their ids."""
+        for member, first in same.items():
+            number = self.number(*first)
+            one, other = self.all[number], self.all[self.number(*member)]
+            ids = tuple(dict.fromkeys((*one.ids, member)))
+            self.all[number] = Person(
+                ids,
+                one.name or other.name,
+                one.email or other.email,
+                one.country or other.country,
+                min((at for at in (one.created, other.created) if at is not None), default=None),
+                one.excluded and other.excluded,
+            )
 
 
 class Book:
@@ -173,9 +199,10 @@ class Book:
         self.rows = no_rows()
         self.people = people or People()
         self.lines: list[Line] = []
+        # Codes of each line, by its number.
         self.line_plan = self.line_interval = self.line_country = np.zeros(0, dtype=np.int32)
         self.line_product = self.line_currency = np.zeros(0, dtype=np.int16)
-        self.line_subscription = np.zeros(0, dtype=np.int32)
+        self.line_subscription = self.line_member = np.zeros(0, dtype=np.int32)
         self._products, self._currencies, self._subscriptions = Names(), Names(), Names()
         self._plans, self._intervals, self._countries = Names(), Names(), Names()
         self._line_numbers: dict[Line, int] = {}
@@ -232,7 +259,7 @@ class Book:
     def show(self, added: Rows, gone: I64, gone_at: I64) -> None:
         """Add rows, and take standing ones out by their index; readers see both at once."""
         with self.lock:
-            self._code_lines()
+            self.code_lines()
             old, count = len(self.rows.line), len(added.line)
             if old + count > len(self._store.line):
                 room = max(1024, (old + count) * 3 // 2)
@@ -249,8 +276,8 @@ class Book:
             self.rows = rows
             self.version += 1
 
-    def _code_lines(self) -> None:
-        """Give the lines that are new their codes."""
+    def code_lines(self) -> None:
+        """Give the lines that are new their codes; `show` does it, too."""
         fresh = self.lines[len(self.line_plan) :]
         if not fresh:
             return
@@ -271,14 +298,24 @@ class Book:
         self.line_interval = grown(
             self.line_interval, (self._intervals.number(line.interval) for line in fresh)
         )
-        self.line_country = grown(
-            self.line_country, (self._countries.number(self._country(line)) for line in fresh)
-        )
+        members = [self.people.number(line.source, line.customer) for line in fresh]
+        countries = (self._countries.number(self.people.all[n].country) for n in members)
+        self.line_country = grown(self.line_country, countries)
+        self.line_member = grown(self.line_member, members)
         self.line_plan = grown(self.line_plan, (self._plans.number(line.plan) for line in fresh))
 
-    def _country(self, line: Line) -> str:
-        number = self.people.numbers.get((line.source, line.customer))
-        return "" if number is None else self.people.all[number].country
+    def moved(self, members: Iterable[int]) -> None:
+        """Read the countries of some customers again."""
+        with self.lock:
+            mine = np.isin(self.line_member, list(members))
+            if mine.any():
+                fresh = self.line_country.copy()  # readers may hold the old one
+                fresh[mine] = [
+                    self._countries.number(self.people.all[number].country)
+                    for number in self.line_member[mine].tolist()
+                ]
+                self.line_country = fresh
+                self.version += 1
 
     @classmethod
     def of(
@@ -300,7 +337,7 @@ class Book:
             for m in listed
         ]
         owners = [book.people.number(m.source, m.customer) for m in listed]
-        book._code_lines()
+        book.code_lines()
         rows = no_rows(len(listed))
         rows.line[:], rows.person[:] = lines, owners
         rows.subscription[:] = book.line_subscription[rows.line]

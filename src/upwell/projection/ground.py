@@ -6,7 +6,10 @@ It comes as a delivery like everything else, so that the state stays a function 
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Mapping
 from decimal import Decimal
+from functools import lru_cache
+from typing import Any
 
 import msgspec
 import pyarrow as pa
@@ -44,6 +47,15 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     def origin(self, source: str) -> Origin:
         """The configured source of that name; one that nobody configured belongs to no product."""
         return next((one for one in self.sources if one.id == source), Origin(id=source))
+
+    @property
+    def same(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """The customers that were merged into another: source and id of both."""
+        found = {}
+        for group in self.merges:
+            first, *rest = [(name.partition(":")[0], name.partition(":")[2]) for name in group]
+            found.update(dict.fromkeys(rest, first))
+        return found
 
     def counts_like(self, other: Ground) -> bool:
         """Whether ledgers folded on one are the ledgers of the other."""
@@ -86,8 +98,17 @@ def excluded(ground: Ground, actors: pa.ChunkedArray, metadata: pa.ChunkedArray)
     return pa.array(marks, pa.bool_())
 
 
+@lru_cache(maxsize=100_000)
+def leaves_out(patterns: tuple[str, ...], customer: str, email: str) -> bool:
+    """Whether a customer is staff, a test or a bot, by id or e-mail."""
+    return bool(patterns) and _judged(patterns, customer, {"email": email})
+
+
 def _matches(patterns: tuple[str, ...], actor: str | None, metadata: str | None) -> bool:
-    traits = msgspec.json.decode(metadata) if metadata else {}
+    return _judged(patterns, actor, msgspec.json.decode(metadata) if metadata else {})
+
+
+def _judged(patterns: tuple[str, ...], actor: str | None, traits: Mapping[str, Any]) -> bool:
     email = str(traits.get("email") or "").lower()
     names = [name for name in (actor and actor.lower(), email, str(traits.get("ip") or "")) if name]
     domains = {name.rpartition("@")[2] for name in names if "@" in name}

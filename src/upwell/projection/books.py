@@ -1,0 +1,578 @@
+"""The ledgers of a projection: kept on disk under the workspace's rules, counted with each commit.
+
+`Books` knows which customers have to be counted together, reads and writes the tables of the
+ledger inside the caller's transaction, and says what memory must show once that has succeeded.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple, cast
+
+import duckdb
+import msgspec
+import numpy as np
+import pyarrow as pa
+import xxhash
+
+from upwell.billing import Customer, SubscriptionState
+from upwell.errors import Rejected
+from upwell.event import DeadLetter, Delivery
+from upwell.metrics.policy import MetricPolicy, policy_named
+from upwell.metrics.revenue import mrr
+from upwell.period import Zone
+from upwell.projection import billing, store
+from upwell.projection.billing import LEDGER, Changed, Told, Version
+from upwell.projection.book import TYPES, Book, Line, People, Person, joined, no_rows
+from upwell.projection.commit import Memory, Seen
+from upwell.projection.ground import Ground, leaves_out
+from upwell.projection.ledger import Account, Difference, Epoch, Moment, difference
+
+BATCH = 20_000  # versions that are counted at once
+
+MRR = "@mrr"  # what watchers are told has changed
+
+_ROWS = (
+    "no", "person", "line", "day", "ts", "delta", "by_subscription", "by_product", "by_company",
+    "cause", "alive", "seq", "recorded_at", "version_seq", "superseded_at", "superseded_seq",
+)  # fmt: skip
+_ASIDE = {  # choices that are made when a question is answered: the rows are the same
+    name: getattr(MetricPolicy(), name)
+    for name in (
+        "name", "title", "version", "fx", "customer_churn", "net_churn_with_reactivation",
+        "quick_ratio_with_reactivation", "retention_months", "ltv_churn_months",
+        "trial_conversion", "trial_days", "recovery_days", "closed_months",
+    )
+}  # fmt: skip
+
+
+def rules(policy: MetricPolicy) -> MetricPolicy:
+    """The choices that rows depend on: policies that agree in them have one book."""
+    return msgspec.structs.replace(policy, **_ASIDE)
+
+
+class Entry(NamedTuple):
+    """What a commit changed, for memory to show."""
+
+    shows: tuple[Callable[[], None], ...] = ()
+    touched: frozenset[tuple[str, str, int]] = frozenset()
+    seen: Mapping[tuple[str, str], Seen] = {}
+    dead: tuple[DeadLetter, ...] = ()
+    stored: int = 0
+    repeats: int = 0
+
+    def show(self, memory: Memory, seq: int) -> None:
+        """Make it visible to readers."""
+        for show in self.shows:
+            show()
+        for key, seen in self.seen.items():
+            memory.seen[key] = seen.joined(memory.seen.get(key))
+        for product, kind, _ in self.touched:
+            memory.sums.changed[product, kind] = seq
+
+
+class Books:
+    """The book of the workspace's rules, those of others, and what belongs together."""
+
+    def __init__(self, policy: str = "upwell") -> None:
+        self.people = People()
+        self.main = Book(policy, self.people)
+        self.others: dict[MetricPolicy, Book] = {}
+        self.seen: dict[tuple[str, str], Seen] = {}
+        self._homes: dict[int, int] = {}  # subscription -> subject it was first seen under
+        self._links: dict[int, frozenset[int]] = {}  # subject -> all that belong together
+        self._next = 0
+        self._rows = self._saved_lines = self._saved_people = 0  # in the file
+
+    # -- a commit -------------------------------------------------------------------------------
+
+    def take(
+        self, db: duckdb.DuckDBPyConnection, told: Sequence[Told], ground: Ground, zone: Zone
+    ) -> Entry:
+        """Store what billing sources said and count the customers concerned again."""
+        subjects = {self._subject(one) for one in told}
+        changed = billing.take(db, told, self._closed(subjects), self._next)
+        self._next += len(changed.fresh)
+        billing.write_money(db, changed.fresh, zone)
+        fresh = {(version.seq, version.idx) for version in changed.fresh}
+        new = [one for one in told if (one.seq, one.idx) in fresh]
+        entry = self._count(db, changed, ground, zone)
+        return entry._replace(
+            seen=_seen(changed.fresh),
+            dead=tuple(unreadable(new)),
+            stored=len(changed.fresh),
+            repeats=changed.repeats,
+        )
+
+    def command(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        delivery: Delivery,
+        ground: Ground,
+        zone: Zone,
+        *,
+        seqs: Sequence[int] = (),
+        takes: Callable[[Version], bool] | None = None,
+        brings: Callable[[Version], bool] | None = None,
+        reading: Sequence[Told] = (),
+    ) -> None:
+        """Take out, bring back or read anew what the deliveries `seqs` said (`billing.command`).
+
+        Memory is to be loaded again afterwards.
+        """
+        rows = db.execute(
+            "select distinct subject from billing where seq in (select unnest(?::bigint[]))"
+            " or out_seq in (select unnest(?::bigint[]))",
+            [list(seqs), list(seqs)],
+        ).fetchall()
+        subjects = {int(row[0]) for row in rows} | {self._subject(one) for one in reading}
+        by_subject: defaultdict[int, list[Told]] = defaultdict(list)
+        for one in reading:
+            by_subject[billing.subject_of(one.record)].append(one)
+        for part in self._parts(subjects):
+            changed = billing.command(
+                db,
+                part,
+                delivery.seq,
+                delivery.received_at,
+                self._next,
+                takes=takes,
+                brings=brings,
+                reading=[one for subject in sorted(part) for one in by_subject.get(subject, ())],
+            )
+            self._next += len(changed.fresh)
+            billing.write_money(db, changed.fresh, zone)
+            moment = Moment(delivery.seq, delivery.received_at)
+            self._count(db, changed, ground, zone, moment)
+
+    def _count(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        changed: Changed,
+        ground: Ground,
+        zone: Zone,
+        moment: Moment | None = None,
+    ) -> Entry:
+        """Fold the accounts that changed, write the difference, and say what to show."""
+        accounts = list(self._accounts(changed, ground, moment))
+        shows: list[Callable[[], None]] = []
+        touched: set[tuple[str, str, int]] = set()
+        if accounts:
+            epoch = self.epoch(ground, zone)
+            found = difference(self.main, accounts, [epoch])
+            self._write(db, found)
+            shows.append(lambda: self.main.show(found.added, found.gone, found.gone_at))
+            touched = self._touched(found, zone.day_of(max(a.moments[-1].at for a in accounts)))
+            for policy, book in self.others.items() if moment is None else ():
+                other = difference(book, accounts, [epoch._replace(policy=policy)])
+                shows.append(_showing(book, other))
+        self._save_names(db)
+        infos = self._infos(changed)
+        if infos:
+            shows.append(lambda: self._inform(infos, ground))
+        return Entry(tuple(shows), frozenset(touched))
+
+    def _accounts(
+        self, changed: Changed, ground: Ground, moment: Moment | None
+    ) -> Iterator[Account]:
+        """What has to be counted again, at each delivery that changed it."""
+        moments: defaultdict[int, set[Moment]] = defaultdict(set)
+        for subject in changed.subjects if moment is not None else ():
+            moments[self._root(subject)].add(cast(Moment, moment))
+        for version in changed.fresh if moment is None else ():
+            if version.kind == "sub" or (version.kind == "cus" and ground.exclude):
+                at = Moment(version.version_seq, version.recorded_at)
+                moments[self._root(version.subject)].add(at)
+        versions: defaultdict[int, list[Version]] = defaultdict(list)
+        for version in changed.versions:
+            root = self._root(version.subject)
+            if version.kind in LEDGER and root in moments:
+                versions[root].append(version)
+        for root, own in moments.items():
+            yield Account(versions[root], sorted(own))
+
+    def _touched(self, found: Difference, today: int) -> set[tuple[str, str, int]]:
+        rows = joined([found.added, self.main.rows.take(found.gone)])
+        began = rows.day <= today
+        pairs = np.unique(np.stack([rows.product[began], rows.day[began]]), axis=1).T.tolist()
+        names = self.main.products
+        return {(names[product], MRR, day) for product, day in pairs}
+
+    # -- all of it ------------------------------------------------------------------------------
+
+    def recount(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        old: duckdb.DuckDBPyConnection,
+        before: Epoch,
+        after: Epoch,
+        moment: Moment,
+    ) -> None:
+        """Count every customer under another configuration, from this moment on.
+
+        `old` is a second connection, which reads what is stored while `db` writes. Memory is to be
+        loaded again afterwards.
+        """
+        for ground in (before.ground, after.ground):
+            self._link_merged(ground)
+        for batch in self._batches(old, lambda _: [moment], standing=True):
+            self._write(db, difference(self.main, batch, [after, before]))
+        self._save_names(db)
+
+    def rebuild(
+        self, db: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, zone: Zone
+    ) -> None:
+        """Empty the ledger's tables and fill them from what is stored, with all of their past."""
+        for table in ("moves", "book_lines", "cash", "payments"):
+            db.execute(f"delete from {table}")
+        self.main = Book(self.main.policy, self.people)
+        self._rows = self._saved_lines = 0
+        for found in self.history(old, self.main, None):
+            self._write(db, found)
+        self._save_names(db)
+        for part in _streamed(old, "kind in ('cash', 'pay')", "no"):
+            billing.write_money(db, part, zone)
+
+    def history(
+        self, old: duckdb.DuckDBPyConnection, book: Book, policy: MetricPolicy | None
+    ) -> Iterator[Difference]:
+        """Fill an empty book with all that ever stood in it; what each batch adds.
+
+        `policy` None: the rules that the workspace had at each time.
+        """
+        grounds = epochs(old)
+        known = [ground for _, _, ground in grounds]
+        for ground in known:
+            self._link_merged(ground)
+        judged = any(ground.exclude for ground in known)
+        times = [Moment(seq, at, number) for number, (seq, at, _) in enumerate(grounds)]
+        own = [
+            self.epoch(ground, Zone(ground.timezone), policy or policy_named(ground.policy))
+            for ground in known
+        ]
+        for batch in self._batches(old, lambda versions: _moments(versions, times, judged)):
+            found = difference(book, batch, own, afresh=True)
+            book.show(found.added, found.gone, found.gone_at)
+            yield found
+
+    def _batches(
+        self,
+        old: duckdb.DuckDBPyConnection,
+        moments: Callable[[Sequence[Version]], list[Moment]],
+        standing: bool = False,
+    ) -> Iterator[list[Account]]:
+        """Every account, some thousand versions at a time."""
+        only = "kind in ('sub', 'cus')" + (" and superseded_seq is null" if standing else "")
+        own: list[Version] = []
+        batch: list[Account] = []
+        size, links = 0, dict(self._links)  # a commit may link more meanwhile
+        for part in chain(_streamed(old, only, "subject, no"), ([],)):
+            for version in part:
+                if version.subject in links:
+                    continue
+                if own and own[-1].subject != version.subject:
+                    batch.append(Account(own, moments(own)))
+                    size, own = size + len(own), []
+                own.append(version)
+            if size >= BATCH or not part:
+                if own and not part:
+                    batch.append(Account(own, moments(own)))
+                yield batch
+                batch, size = [], 0
+        for group in sorted({min(group) for group in links.values()}):
+            linked = [
+                version
+                for version in billing.fetch(old, links[group])
+                if version.kind in LEDGER and not (standing and version.superseded_seq is not None)
+            ]
+            if linked:
+                yield [Account(linked, moments(linked))]
+
+    def epoch(self, ground: Ground, zone: Zone, policy: MetricPolicy | None = None) -> Epoch:
+        """What customers are counted under."""
+        return Epoch(rules(policy or policy_named(ground.policy)), ground, zone, ground.same)
+
+    def catch_up(
+        self, old: duckdb.DuckDBPyConnection, book: Book, policy: MetricPolicy, since: int
+    ) -> None:
+        """Bring a book up to date that was filled as of delivery `since`."""
+        rows = old.execute(
+            "select distinct subject from billing where kind in ('sub', 'cus')"
+            " and (version_seq > ? or superseded_seq > ?)",
+            [since, since],
+        ).fetchall()
+        if not rows:
+            return
+        grounds = epochs(old)
+        _, _, ground = grounds[-1]
+        accounts = []
+        versions: defaultdict[int, list[Version]] = defaultdict(list)
+        for version in billing.fetch(old, self._closed({int(row[0]) for row in rows})):
+            if version.kind in LEDGER:
+                versions[self._root(version.subject)].append(version)
+        times = [Moment(0, 0)]
+        for own in versions.values():
+            moments = [m for m in _moments(own, times, bool(ground.exclude)) if m.seq > since]
+            if moments:
+                accounts.append(Account(own, moments))
+        epoch = self.epoch(ground, Zone(ground.timezone), policy)
+        _showing(book, difference(book, accounts, [epoch]))()
+
+    # -- the file -------------------------------------------------------------------------------
+
+    def load(self, db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
+        """Read the ledger and the customers from the file."""
+        for _, source, customer in db.execute("select * from book_people order by no").fetchall():
+            self.people.number(source, customer)
+        self._saved_people = len(self.people.all)
+        for version in _streamed(db, _LATEST_CUSTOMERS, "no"):
+            for one in version:
+                self._set(cast(Customer, one.record), ground)
+        self.people.join(ground.same)
+        main = self.main
+        for line in db.execute(
+            "select subscription, product, plan, every, currency, customer, source from book_lines"
+            " order by no"
+        ).fetchall():
+            main.line(Line(*line))
+        self._saved_lines = len(main.lines)
+        main.code_lines()
+        found = db.execute(f"select {', '.join(_ROWS)} from moves order by no").fetchnumpy()
+        self._rows = len(found["no"])
+        rows = no_rows(self._rows)
+        columns: dict[str, Any] = {
+            name: np.asarray(found["ts" if name == "at" else name], dtype=kind)
+            for name, kind in TYPES.items()
+            if name not in ("subscription", "product", "currency")
+        }
+        rows = rows._replace(**columns)
+        main.show(
+            rows._replace(
+                subscription=main.line_subscription[rows.line],
+                product=main.line_product[rows.line],
+                currency=main.line_currency[rows.line],
+            ),
+            np.zeros(0, np.int64),
+            np.zeros(0, np.int64),
+        )
+        self._load_links(db, ground)
+        self.seen = {
+            (product, source): Seen(0, *spans)
+            for product, source, *spans in db.execute(
+                "select product, source, min(recorded_at), max(recorded_at), min(ts), max(ts)"
+                " from billing where product is not null and superseded_seq is null group by all"
+            ).fetchall()
+        }
+
+    def _load_links(self, db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
+        row = db.execute("select coalesce(max(no), -1) + 1 from billing").fetchone()
+        self._next = int(row[0]) if row else 0
+        for source, id_, subject in db.execute(
+            "select source, id, subject from billing where kind = 'sub' group by all"
+        ).fetchall():
+            self._settle_home(source, id_, int(subject))
+        self._link_merged(ground)
+
+    def _write(self, db: duckdb.DuckDBPyConnection, found: Difference) -> None:
+        """Write the difference to the workspace's book into its table."""
+        added = found.added
+        if len(added.line):
+            values: dict[str, Any] = {**added._asdict(), "ts": added.at}
+            values["no"] = self._rows + np.arange(len(added.line))
+            self._rows += len(added.line)
+            values["version_seq"], values["superseded_seq"] = found.added_by, found.ended_by
+            db.from_arrow(pa.table({name: values[name] for name in _ROWS})).insert_into("moves")
+        if len(found.gone):
+            marks = pa.table({"no": found.gone, "at": found.gone_at, "by": found.gone_by})
+            with store.given(db, "marks", marks):
+                db.execute(
+                    'update moves set superseded_at = m."at", superseded_seq = m."by"'
+                    " from marks m where moves.no = m.no"
+                )
+
+    def _save_names(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Write the lines and people that were numbered since the last time."""
+        lines = self.main.lines[self._saved_lines :]
+        if lines:
+            numbers = range(self._saved_lines, self._saved_lines + len(lines))
+            table = pa.table(
+                {"no": pa.array(numbers, pa.int32())}
+                | {name: [getattr(line, name) for line in lines] for name in Line._fields}
+            )
+            db.from_arrow(table).insert_into("book_lines")
+            self._saved_lines += len(lines)
+        people = list(self.people.numbers)[self._saved_people :]
+        if people:
+            numbers = range(self._saved_people, self._saved_people + len(people))
+            table = pa.table(
+                {
+                    "no": pa.array(numbers, pa.int32()),
+                    "source": [source for source, _ in people],
+                    "customer": [customer for _, customer in people],
+                }
+            )
+            db.from_arrow(table).insert_into("book_people")
+            self._saved_people += len(people)
+
+    # -- who is who -----------------------------------------------------------------------------
+
+    def _infos(self, changed: Changed) -> list[Customer]:
+        """The customers of whom something new is known, as they are now."""
+        concerned = {(v.source, v.id) for v in changed.fresh if v.kind == "cus"}
+        latest: dict[tuple[str, str], Customer] = {}
+        for version in changed.versions if concerned else ():
+            key = (version.source, version.id)
+            if version.kind == "cus" and version.superseded_seq is None and key in concerned:
+                self.people.number(*key)
+                record = cast(Customer, version.record)
+                known = latest.get(key)
+                if known is None or (known.at, known.order) < (record.at, record.order):
+                    latest[key] = record
+        return list(latest.values())
+
+    def _inform(self, infos: Iterable[Customer], ground: Ground) -> None:
+        moved = [self._set(record, ground) for record in infos]
+        self.people.join(ground.same)
+        for book in (self.main, *self.others.values()):
+            book.moved(moved)
+
+    def _set(self, record: Customer, ground: Ground) -> int:
+        number = self.people.number(record.source, record.id)
+        known = self.people.all[number]
+        self.people.all[number] = Person(
+            known.ids,
+            record.name,
+            record.email,
+            record.country,
+            record.created,
+            leaves_out(ground.exclude, record.id, record.email),
+        )
+        return number
+
+    def _subject(self, one: Told) -> int:
+        record = one.record
+        subject = billing.subject_of(record)
+        if isinstance(record, SubscriptionState):
+            self._settle_home(record.source, record.id, subject)
+        return subject
+
+    def _settle_home(self, source: str, subscription: str, subject: int) -> None:
+        """Link the subjects under which one subscription was seen."""
+        key = xxhash.xxh3_64_intdigest(f"{source}\0{subscription}".encode())
+        home = self._homes.setdefault(key, subject)
+        if home != subject:
+            self._link({home, subject})
+
+    def _link(self, subjects: Iterable[int]) -> None:
+        whole = self._closed(subjects)
+        for subject in whole:
+            self._links[subject] = frozenset(whole)
+
+    def _link_merged(self, ground: Ground) -> None:
+        for member, first in ground.same.items():
+            self._link(
+                billing.subject_of(Customer(source=source, id=id_, at=0))
+                for source, id_ in (member, first)
+            )
+
+    def _closed(self, subjects: Iterable[int]) -> set[int]:
+        """The subjects with all that belong to them."""
+        found: set[int] = set()
+        for subject in subjects:
+            found |= self._links.get(subject, {subject})
+        return found
+
+    def _root(self, subject: int) -> int:
+        linked = self._links.get(subject)
+        return min(linked) if linked else subject
+
+    def _parts(self, subjects: Iterable[int]) -> Iterator[set[int]]:
+        """The subjects in groups of a bearable size, what belongs together in one."""
+        part: set[int] = set()
+        for subject in sorted(self._closed(subjects), key=lambda s: (self._root(s), s)):
+            if len(part) >= billing.CHUNK and self._root(subject) == subject:
+                yield part
+                part = set()
+            part.add(subject)
+        if part:
+            yield part
+
+
+def _showing(book: Book, found: Difference) -> Callable[[], None]:
+    return lambda: book.show(found.added, found.gone, found.gone_at)
+
+
+def epochs(db: duckdb.DuckDBPyConnection) -> list[tuple[int, int, Ground]]:
+    """The configurations that ledgers were counted under: from which delivery, from when."""
+    rows = db.execute("select seq, recorded_at, body from grounds order by seq").fetchall()
+    return [
+        (0, 0, Ground()),
+        *((seq, at, msgspec.json.decode(body, type=Ground)) for seq, at, body in rows),
+    ]
+
+
+def _moments(versions: Sequence[Version], times: Sequence[Moment], judged: bool) -> list[Moment]:
+    """When an account was counted: at each delivery that changed it, and at each configuration."""
+    found: dict[int, int] = {}
+    for version in versions:
+        if version.kind == "sub" or judged:
+            found[version.version_seq] = version.recorded_at
+            if version.superseded_seq is not None:
+                found[version.superseded_seq] = cast(int, version.superseded_at)
+    if not found:
+        return []
+    first = min(found)
+    found.update({time.seq: time.at for time in times if time.seq > first})
+    starts = [time.seq for time in times]
+    return [
+        Moment(seq, found[seq], int(np.searchsorted(starts, seq, side="right")) - 1)
+        for seq in sorted(found)
+    ]
+
+
+_LATEST_CUSTOMERS = """kind = 'cus' and superseded_seq is null
+  qualify row_number() over (partition by source, id order by ts desc, ord desc) = 1"""
+
+
+def _streamed(
+    db: duckdb.DuckDBPyConnection, where: str, order: str, size: int = 10_000
+) -> Iterator[list[Version]]:
+    """Stored versions, some at a time; never an empty part."""
+    reader = db.execute(
+        f"select {', '.join(billing.COLUMNS)} from billing where {where} order by {order}"
+    )
+    while rows := reader.fetchmany(size):
+        yield [Version(*row) for row in rows]
+
+
+def _seen(versions: Iterable[Version]) -> dict[tuple[str, str], Seen]:
+    found: dict[tuple[str, str], Seen] = {}
+    for version in versions:
+        if version.product is not None:
+            key = (version.product, version.source)
+            at, ts = version.recorded_at, version.ts
+            found[key] = Seen(0, at, at, ts, ts).joined(found.get(key))
+    return found
+
+
+def unreadable(told: Iterable[Told]) -> Iterator[DeadLetter]:
+    """The states of which no MRR can be made; the one before such a state holds on."""
+    for one in told:
+        record = one.record
+        if not isinstance(record, SubscriptionState):
+            continue
+        try:
+            mrr.check(record)
+        except Rejected as reason:
+            problem = reason.problem
+            text = f"{problem.message} ({problem.where})" if problem.where else problem.message
+            yield DeadLetter(
+                seq=one.seq,
+                idx=one.idx,
+                source=record.source,
+                code=problem.code,
+                reason=text,
+                recorded_at=one.recorded_at,
+            )
