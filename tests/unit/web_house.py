@@ -31,11 +31,12 @@ from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
 from upwell.web.meters import Meters
-from upwell.web.parts import Parts
+from upwell.web.parts import Accounts, Parts
 from upwell.web.site import Site, site
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 PASSWORD = "four walls and a roof"
+WEBHOOK_SECRET = "whsec_test"
 EVENT = {
     "product_id": "mail",
     "event_type": "signup",
@@ -43,6 +44,13 @@ EVENT = {
     "timestamp": "2026-11-22T08:00:00Z",
     "idempotency_key": "k1",
 }
+
+
+def account_of(source: str) -> shapes.Account:
+    """An account that sells nothing yet."""
+    return shapes.Account(
+        source=source, account="acct_1", livemode=False, permissions=(), products=(), webhook=""
+    )
 
 
 class Clock:
@@ -68,6 +76,8 @@ class Built:
         self.journal = Journal.open(folder)
         self.failure: Exception | None = None
         self.asked: list[tuple[Question, Viewer]] = []
+        self.heard: list[Delivery] = []
+        self.paused: dict[str, bool] = {}
         self.projection = Projection(folder, memory="128MB")
         products = (GroundProduct(id="mail", name="Mail"), GroundProduct(id="docs", name="Docs"))
         self.projection.set_ground(Ground(products=products), 1, 1)
@@ -99,6 +109,7 @@ class Built:
             event_names=lambda _: [],
             metrics=_metrics,
             sources=lambda _: _SOURCES,
+            accounts=self._accounts,
             dead_letters=lambda limit: _LETTERS[:limit],
             first_day=lambda: dt.date(2024, 11, 22),
             alerts=lambda _: [self.alert],
@@ -107,6 +118,24 @@ class Built:
             pages=folder / "pages",
         )
         self.site = site(self.parts)
+
+    @property
+    def _accounts(self) -> Accounts:
+        def secret(source: str) -> str:
+            if source != "mail-stripe":
+                raise NotFound("unknown_source", f"There is no source '{source}'.")
+            return WEBHOOK_SECRET
+
+        return Accounts(
+            secret=secret,
+            heard=self.heard.append,
+            add=lambda asked, _: account_of(asked.id),
+            look=account_of,
+            assign=lambda source, given: shapes.Assigned(
+                source=source, superseded=0, added=len(given), position="0-1"
+            ),
+            pause=lambda source, paused: self.paused.update({source: paused}),
+        )
 
     def close(self) -> None:
         self.site.api.state.threads.close()

@@ -15,6 +15,7 @@ from upwell.alerts import inbox
 from upwell.alerts.rules import rules
 from upwell.app import checks
 from upwell.app.house import Filling, House, read_settings
+from upwell.app.pulls import Pulls, syncing
 from upwell.app.reporting import write_report
 from upwell.errors import Problem, Rejected, nearest
 from upwell.event import DeadLetter, Delivery
@@ -32,9 +33,10 @@ Step = dict[str, Any]
 class Commands:
     """Each public method is a command; a generator yields progress and returns the result."""
 
-    def __init__(self, house: House, gate: Gate | None = None) -> None:
+    def __init__(self, house: House, gate: Gate | None = None, pulls: Pulls | None = None) -> None:
         self._house = house
         self._gate = gate or Gate(house.state)
+        self._pulls = pulls  # of the running server; None: sources are read here
 
     # Asking
 
@@ -119,6 +121,32 @@ class Commands:
             yield {"label": "applying", "done": applied, "total": newest}
         stored = _stored(house) - before
         return msgspec.to_builtins(last) | {"stored": stored, "repeats": last.usable - stored}
+
+    def sync(
+        self, sources: list[str] | None = None, since: str | None = None
+    ) -> Generator[Step, None, dict[str, Any]]:
+        """Read sources now, all that is new and what of the past is missing."""
+        house = self._house
+        links = [house.links.find(name) for name in sources or ()] or house.links.every()
+        before, found = _stored(house), {}
+        for link in links:
+            yield from syncing(house, link, self._pulls, _since(since))
+            row = house.links.row(link.id)
+            found[link.id] = row.error if row and row.failed else ""
+        house.caught_up()
+        return {
+            "sources": [
+                {"id": name, "ok": not error, "error": error} for name, error in found.items()
+            ],
+            "stored": _stored(house) - before,
+        }
+
+    def source_pause(self, id: str, paused: bool) -> dict[str, Any]:
+        """Stop reading a source, or go on."""
+        link = self._house.links.pause(id, paused)
+        if self._pulls is not None:
+            self._pulls.begin(link)
+        return {"id": id, "paused": link.paused}
 
     def retract(
         self, delivery: int | None = None, import_id: str | None = None, undo: bool = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,19 @@ class Links:
         key = secret(link.api_key, self._env)
         return Calls(key, link.api_base, self._guard, stopping=stopping)
 
+    @contextmanager
+    def trying(self, api_key: str, api_base: str) -> Iterator[Calls]:
+        """The API with a key that is not kept yet; a failure is told at once."""
+        calls = Calls(api_key, api_base, self._guard, patience=5.0)
+        try:
+            yield calls
+        finally:
+            calls.close()
+
+    def origins(self) -> tuple[Origin, ...]:
+        """Every source as translation knows it."""
+        return tuple(link.origin for link in self.every())
+
     def learned(self, id_: str, catalogue: Catalogue) -> Link:
         """Keep what prices and products are called, and which name their product themselves."""
         link = self.find(id_)
@@ -178,12 +192,6 @@ class Links:
         return f"file:{path.absolute()}"
 
 
-def origins(settings: Settings, state: State) -> tuple[Origin, ...]:
-    """Every pulled source as translation knows it."""
-    links = Links(settings, state, Path(), {}, lambda: 0)
-    return tuple(link.origin for link in links.every())
-
-
 def _from_file(source: StripeSource, row: Source | None) -> Link:
     learned: dict[str, Any] = {}
     if row is not None:
@@ -224,13 +232,3 @@ def _from_page(row: Source) -> Link:
         paused=row.paused,
         made=True,
     )
-
-
-def secrets_under(data: Path) -> Path:
-    """Where keys made on a page lie."""
-    return data / "secrets"
-
-
-def known_names(links: Links) -> Iterator[str]:
-    """The ids of every pulled source."""
-    return (link.id for link in links.every())

@@ -34,6 +34,7 @@ from upwell.query import Answer, Desk, Question
 from upwell.query.rows import Rows, rows
 from upwell.settings import Settings, StripeSource
 from upwell.state.db import State
+from upwell.web.shapes import Reading
 
 log = structlog.get_logger()
 
@@ -58,6 +59,7 @@ class House:
         self.settings = settings or Settings()
         self.env = dict(os.environ)
         self.filling: Filling | None = None
+        self.reading: Callable[[str], Reading | None] = lambda _: None
         self._read: OrderedDict[int, tuple[Delivery, Translated]] = OrderedDict()
         self._lock = Lock()
         with ExitStack() as opened:  # where one part cannot be opened, those before it are closed

@@ -13,14 +13,16 @@ from upwell.alerts.look import Parts as AlertParts
 from upwell.alerts.look import Watched
 from upwell.alerts.rules import rules
 from upwell.app import checks
+from upwell.app.accounts import Accounts
 from upwell.app.house import House
+from upwell.app.pulls import Pulls
 from upwell.app.reporting import keep_report
 from upwell.egress import Guard
 from upwell.event import DeadLetter
 from upwell.live import Hub
 from upwell.live.frames import Backfill, Status
 from upwell.metrics.catalog import CATALOG
-from upwell.period import GRAINS, to_date, to_instant
+from upwell.period import GRAINS, to_date, to_instant, to_micros
 from upwell.query import Question
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Rows
@@ -29,6 +31,7 @@ from upwell.web import door, shapes
 from upwell.web.gate import Gate
 from upwell.web.live import live_route
 from upwell.web.meters import Meters
+from upwell.web.parts import Accounts as Doors
 from upwell.web.parts import Parts
 
 
@@ -64,6 +67,16 @@ class Joined:
                 filling=lambda: frozenset() if house.filling is None else None,
             )
         )
+        self.pulls = Pulls(house.links, house.journal, house.clock)
+        house.reading = self._reading
+        accounts = Accounts(
+            house.links,
+            house.flow,
+            house.products,
+            lambda: to_micros(house.clock()),
+            self.pulls,
+            self.settings.server.public_url,
+        )
         stands = door.House.of(house.settings.server, bound, demo)
         meters = Meters()
         meters.follow(house.flow.backlog, lambda: len(self.hub.connections))
@@ -86,6 +99,14 @@ class Joined:
             event_names=self._event_names,
             metrics=lambda: _metrics(house.projection.ground.policy),
             sources=self._sources,
+            accounts=Doors(
+                secret=house.links.secret_of,
+                heard=self.pulls.heard,
+                add=accounts.add,
+                look=accounts.look,
+                assign=accounts.assign,
+                pause=accounts.pause,
+            ),
             dead_letters=self._dead_letters,
             first_day=house.first_day,
             alerts=self._alerts,
@@ -101,23 +122,48 @@ class Joined:
         """Begin to watch and to send."""
         self.sender.start()
         self.dispatch.start()
+        self.pulls.start()
 
     def stop(self) -> None:
         """End the watching and sending; what waits stays in the outbox."""
+        self.pulls.stop()
         self.dispatch.stop()
         self.sender.stop()
 
     def status(self) -> Status:
         """How far behind the journal the pages are, and what history is on its way."""
         applied, newest = self.house.flow.backlog()
-        filling = self.house.filling
         return Status(
             backlog=max(0, newest - applied),
-            backfill=None
-            if filling is None
-            else Backfill(label=filling.label, done=filling.done, total=filling.total),
+            backfill=self._filling(),
             position=str(self.house.flow.applied),
         )
+
+    def _reading(self, source: str) -> shapes.Reading | None:
+        """How far the past of a source was read."""
+        found = self.pulls.progress(source)
+        if found is None:
+            return None
+        return shapes.Reading(
+            label=found.label,
+            done=found.done,
+            total=found.total,
+            rows=found.rows,
+            rate=found.rate,
+            share=found.share,
+            seconds_left=found.seconds_left,
+        )
+
+    def _filling(self) -> Backfill | None:
+        """The history that is on its way in: a file's, or an account's in thousandths of it."""
+        filling = self.house.filling
+        if filling is not None:
+            return Backfill(label=filling.label, done=filling.done, total=filling.total)
+        for link in self.house.links.every():
+            if (found := self._reading(link.id)) is not None:
+                label = f"reading {link.name}: {found.label}"
+                return Backfill(label=label, done=int(found.share * 1000), total=1000)
+        return None
 
     def _missing(self) -> str:
         """What is not ready: deliveries that an earlier run took and that are not counted yet."""

@@ -18,6 +18,7 @@ import xxhash
 
 from upwell.app.calls import Calls, NotAllowed, SignIn
 from upwell.app.connect import Link, Links
+from upwell.app.house import House
 from upwell.errors import Rejected, UpwellError
 from upwell.event import Delivery
 from upwell.journal import Journal
@@ -28,6 +29,7 @@ from upwell.sources.stripe.fetch import STEPS, Catalogue, Cursor, Page
 log = structlog.get_logger()
 
 EVERY = 60.0  # seconds between two looks at the events
+PATIENCE = 24 * 3600.0  # seconds that a sync waits for a server that reads the past
 AGAIN = 300.0  # seconds until a source that was refused is tried again
 QUIET = 43_200  # seconds after which a cursor is kept though nothing new came
 CATALOGUED = ("price.", "product.", "plan.", "coupon.")
@@ -378,6 +380,42 @@ class _Runner:
         for _ in self.pull.read():
             if self._stopping.is_set():
                 return
+
+
+def syncing(house: House, link: Link, pulls: Pulls | None, since: int) -> Iterator[dict[str, Any]]:
+    """Read one source until everything is here, a step of progress a page.
+
+    `since` (UTC microseconds, 0: where it left off) lists everything again if the last look is
+    older. Where a server reads it already, that one is asked to look now.
+    """
+    if pulls is not None:
+        for one in pulls.sync(link.id, PATIENCE):
+            yield _step(one)
+        return
+    calls = house.links.calls(link)
+    try:
+        pull = Pull(link, house.links, calls, house.journal, house.clock)
+        if since:
+            pull.relist()
+        for one in pull.read():
+            yield _step(one)
+        house.links.went_well(link.id)
+    except UpwellError as error:
+        house.links.failed(link.id, kind_of(error), error.problem.message)
+    finally:
+        calls.close()
+
+
+def _step(one: Progress) -> dict[str, Any]:
+    left = "" if one.seconds_left is None else f", about {clock_words(one.seconds_left)} left"
+    label = f"{one.source}: {one.label} ({one.done} of {one.total}{left})"
+    return {"label": label, "done": int(one.share * 1000), "total": 1000}
+
+
+def clock_words(seconds: float) -> str:
+    """A span of time as people say it."""
+    minutes = round(seconds / 60)
+    return f"{round(seconds)} s" if minutes < 1 else f"{minutes} min"
 
 
 def kind_of(error: UpwellError) -> str:

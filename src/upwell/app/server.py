@@ -96,7 +96,7 @@ def run(
         house = House(data, settings, now)
         try:
             running = Running(house, host, port, demo)
-            commands = handlers(Commands(house, running.joined.gate))
+            commands = handlers(Commands(house, running.joined.gate, running.joined.pulls))
             with serve_control(data, commands):
                 greet(running)
                 uvloop.run(running.serve(beside))

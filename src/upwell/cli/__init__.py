@@ -11,7 +11,7 @@ from typing import cast
 import click
 import structlog
 
-from upwell.cli import asking, keeping, running
+from upwell.cli import asking, keeping, reading, running
 from upwell.cli.frame import Parts, fail
 from upwell.errors import Problem, Rejected, UpwellError
 from upwell.settings import ConfigError
@@ -22,11 +22,13 @@ COMMANDS = (
     running.serve,
     running.check,
     keeping.import_files,
+    reading.sync,
     asking.query,
     asking.rows,
     asking.report,
     asking.alerts,
     asking.sources,
+    reading.source,
     keeping.dead_letters,
     keeping.rebuild,
     keeping.retranslate,

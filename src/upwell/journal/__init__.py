@@ -241,7 +241,7 @@ class Journal:
         with told("read"), self._read_lock:
             rows: list[tuple[Any, ...]] = self._read.execute(
                 "select source, count(*), sum(size), max(received_at) from deliveries"
-                " where kind in ('events', 'import') group by source order by source"
+                " where kind in ('events', 'import', 'stripe') group by source order by source"
             ).fetchall()
         return [(source, count, size, last) for source, count, size, last in rows]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,21 @@ from upwell.web.gate import Gate
 from upwell.web.meters import Meters
 
 PAGES = Path(__file__).parent / "pages"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accounts:
+    """Accounts that are read: how a webhook is let in, and what a page may do; all may block.
+
+    `secret(source)` raises NotFound; `heard` is told of a webhook that is on disk.
+    """
+
+    secret: Callable[[str], str]
+    heard: Callable[[Delivery], None]
+    add: Callable[[shapes.NewStripe, Viewer], shapes.Account]
+    look: Callable[[str], shapes.Account]
+    assign: Callable[[str, Mapping[str, str | None]], shapes.Assigned]
+    pause: Callable[[str, bool], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +70,7 @@ class Parts:
     event_names: Callable[[Viewer], Sequence[shapes.EventName]]
     metrics: Callable[[], Sequence[shapes.Metric]]
     sources: Callable[[Viewer], shapes.Sources]
+    accounts: Accounts
     dead_letters: Callable[[int], Sequence[DeadLetter]]
     first_day: Callable[[], dt.date | None]
 

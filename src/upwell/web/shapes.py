@@ -251,7 +251,22 @@ class EventNames(_Shape, frozen=True):
     names: tuple[EventName, ...]
 
 
-SourceState = Literal["live", "quiet", "backfilling", "failed"]
+SourceState = Literal["live", "quiet", "backfilling", "failed", "paused"]
+
+
+class Reading(_Shape, frozen=True):
+    """How far the past of a source was read: list `done` of `total`, and about what is left.
+
+    `share` of everything, 0 to 1; `rate` in rows a second; `seconds_left` null while not known.
+    """
+
+    label: str
+    done: int
+    total: int
+    rows: int
+    rate: float
+    share: float
+    seconds_left: float | None
 
 
 class Source(_Shape, frozen=True):
@@ -265,6 +280,10 @@ class Source(_Shape, frozen=True):
     events: int
     dead_letters: int
     error: str | None
+    failed: str = ""  # why it cannot be read: sign-in, permissions, refused, unreachable
+    since: dt.datetime | None = None  # numbers stand still since then
+    reading: Reading | None = None
+    live: bool = True  # False: no webhooks are set up, so that it is up to a minute late
 
 
 class Sources(_Shape, frozen=True):
@@ -274,6 +293,68 @@ class Sources(_Shape, frozen=True):
     backlog: int
     backfill: Backfill | None
     position: str
+
+
+class NewStripe(_Taken, frozen=True):
+    """A Stripe account to read; a restricted, read-only key is enough.
+
+    `product` takes everything; `product_from` (`metadata.product`) lets each object name its own;
+    with neither, products are assigned afterwards.
+    """
+
+    id: str
+    api_key: str
+    name: str = ""
+    webhook_secret: str = ""
+    product: str | None = None
+    product_from: str | None = None
+    api_base: str = ""
+
+
+class Permission(_Shape, frozen=True):
+    """Something that is read of an account, and whether the key may."""
+
+    name: str
+    ok: bool
+
+
+class Sold(_Shape, frozen=True):
+    """A product of Stripe's: its prices, and the product here that it belongs to.
+
+    `active_subscriptions` is null where there are too many to count at once.
+    """
+
+    id: str
+    name: str
+    prices: tuple[str, ...]
+    active_subscriptions: int | None
+    assigned_to: str | None
+
+
+class Account(_Shape, frozen=True):
+    """A connected account: whose it is, what may be read, what it sells; `webhook` is its door."""
+
+    source: str
+    account: str
+    livemode: bool | None
+    permissions: tuple[Permission, ...]
+    products: tuple[Sold, ...]
+    webhook: str
+
+
+class Assigned(_Shape, frozen=True):
+    """What assigning changed: events and states that were read again, and the position of it."""
+
+    source: str
+    superseded: int
+    added: int
+    position: str
+
+
+class Taken(_Shape, frozen=True):
+    """A webhook was kept."""
+
+    received: bool = True
 
 
 class DeadLetter(_Shape, frozen=True):

@@ -1,0 +1,213 @@
+"""What a page may do with the accounts that are read: connect, look, assign, pause."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from upwell.access import Viewer
+from upwell.app.calls import Calls, NotAllowed
+from upwell.app.connect import API, NAME, Link, Links
+from upwell.app.pulls import Pulls
+from upwell.errors import Rejected, nearest
+from upwell.event import Delivery, Position
+from upwell.flow import Flow
+from upwell.sources.stripe import shapes as vendor
+from upwell.sources.stripe.fetch import NEEDED, Catalogue, Gone, page
+from upwell.sources.stripe.shapes import id_of
+from upwell.state.sources import Source
+from upwell.web import shapes
+
+COUNTED = 20  # pages of subscriptions that are counted while a person waits
+
+
+class Accounts:
+    """The accounts of a house, as the site's routes call them."""
+
+    def __init__(
+        self,
+        links: Links,
+        flow: Flow,
+        products: Callable[[], frozenset[str]],
+        now: Callable[[], int],
+        pulls: Pulls,
+        public_url: str,
+    ) -> None:
+        self._links = links
+        self._flow = flow
+        self._products = products
+        self._now = now
+        self._pulls = pulls
+        self._public_url = public_url.rstrip("/")
+
+    def add(self, asked: shapes.NewStripe, by: Viewer) -> shapes.Account:
+        """Try the key, keep the source, begin to read it."""
+        self._judge(asked)
+        source = Source(
+            id=asked.id,
+            name=asked.name.strip()[:200] or asked.id,
+            product=asked.product,
+            product_from=asked.product_from,
+            api_base=asked.api_base or API,
+            livemode=livemode(asked.api_key),
+            created_at=self._now(),
+            created_by=by.id,
+        )
+        with self._links.trying(asked.api_key, source.api_base) as calls:
+            found = self._look(calls, source.id, None)
+        source = msgspec.structs.replace(source, account=found.account)
+        link = self._links.add(source, asked.api_key, asked.webhook_secret)
+        self._pulls.begin(link)
+        return found
+
+    def look(self, id_: str) -> shapes.Account:
+        """An account as Stripe shows it now."""
+        link = self._links.find(id_)
+        calls = self._links.calls(link)
+        try:
+            return self._look(calls, id_, link)
+        finally:
+            calls.close()
+
+    def assign(self, id_: str, given: Mapping[str, str | None]) -> shapes.Assigned:
+        """Say whose products they are, and read what came before again."""
+        known = self._products()
+        for product in given.values():
+            if product is not None and product not in known:
+                raise Rejected(
+                    "unknown_product",
+                    f"Unknown product '{product[:80]}'.",
+                    fix=nearest(product, known),
+                    where="body",
+                )
+        link = self._links.assign(id_, given)
+        done = self._flow.command(
+            Delivery(
+                kind="retranslate",
+                source="upwell",
+                received_at=self._now(),
+                about={"source": id_},
+            )
+        )
+        if not link.paused:
+            self._pulls.begin(link)
+        return shapes.Assigned(
+            source=id_,
+            superseded=done.result.get("superseded", 0),
+            added=done.result.get("added", 0),
+            position=str(Position(0, done.seq)),
+        )
+
+    def pause(self, id_: str, paused: bool) -> None:
+        """Stop reading a source, or go on."""
+        link = self._links.pause(id_, paused)
+        if paused:
+            self._pulls.end(id_)
+        else:
+            self._pulls.begin(link)
+
+    def _judge(self, asked: shapes.NewStripe) -> None:
+        if not NAME.fullmatch(asked.id):
+            raise Rejected(
+                "bad_id",
+                f"'{asked.id[:80]}' cannot name a source.",
+                fix="Use a-z, 0-9, - and _, beginning with a letter or digit.",
+                where="id",
+            )
+        if any(link.id == asked.id for link in self._links.every()):
+            raise Rejected(
+                "source_exists",
+                f"There is a source '{asked.id}' already.",
+                fix="Choose another id.",
+                where="id",
+            )
+        if asked.product is not None and asked.product not in self._products():
+            raise Rejected(
+                "unknown_product",
+                f"Unknown product '{asked.product[:80]}'.",
+                fix=nearest(asked.product, self._products()),
+                where="product",
+            )
+        if asked.product_from and not asked.product_from.startswith("metadata."):
+            raise Rejected(
+                "bad_product_from",
+                f"'{asked.product_from[:80]}' is no place in Stripe's objects.",
+                fix="Write metadata.KEY, as metadata.product.",
+                where="product_from",
+            )
+
+    def _look(self, calls: Calls, id_: str, link: Link | None) -> shapes.Account:
+        permissions = tuple(
+            shapes.Permission(name=step.permission, ok=_may(calls, step.path)) for step in NEEDED
+        )
+        allowed = {each.name for each in permissions if each.ok}
+        products: tuple[shapes.Sold, ...] = ()
+        if {"Products", "Prices", "Coupons"} <= allowed:
+            origin = link.origin if link else None
+            counts = _counts(calls) if "Subscriptions" in allowed else None
+            found = Catalogue.of(calls.get)
+            assigned = (origin.assign if origin else {}) or {}
+            one = origin.product if origin else None
+            prices: dict[str, list[str]] = {}
+            for price in found.prices.values():
+                if price is not None:
+                    prices.setdefault(id_of(price.product), []).append(price.id)
+            products = tuple(
+                shapes.Sold(
+                    id=product.id,
+                    name=product.name or product.id,
+                    prices=tuple(prices.get(product.id, ())),
+                    active_subscriptions=None if counts is None else counts[product.id],
+                    assigned_to=assigned.get(product.id) or one,
+                )
+                for product in found.products.values()
+            )
+        return shapes.Account(
+            source=id_,
+            account=_account(calls),
+            livemode=link.origin.livemode if link else None,
+            permissions=permissions,
+            products=products,
+            webhook=f"{self._public_url}/hooks/stripe/{id_}",
+        )
+
+
+def livemode(api_key: str) -> bool | None:
+    """Whether a key is for live or test data, as its own beginning says."""
+    parts = api_key.split("_")
+    return {"live": True, "test": False}.get(parts[1]) if len(parts) > 2 else None
+
+
+def _may(calls: Calls, path: str) -> bool:
+    try:
+        calls.get(path, {"limit": 1})
+    except NotAllowed:
+        return False
+    return True
+
+
+def _account(calls: Calls) -> str:
+    """The account's id, where the key may read it."""
+    try:
+        return msgspec.json.decode(calls.get("/v1/account", {}), type=vendor.Object).id
+    except (NotAllowed, Gone):
+        return ""
+
+
+def _counts(calls: Calls) -> Counter[str] | None:
+    """Active subscriptions by product; None where there are too many to count here."""
+    found: Counter[str] = Counter()
+    after = ""
+    for _ in range(COUNTED):
+        query = {"status": "active", **({"starting_after": after} if after else {})}
+        listed = page(calls.get, "/v1/subscriptions", query)
+        for row in listed.rows:
+            items = msgspec.json.decode(row, type=vendor.Subscription).items
+            sold = {id_of(item.price.product) for item in items.data if item.price} if items else ()
+            found.update(sold)
+        if not listed.has_more:
+            return found
+        after = listed.heads[-1].id
+    return None
