@@ -144,6 +144,7 @@ def steps(
         customers = {"cus": customers}
     coding, base = Coding(), 0
     for customer, states in customers.items():
+        coding.persons[customer]  # numbered in the order given, also who has nothing
         subscriptions: dict[str, list[SubscriptionState]] = {}
         for one in states:
             subscriptions.setdefault(one.id, []).append(one)

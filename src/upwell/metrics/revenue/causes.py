@@ -77,7 +77,7 @@ def cause_of(
     if told is None:
         return "other"
     was, now = _items(told, line), _items(state, line)
-    if sorted(repr(i.price) for i in was) != sorted(repr(i.price) for i in now):
+    if {i.price for i in was} != {i.price for i in now}:
         return "price"
     if sum(i.quantity for i in was) != sum(i.quantity for i in now):
         return "quantity"

@@ -122,7 +122,7 @@ def levels(states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
         stands = standing(stretch, policy, at)
         shown = state if not terminal(state) or stretch.held is None else stretch.held
         basket = pricer.basket(shown, at) if stands == "counts" else {}
-        if basket is not before or stands != stood:
+        if stands != stood or basket != before:
             for line in {**before, **basket}:
                 amount, earlier = basket.get(line), before.get(line)
                 alive, lived = _alive(amount, policy), _alive(earlier, policy)
@@ -210,60 +210,83 @@ def _discount_dates(state: SubscriptionState, policy: MetricPolicy) -> list[int]
 
 
 class _Pricer:
-    """Remembers what baskets of items come to: millions of states hold few different ones."""
+    """Remembers what items come to: millions of states hold few different prices and quantities."""
 
     def __init__(self, policy: MetricPolicy) -> None:
         self._policy = policy
+        self._items: dict[object, tuple[Line, int] | None] = {}
         self._baskets: dict[object, Basket] = {}
-        self._readable: dict[object, bool] = {}
 
     def readable(self, state: SubscriptionState) -> bool:
         """Whether MRR can be made of the state."""
-        key = (state.items, state.discounts, state.mrr)
-        known = self._readable.get(key)
-        if known is None:
-            if len(self._readable) > REMEMBERED:
-                self._readable.clear()
-            try:
-                check(state)
-                known = True
-            except Rejected:
-                known = False
-            self._readable[key] = known
-        return known
+        if state.mrr is None and not state.discounts:
+            items = self._items
+            for item in state.items:
+                if item.discounts or _content(item) not in items:
+                    break
+            else:
+                return True
+        try:
+            check(state)
+        except Rejected:
+            return False
+        return True
 
     def basket(self, state: SubscriptionState, at: int) -> Basket:
         """MRR by line at an instant at which the subscription counts."""
         if state.mrr is not None:
             return {_line_of(state): round(state.mrr * MICRO)}
-        items = state.items
-        shared = prices.active(state.discounts, self._policy, at) if state.discounts else ()
-        own = tuple(
-            prices.active(item.discounts, self._policy, at) if item.discounts else ()
-            for item in items
-        )
-        key = (items, shared, own)
-        known = self._baskets.get(key)
-        if known is None:
-            if len(self._baskets) > REMEMBERED:
-                self._baskets.clear()
-            known = self._baskets[key] = self._sum(items, shared, own)
-        return known
+        policy, items = self._policy, state.items
+        shared = prices.active(state.discounts, policy, at) if state.discounts else ()
+        own = [
+            prices.active(item.discounts, policy, at) if item.discounts else () for item in items
+        ]
+        if shared or any(own):
+            return self._discounted(items, shared, own)
+        found: dict[Line, int] = {}
+        for item in items:
+            priced = self._priced(item)
+            if priced is not None:
+                line, amount = priced
+                found[line] = found.get(line, 0) + amount
+        return found
 
-    def _sum(
+    def _priced(self, item: Item) -> tuple[Line, int] | None:
+        """The line and MRR of an item without discounts; None where it is no part of MRR."""
+        key = _content(item)
+        if key not in self._items:
+            if len(self._items) > REMEMBERED:
+                self._items.clear()
+            counts = prices.recurring(item, self._policy)
+            (amount,) = prices.net_of_items((item,), (), ((),), self._policy)
+            self._items[key] = (line_of(item), amount) if counts else None
+        return self._items[key]
+
+    def _discounted(
         self,
         items: Sequence[Item],
         shared: Sequence[Discount],
         own: Sequence[Sequence[Discount]],
     ) -> Basket:
-        found: dict[Line, int] = {}
-        for item, amount in zip(
-            items, prices.net_of_items(items, shared, own, self._policy), strict=True
-        ):
-            if prices.recurring(item, self._policy):
-                line = line_of(item)
-                found[line] = found.get(line, 0) + amount
-        return found
+        off = tuple(tuple((d.percent, d.amount) for d in some) for some in (shared, *own))
+        key = (tuple(map(_content, items)), off)
+        known = self._baskets.get(key)
+        if known is None:
+            if len(self._baskets) > REMEMBERED:
+                self._baskets.clear()
+            found: dict[Line, int] = {}
+            amounts = prices.net_of_items(items, shared, own, self._policy)
+            for item, amount in zip(items, amounts, strict=True):
+                if prices.recurring(item, self._policy):
+                    line = line_of(item)
+                    found[line] = found.get(line, 0) + amount
+            known = self._baskets[key] = found
+        return known
+
+
+def _content(item: Item) -> tuple[object, ...]:
+    """What decides the line and the MRR of an item, but for discounts."""
+    return item.product, item.price, item.quantity, item.inclusive_tax
 
 
 @lru_cache(maxsize=16)
