@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from upwell.billing import Discount, Item, Price, SubscriptionState
 from upwell.metrics.policy import PRESETS, MetricPolicy
 from upwell.metrics.revenue import mrr
+from upwell.metrics.revenue.baskets import Line
 from upwell.metrics.revenue.bridge import Bridge, bridge
 from upwell.metrics.revenue.coding import Coding
 from upwell.metrics.revenue.ledger import KINDS, Moves, Steps, fold
@@ -113,7 +114,7 @@ def cents(amount: int) -> str:
 
 def mrr_at(states: Sequence[SubscriptionState], when: str, policy: MetricPolicy = UPWELL) -> str:
     """MRR of one subscription at an instant, in dollars."""
-    value: dict[mrr.Line, int] = {}
+    value: dict[Line, int] = {}
     for level in mrr.levels(states, policy, at(when)):
         if level.at <= at(when):
             value[level.line] = level.amount

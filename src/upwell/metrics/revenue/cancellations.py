@@ -9,7 +9,8 @@ import msgspec
 
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
-from upwell.metrics.revenue.mrr import Level, Line, levels, stretches
+from upwell.metrics.revenue.baskets import Line
+from upwell.metrics.revenue.mrr import Level, levels, stretches
 from upwell.metrics.revenue.standing import Stretch, terminal
 
 

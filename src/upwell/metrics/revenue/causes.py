@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
-from upwell.billing import Discount, Item, SubscriptionState
+from upwell.billing import Discount, Item, Price, SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import prices
+from upwell.metrics.revenue.baskets import Basket, Line
 from upwell.metrics.revenue.standing import Standing
 
-if TYPE_CHECKING:
-    from upwell.metrics.revenue.mrr import Line
+Told = tuple[SubscriptionState, int]
 
 CAUSES = (
     "new",
@@ -48,45 +45,47 @@ _CEASES: dict[Standing, str] = {
 }
 
 
+def cause_of_turn(stood: Standing, stands: Standing) -> str:
+    """The cause of a change that came of the subscription beginning or ceasing to count."""
+    if stands == "counts":
+        return _BEGINS.get(stood, "new")
+    return _CEASES.get(stands, "other")
+
+
 def cause_of(
     line: Line,
-    stood: Standing,
-    stands: Standing,
-    told: SubscriptionState | None,
-    told_at: int,
-    state: SubscriptionState,
-    at: int,
-    before: Mapping[Line, int],
-    basket: Mapping[Line, int],
+    told: Told | None,
+    now: Told | None,
+    before: Basket,
+    basket: Basket,
     policy: MetricPolicy,
 ) -> str:
-    """The cause, one of CAUSES, of the change of a line between two instants.
+    """The cause of the change of a line while the subscription counts.
 
-    `told` is the last state under which the subscription counted, at `told_at`; `before` and
-    `basket` are its lines then and now.
+    `told` and `now` are the states shown, each with its instant; `before` and `basket` are what
+    they come to.
     """
-    if stands != stood:
-        if stands != "counts":
-            return _CEASES.get(stands, "other")
-        return _BEGINS.get(stood, "new")
     if line not in before:
         return "plan" if any(other.product == line.product for other in before) else "new"
     if line not in basket:
         stays = any(other.product == line.product for other in basket)
         return "plan" if stays else "product_drop"
-    if told is None:
+    if told is None or now is None:
         return "other"
-    was, now = _items(told, line), _items(state, line)
-    if {i.price for i in was} != {i.price for i in now}:
+    was, are = _items(told[0], line), _items(now[0], line)
+    if told[0].mrr != now[0].mrr or _prices(was) != _prices(are):
         return "price"
-    if sum(i.quantity for i in was) != sum(i.quantity for i in now):
+    if sum(i.quantity for i in was) != sum(i.quantity for i in are):
         return "quantity"
-    if told.mrr != state.mrr:
-        return "price"
-    gone, come = _discounts(told, was, told_at, policy), _discounts(state, now, at, policy)
+    gone, come = _discounts(*told, was, policy), _discounts(*now, are, policy)
     if gone != come:
         return "discount_end" if come < gone else "coupon"
     return "other"
+
+
+def _prices(items: list[Item]) -> list[Price]:
+    found = [item.price for item in items]
+    return found if len(found) < 2 else sorted(set(found), key=lambda price: price.id)
 
 
 def _items(state: SubscriptionState, line: Line) -> list[Item]:
@@ -94,7 +93,7 @@ def _items(state: SubscriptionState, line: Line) -> list[Item]:
 
 
 def _discounts(
-    state: SubscriptionState, items: list[Item], at: int, policy: MetricPolicy
+    state: SubscriptionState, at: int, items: list[Item], policy: MetricPolicy
 ) -> set[Discount]:
     own = (d for item in items for d in prices.active(item.discounts, policy, at))
     return {*prices.active(state.discounts, policy, at), *own}

@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
+from upwell.metrics.revenue.baskets import Line
 from upwell.metrics.revenue.causes import CAUSES
 from upwell.metrics.revenue.ledger import Steps
 from upwell.metrics.revenue.mrr import Level
@@ -59,21 +60,21 @@ class Coding:
     def add(self, person: Hashable, source: str, levels: Iterable[Level], base: int = 0) -> None:
         """Take the levels of one subscription; `base` is added to the indices of their states."""
         who = self.persons[person]
+        known: dict[Line, tuple[int, int, int, int, int]] = {}
         for level in levels:
-            line = LineKey(source, level.subscription, *level.line)
-            self._rows.append(
-                (
+            line = level.line
+            codes = known.get(line)
+            if codes is None:
+                codes = known[line] = (
                     who,
-                    self.lines[line],
+                    self.lines[LineKey(source, level.subscription, *line)],
                     self.subscriptions[source, level.subscription],
-                    self.products[level.product],
-                    self.currencies[level.currency],
-                    level.at,
-                    level.amount,
-                    CAUSE_CODES[level.cause],
-                    base + level.state,
-                    level.alive,
+                    self.products[line.product],
+                    self.currencies[line.currency],
                 )
+            cause = CAUSE_CODES[level.cause]
+            self._rows.append(
+                (*codes, level.at, level.amount, cause, base + level.state, level.alive)
             )
 
     def steps(self, zone: Zone) -> Steps:

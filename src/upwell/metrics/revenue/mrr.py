@@ -6,31 +6,19 @@ even, and every later sum is exact (R1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import msgspec
 
-from upwell.billing import Discount, Item, SubscriptionState
+from upwell.billing import Item, SubscriptionState
 from upwell.errors import Rejected
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import prices
-from upwell.metrics.revenue.causes import cause_of
-from upwell.metrics.revenue.prices import MICRO
+from upwell.metrics.revenue.baskets import Basket, Line, Pricer, discounted, pricer
+from upwell.metrics.revenue.baskets import check as check
+from upwell.metrics.revenue.causes import Told, cause_of, cause_of_turn
 from upwell.metrics.revenue.standing import Standing, Stretch, dates, standing, terminal
-
-UNASSIGNED = "unassigned"
-REMEMBERED = 100_000  # different baskets of items whose MRR is kept
-
-
-class Line(NamedTuple):
-    """What a subscription is for: one product, one plan, one interval, one currency."""
-
-    product: str
-    plan: str
-    interval: str  # "month", "3 months"
-    currency: str
 
 
 class Level(NamedTuple):
@@ -58,9 +46,6 @@ class Level(NamedTuple):
         return Line(self.product, self.plan, self.interval, self.currency)
 
 
-Basket = Mapping[Line, int]  # MRR of each line, 0 where it is free
-
-
 def item_mrr(item: Item, policy: MetricPolicy, at: int) -> int:
     """MRR of one item at an instant, in 1e-6 minor units, with its own discounts.
 
@@ -70,26 +55,6 @@ def item_mrr(item: Item, policy: MetricPolicy, at: int) -> int:
     prices.check_item(item)
     own = prices.active(item.discounts, policy, at)
     return prices.net_of_items((item,), (), (own,), policy)[0]
-
-
-def check(state: SubscriptionState) -> None:
-    """Rejected, with a named code, where a state cannot be turned into MRR."""
-    if state.mrr is not None:
-        wrong = "not_a_number" if not state.mrr.is_finite() else ""
-        wrong = wrong or ("negative_mrr" if state.mrr < 0 else "")
-        wrong = wrong or ("amount_too_large" if state.mrr * MICRO > prices.MOST else "")
-        if wrong:
-            raise Rejected(
-                wrong,
-                f"subscription '{state.id}' is said to be worth {state.mrr} minor units a month",
-                "MRR is a number, zero or more.",
-                state.id,
-            )
-        return
-    for item in state.items:
-        prices.check_item(item)
-        for discount in state.discounts:
-            prices.check_discount(discount, item.price.currency)
 
 
 def unusable(states: Sequence[SubscriptionState]) -> dict[int, Rejected]:
@@ -112,29 +77,27 @@ def levels(states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
     own instant, if that is not after `until` (UTC microseconds).
     """
     found: list[Level] = []
-    pricer = _pricer(policy)
+    prices_of, free_counts = pricer(policy), policy.zero_price == "active"
     before: Basket = {}
     stood: Standing = "nothing"
-    told: SubscriptionState | None = None
-    told_at = 0
+    told: Told | None = None
     for at, stretch in _moments(states, policy, until):
-        state = stretch.state
         stands = standing(stretch, policy, at)
-        shown = state if not terminal(state) or stretch.held is None else stretch.held
-        basket = pricer.basket(shown, at) if stands == "counts" else {}
+        now, basket = _shown(stretch, at, prices_of) if stands == "counts" else (told, {})
         if stands != stood or basket != before:
             for line in {**before, **basket}:
-                amount, earlier = basket.get(line), before.get(line)
-                alive, lived = _alive(amount, policy), _alive(earlier, policy)
-                if (amount or 0) == (earlier or 0) and alive == lived:
+                amount, earlier = basket.get(line, 0), before.get(line, 0)
+                alive = amount > 0 or (free_counts and line in basket)
+                lived = earlier > 0 or (free_counts and line in before)
+                if amount == earlier and alive == lived:
                     continue
-                cause = cause_of(
-                    line, stood, stands, told, told_at, shown, at, before, basket, policy
-                )
-                found.append(Level(at, state.id, *line, amount or 0, cause, stretch.number, alive))
-        before, stood = basket, stands
-        if stands == "counts":
-            told, told_at = shown, at
+                if stands != stood:
+                    cause = cause_of_turn(stood, stands)
+                else:
+                    cause = cause_of(line, told, now, before, basket, policy)
+                number = stretch.number
+                found.append(Level(at, stretch.state.id, *line, amount, cause, number, alive))
+        before, stood, told = basket, stands, now
     return found
 
 
@@ -148,8 +111,12 @@ def due(states: Sequence[SubscriptionState], policy: MetricPolicy, after: int) -
     return min((at for at in ahead if at > after), default=None)
 
 
-def _alive(amount: int | None, policy: MetricPolicy) -> bool:
-    return amount is not None and (amount > 0 or policy.zero_price == "active")
+def _shown(stretch: Stretch, at: int, known: Pricer) -> tuple[Told, Basket]:
+    """The state whose items are shown at an instant, and what they come to."""
+    shown, basket = stretch.state, stretch.basket
+    if terminal(shown) and stretch.held is not None:
+        shown, basket = stretch.held, None
+    return (shown, at), known.basket(shown, at) if basket is None else basket
 
 
 def _moments(
@@ -160,7 +127,7 @@ def _moments(
         state, after = stretch.state, stretch.following
         yield state.at, stretch
         inner = dates(stretch, policy)
-        if state.discounts or any(item.discounts for item in state.items):
+        if stretch.basket is None:
             inner += _discount_dates(state, policy)
         if inner:
             end = until + 1 if after is None else min(until + 1, after.at)
@@ -170,140 +137,48 @@ def _moments(
 
 def stretches(states: Sequence[SubscriptionState], policy: MetricPolicy) -> Iterator[Stretch]:
     """The states of one subscription in order, each with what follows and what is remembered."""
-    order = _in_order(states, _pricer(policy))
+    order = _in_order(states, pricer(policy))
     past_due: int | None = None
     held: SubscriptionState | None = None
-    for place, index in enumerate(order):
-        state = states[index]
-        after = states[order[place + 1]] if place + 1 < len(order) else None
+    for place, (state, number, basket) in enumerate(order):
+        after = order[place + 1][0] if place + 1 < len(order) else None
         past_due = (past_due or state.at) if state.status == "past_due" else None
-        yield Stretch(state, index, after, past_due, held)
+        yield Stretch(state, number, basket, after, past_due, held)
         if not terminal(state):
             held = state
 
 
-def _in_order(states: Sequence[SubscriptionState], pricer: _Pricer) -> list[int]:
-    """Indices of the states that hold for any time at all and can be read, in order."""
-    keys = [(state.at, state.order) for state in states]
-    order = sorted(range(len(states)), key=keys.__getitem__)
-    last: dict[int, int] = {}
-    for index in order:
-        state = states[index]
-        if not pricer.readable(state):
+def _in_order(
+    states: Sequence[SubscriptionState], known: Pricer
+) -> list[tuple[SubscriptionState, int, Basket | None]]:
+    """The states that can be read and hold for any time at all, in order.
+
+    Each with its index and, where no discount can change it, with what it comes to.
+    """
+    last: dict[int, tuple[SubscriptionState, int, Basket | None]] = {}
+    for number in sorted(range(len(states)), key=lambda i: (states[i].at, states[i].order)):
+        state = states[number]
+        try:
+            basket = known.read(state)
+        except Rejected:
             continue
         rival = last.get(state.at)
-        # One version told twice in different words: any rule will do that knows no arrival.
-        if (
-            rival is not None
-            and keys[rival] == keys[index]
-            and (msgspec.json.encode(states[rival]) >= msgspec.json.encode(state))
-        ):
-            continue
-        last[state.at] = index
+        if rival is None or not _same_version_before(rival[0], state):
+            last[state.at] = state, number, None if discounted(state) else basket
     return list(last.values())
+
+
+def _same_version_before(rival: SubscriptionState, state: SubscriptionState) -> bool:
+    """Whether one version was told twice and the earlier telling holds.
+
+    Any rule will do that does not know which came first.
+    """
+    if rival.order != state.order:
+        return False
+    return msgspec.json.encode(rival) >= msgspec.json.encode(state)
 
 
 def _discount_dates(state: SubscriptionState, policy: MetricPolicy) -> list[int]:
     every = [*state.discounts, *(d for item in state.items for d in item.discounts)]
     kinds = prices.COUNTED[policy.discounts]
     return [at for d in every if d.duration in kinds for at in (d.start, d.end) if at is not None]
-
-
-class _Pricer:
-    """Remembers what items come to: millions of states hold few different prices and quantities."""
-
-    def __init__(self, policy: MetricPolicy) -> None:
-        self._policy = policy
-        self._items: dict[object, tuple[Line, int] | None] = {}
-        self._baskets: dict[object, Basket] = {}
-
-    def readable(self, state: SubscriptionState) -> bool:
-        """Whether MRR can be made of the state."""
-        if state.mrr is None and not state.discounts:
-            items = self._items
-            for item in state.items:
-                if item.discounts or _content(item) not in items:
-                    break
-            else:
-                return True
-        try:
-            check(state)
-        except Rejected:
-            return False
-        return True
-
-    def basket(self, state: SubscriptionState, at: int) -> Basket:
-        """MRR by line at an instant at which the subscription counts."""
-        if state.mrr is not None:
-            return {_line_of(state): round(state.mrr * MICRO)}
-        policy, items = self._policy, state.items
-        shared = prices.active(state.discounts, policy, at) if state.discounts else ()
-        own = [
-            prices.active(item.discounts, policy, at) if item.discounts else () for item in items
-        ]
-        if shared or any(own):
-            return self._discounted(items, shared, own)
-        found: dict[Line, int] = {}
-        for item in items:
-            priced = self._priced(item)
-            if priced is not None:
-                line, amount = priced
-                found[line] = found.get(line, 0) + amount
-        return found
-
-    def _priced(self, item: Item) -> tuple[Line, int] | None:
-        """The line and MRR of an item without discounts; None where it is no part of MRR."""
-        key = _content(item)
-        if key not in self._items:
-            if len(self._items) > REMEMBERED:
-                self._items.clear()
-            counts = prices.recurring(item, self._policy)
-            (amount,) = prices.net_of_items((item,), (), ((),), self._policy)
-            self._items[key] = (line_of(item), amount) if counts else None
-        return self._items[key]
-
-    def _discounted(
-        self,
-        items: Sequence[Item],
-        shared: Sequence[Discount],
-        own: Sequence[Sequence[Discount]],
-    ) -> Basket:
-        off = tuple(tuple((d.percent, d.amount) for d in some) for some in (shared, *own))
-        key = (tuple(map(_content, items)), off)
-        known = self._baskets.get(key)
-        if known is None:
-            if len(self._baskets) > REMEMBERED:
-                self._baskets.clear()
-            found: dict[Line, int] = {}
-            amounts = prices.net_of_items(items, shared, own, self._policy)
-            for item, amount in zip(items, amounts, strict=True):
-                if prices.recurring(item, self._policy):
-                    line = line_of(item)
-                    found[line] = found.get(line, 0) + amount
-            known = self._baskets[key] = found
-        return known
-
-
-def _content(item: Item) -> tuple[object, ...]:
-    """What decides the line and the MRR of an item, but for discounts."""
-    return item.product, item.price, item.quantity, item.inclusive_tax
-
-
-@lru_cache(maxsize=16)
-def _pricer(policy: MetricPolicy) -> _Pricer:
-    return _Pricer(policy)
-
-
-def line_of(item: Item) -> Line:
-    """The line that an item belongs to."""
-    price = item.price
-    count = price.interval_count
-    interval = f"{count} {price.interval}s" if count != 1 else str(price.interval)
-    return Line(item.product, price.plan, interval, price.currency)
-
-
-def _line_of(state: SubscriptionState) -> Line:
-    """The line of a state that only says its MRR."""
-    if state.items:
-        return line_of(state.items[0])
-    return Line(UNASSIGNED, "", "month", state.currency)

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
+from upwell.metrics.revenue.baskets import Basket
 from upwell.period import DAY_MICROS
 
 # "counts", or why not.
@@ -27,6 +28,7 @@ class Stretch(NamedTuple):
 
     state: SubscriptionState
     number: int  # its index in the sequence that was given
+    basket: Basket | None  # what it comes to, where no discount can change that
     following: SubscriptionState | None
     past_due_since: int | None  # of the run of past_due states that this one belongs to
     held: SubscriptionState | None  # the last earlier state under which it could count
@@ -48,13 +50,16 @@ def ended_before(stretch: Stretch) -> int | None:
 def dates(stretch: Stretch, policy: MetricPolicy) -> list[int]:
     """Instants within the stretch at which it may begin or cease to count by itself."""
     state = stretch.state
-    found = [state.trial_end if state.status == "trialing" else None]
-    found += [state.cancel_at, state.pause_resumes if state.pause else None]
-    found += [_patience_ends(stretch, policy), ended_before(stretch)]
+    found = [ended_before(stretch), state.cancel_at]
+    if state.status == "trialing":
+        found.append(state.trial_end)
+    if state.pause is not None:
+        found.append(state.pause_resumes)
+    if stretch.past_due_since is not None:
+        found.append(_patience_ends(stretch, policy))
     if policy.churn_recognition == "service_end":
-        found.append(_paid_until(stretch))
-        if stretch.following is not None:
-            found.append(stretch.following.ended_at)
+        after = stretch.following
+        found += [_paid_until(stretch), after.ended_at if after is not None else None]
     if policy.churn_recognition == "requested":
         found.append(state.canceled_at)
     return [at for at in found if at is not None]
