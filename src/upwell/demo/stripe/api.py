@@ -69,7 +69,7 @@ class Api:
             self._stumble(path)
             allowed = self._allowed(authorization)
             if method != "GET":
-                raise Refusal(405, f"The fake only reads: {method} {path}.")
+                raise Refusal(400, f"The fake only reads: {method} {path}.")
             body = self._read(path, parse_qsl(query, keep_blank_values=True), allowed)
             return self._sent(200, body)
         except Refusal as refusal:

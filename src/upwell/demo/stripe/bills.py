@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from upwell.demo.stripe import cash, papers, pricing
-from upwell.demo.stripe.papers import Draft
+from upwell.demo.stripe.lines import Draft, line, totals
 from upwell.demo.stripe.till import Till
 from upwell.demo.stripe.world import DAY, HOUR, Json, World
 
@@ -53,7 +53,7 @@ class Bills:
             subscription,
             reason=reason,
             lines=lines,
-            sums=papers.totals(lines, on_items),
+            sums=totals(lines, on_items),
             period=period or (world.now, world.now),
             auto_advance=advances,
             finalizes_at=finalizes_at,
@@ -86,7 +86,7 @@ class Bills:
         cuts = self.cuts(drafts, discounts)
         metadata = subscription["metadata"] if subscription else {}
         return [
-            papers.line(self._world, invoice, draft, cut, metadata)
+            line(self._world, invoice, draft, cut, metadata)
             for draft, cut in zip(drafts, cuts, strict=True)
         ]
 

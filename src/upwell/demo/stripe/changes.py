@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 from upwell.demo.stripe import catalog, papers, pricing
 from upwell.demo.stripe.bills import Bills
 from upwell.demo.stripe.calendar import add_months
+from upwell.demo.stripe.lines import Draft
 from upwell.demo.stripe.lives import ENDED, UPDATED, Lives, moved
-from upwell.demo.stripe.papers import Draft
 from upwell.demo.stripe.world import Json, World
 
 Proration = Literal["create_prorations", "always_invoice", "none"]

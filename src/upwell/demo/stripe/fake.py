@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upwell.demo.stripe import cash
 from upwell.demo.stripe.account import Named
-from upwell.demo.stripe.papers import Draft
+from upwell.demo.stripe.lines import Draft
 from upwell.demo.stripe.subscribing import Subscribing
 from upwell.demo.stripe.world import Json
 

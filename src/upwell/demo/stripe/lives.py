@@ -8,7 +8,7 @@ from typing import Literal
 from upwell.demo.stripe import papers, pricing
 from upwell.demo.stripe.bills import Bills
 from upwell.demo.stripe.calendar import period_end
-from upwell.demo.stripe.papers import Draft
+from upwell.demo.stripe.lines import Draft
 from upwell.demo.stripe.world import DAY, HOUR, Json, World
 
 Outcome = Literal["cancel", "unpaid", "past_due"]

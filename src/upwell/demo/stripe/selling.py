@@ -44,6 +44,8 @@ class Selling(Account):
         metadata: dict[str, str] | None = None,
     ) -> Json:
         """What it costs: minor units a piece, or tiers (up to, a piece, flat)."""
+        if (unit_amount is None) != bool(tiers):
+            raise ValueError("a price has an amount or tiers, not both")
         with self.lock:
             row = catalog.price(
                 self.world,

@@ -50,7 +50,7 @@ class Scene(NamedTuple):
     def renewal(self, subscription: Json) -> float:
         """Days until the subscription renews."""
         ends = [item["current_period_end"] for item in subscription["items"]["data"]]
-        return (min(ends) - self.fake.now) / DAY
+        return float(min(ends) - self.fake.now) / DAY
 
     def charge(self) -> Json:
         """The customer's latest charge that came."""

@@ -8,8 +8,8 @@ from upwell.demo.stripe import papers
 from upwell.demo.stripe.account import Named
 from upwell.demo.stripe.calendar import period_end
 from upwell.demo.stripe.changes import Edit, Proration
+from upwell.demo.stripe.lines import Draft
 from upwell.demo.stripe.lives import ENDED
-from upwell.demo.stripe.papers import Draft
 from upwell.demo.stripe.selling import Selling
 from upwell.demo.stripe.world import DAY, Json
 
