@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from upwell.billing import Discount, Item, Price, SubscriptionState
@@ -33,6 +34,7 @@ class Line(NamedTuple):
 Basket = Mapping[Line, int]  # MRR of each line in 1e-6 minor units, 0 where it is free
 Content = tuple[str, Price, Decimal, Decimal]
 Priced = tuple[Line, int] | None  # None: no part of MRR
+_OWN = attrgetter("discounts")
 
 
 def check(state: SubscriptionState) -> None:
@@ -140,12 +142,7 @@ def pricer(policy: MetricPolicy) -> Pricer:
 
 def discounted(state: SubscriptionState) -> bool:
     """Whether any discount stands on the state."""
-    if state.discounts:
-        return True
-    for item in state.items:  # a plain loop: it is asked of every state
-        if item.discounts:
-            return True
-    return False
+    return bool(state.discounts) or any(map(_OWN, state.items))
 
 
 def _content(item: Item) -> Content:
