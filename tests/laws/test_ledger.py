@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
+from fractions import Fraction
 
+import msgspec
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +32,7 @@ from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import mrr
 from upwell.metrics.revenue.baskets import Line
 from upwell.metrics.revenue.bridge import bridge, cross
+from upwell.metrics.revenue.display import half_even, rounded_parts
 from upwell.metrics.revenue.ledger import (
     CHURN,
     CONTRACTION,
@@ -46,6 +49,7 @@ from upwell.metrics.revenue.ledger import (
     movements,
     product_group,
 )
+from upwell.metrics.revenue.prices import MICRO, charge, net_of_items
 from upwell.period import DAY_MICROS, first_of
 
 START = at("2026-01-01")
@@ -352,3 +356,58 @@ def test_mrr_of_a_day_is_the_sum_of_the_rows_until_then(company: Company) -> Non
         for (_, _, product), amount in plain.items():
             by_product[product] += amount
         assert sum(by_product.values()) == int(moves.delta[moves.day <= day].sum())
+
+
+# Levels and prices
+
+
+plain_states = st.builds(
+    lambda when, order, status, bought: SubscriptionState(
+        source="acct", id="s", customer="c", at=when, order=order, status=status, items=bought
+    ),
+    moments,
+    st.sampled_from(["1", "2", "3"]),
+    st.sampled_from(["active", "past_due", "unpaid", "paused", "canceled", "incomplete"]),
+    st.lists(items(), max_size=3).map(tuple),
+)
+
+
+@given(st.lists(plain_states, max_size=8, unique_by=lambda one: (one.at, one.order)), moments)
+def test_mrr_is_that_of_the_last_state(known: list[SubscriptionState], when: int) -> None:
+    last = max(
+        (one for one in known if one.at <= when), key=lambda o: (o.at, o.order), default=None
+    )
+    wanted = 0
+    if last is not None and last.status in ("active", "past_due"):
+        wanted = sum(mrr.item_mrr(one, UPWELL, when) for one in last.items)
+    value: dict[Line, int] = {}
+    for level in mrr.levels(known, UPWELL, FAR):
+        if level.at <= when:
+            value[level.line] = level.amount
+    assert sum(value.values()) == wanted
+
+
+@given(st.lists(items(), min_size=1, max_size=4), st.lists(discounts(), max_size=3))
+def test_a_discount_takes_what_it_says_or_all_there_is(
+    bought: list[Item], off: list[Discount]
+) -> None:
+    monthly = [
+        msgspec.structs.replace(one, price=msgspec.structs.replace(one.price, interval="month"))
+        for one in bought
+    ]
+    total = sum((charge(one.price, one.quantity) for one in monthly), Fraction(0))
+    for one in off:
+        if one.percent is not None:
+            total *= 1 - Fraction(one.percent) / 100
+        else:
+            total = max(Fraction(0), total - Fraction(one.amount or 0))
+    net = net_of_items(monthly, off, [()] * len(monthly), UPWELL)
+    assert min(net) >= 0
+    assert abs(sum(net) - total * MICRO) <= len(net)  # each is rounded once
+
+
+@given(st.lists(st.integers(-(10**15), 10**15), max_size=8), st.sampled_from([10**6, 10**8, 7]))
+def test_rounded_parts_add_up_and_are_near(parts: list[int], unit: int) -> None:
+    shown = rounded_parts(parts, unit)
+    assert sum(shown) == half_even(sum(parts), unit)
+    assert all(abs(one * unit - part) < unit for one, part in zip(shown, parts, strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Hashable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
@@ -55,7 +56,7 @@ class Coding:
         self.subscriptions: Codes[tuple[str, str]] = Codes()
         self.products: Codes[str] = Codes()
         self.currencies: Codes[str] = Codes()
-        self._rows: list[tuple[int, ...]] = []
+        self._rows = array("q")  # ten numbers a row: millions of tuples would be a burden
 
     def add(self, person: Hashable, source: str, levels: Iterable[Level], base: int = 0) -> None:
         """Take the levels of one subscription; `base` is added to the indices of their states."""
@@ -73,7 +74,7 @@ class Coding:
                     self.currencies[line.currency],
                 )
             cause = CAUSE_CODES[level.cause]
-            self._rows.append(
+            self._rows.extend(
                 (*codes, level.at, level.amount, cause, base + level.state, level.alive)
             )
 

@@ -18,7 +18,7 @@ from upwell.metrics.revenue import prices
 from upwell.metrics.revenue.baskets import Basket, Line, Pricer, discounted, pricer
 from upwell.metrics.revenue.baskets import check as check
 from upwell.metrics.revenue.causes import Told, cause_of, cause_of_turn
-from upwell.metrics.revenue.standing import Standing, Stretch, dates, standing, terminal
+from upwell.metrics.revenue.standing import Standing, Stretch, dates, standing, steady, terminal
 
 
 class Level(NamedTuple):
@@ -126,6 +126,8 @@ def _moments(
     for stretch in stretches(states, policy):
         state, after = stretch.state, stretch.following
         yield state.at, stretch
+        if stretch.steady:
+            continue
         inner = dates(stretch, policy)
         if stretch.basket is None:
             inner += _discount_dates(state, policy)
@@ -143,7 +145,8 @@ def stretches(states: Sequence[SubscriptionState], policy: MetricPolicy) -> Iter
     for place, (state, number, basket) in enumerate(order):
         after = order[place + 1][0] if place + 1 < len(order) else None
         past_due = (past_due or state.at) if state.status == "past_due" else None
-        yield Stretch(state, number, basket, after, past_due, held)
+        calm = steady(state, basket, after)
+        yield Stretch(state, number, basket, after, past_due, held, calm)
         if not terminal(state):
             held = state
 

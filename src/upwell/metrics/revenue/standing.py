@@ -32,6 +32,22 @@ class Stretch(NamedTuple):
     following: SubscriptionState | None
     past_due_since: int | None  # of the run of past_due states that this one belongs to
     held: SubscriptionState | None  # the last earlier state under which it could count
+    steady: bool  # active, and nothing can happen by itself: nearly every state
+
+
+def steady(
+    state: SubscriptionState, basket: Basket | None, following: SubscriptionState | None
+) -> bool:
+    """Whether a state counts from its first to its last instant, under any policy."""
+    return (
+        basket is not None
+        and state.status == "active"
+        and state.cancel_at is None
+        and state.pause is None
+        and not state.deleted
+        and state.mrr is None
+        and (following is None or following.ended_at is None)
+    )
 
 
 def terminal(state: SubscriptionState) -> bool:
@@ -67,6 +83,8 @@ def dates(stretch: Stretch, policy: MetricPolicy) -> list[int]:
 
 def standing(stretch: Stretch, policy: MetricPolicy, at: int) -> Standing:
     """How the subscription stands at an instant within the stretch."""
+    if stretch.steady:
+        return "counts"
     if _over(stretch, at):
         if policy.churn_recognition == "service_end" and at < (_paid_until(stretch) or at):
             return "counts"
