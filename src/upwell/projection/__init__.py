@@ -186,7 +186,7 @@ class Projection:
 
         with self._commit(newest, show) as db:
             if len(columns):
-                part = only_new(self._memory.keys, db, columns, hashes)
+                part = only_new(self._memory.keys, db, columns, hashes, facts_of(staged))
                 fresh = columns.filter(pa.array(part.fresh))
                 repeats = part.repeats
                 dead += part.conflicts
@@ -368,7 +368,7 @@ class Projection:
                 columns = columns.set_column(columns.column_names.index(name), name, column)
             _settle(db, delivery.seq, [entry.delivery.seq for entry in staged])
             memory = load(db)
-            part = only_new(memory.keys, db, columns, hashes)
+            part = only_new(memory.keys, db, columns, hashes, facts_of(staged))
             fresh = columns.filter(pa.array(part.fresh))
             if len(fresh):
                 fold(db, _as_late(fresh), self.ground, self.zone, memory)
@@ -564,6 +564,11 @@ def placed(delivery: Delivery, events: pa.Table) -> pa.Table:
         column = pa.repeat(pa.scalar(value, pa.int64()), len(events))
         events = events.append_column(name, column)
     return events
+
+
+def facts_of(staged: Sequence[Staged]) -> frozenset[int]:
+    """The deliveries whose events have keys by what happened, whoever tells of it."""
+    return frozenset(one.delivery.seq for one in staged if one.delivery.kind == "stripe")
 
 
 def stacked(staged: Sequence[Staged]) -> pa.Table:

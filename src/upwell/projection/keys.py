@@ -6,6 +6,7 @@ stays. Keys are 128-bit hashes (XXH3): among a billion keys a false match has od
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import duckdb
@@ -21,6 +22,7 @@ from upwell.projection import store
 from upwell.projection.runs import I64, U64, KeyIndex
 
 IDX_BITS = 20  # a delivery holds fewer than a million events
+FACT = ("type", "value", "currency", "actor")
 COMPARED = ("type", "ts", "value", "currency", "actor", "metadata")
 
 
@@ -71,9 +73,17 @@ class Sorted(NamedTuple):
 
 
 def only_new(
-    index: KeyIndex, db: duckdb.DuckDBPyConnection, columns: pa.Table, hashes: Hashes
+    index: KeyIndex,
+    db: duckdb.DuckDBPyConnection,
+    columns: pa.Table,
+    hashes: Hashes,
+    facts: Collection[int] = (),
 ) -> Sorted:
-    """Part rows into new ones, honest repeats and conflicts; the earliest of equal keys stays."""
+    """Part rows into new ones, honest repeats and conflicts; the earliest of equal keys stays.
+
+    The keys of the deliveries `facts` were made by us, one for each fact: what is told of it
+    beside (a plan's name, a reason) may be told in other words the next time.
+    """
     known = index.find(hashes.high, hashes.low)
     first = _first_rows(hashes)
     repeated = (known >= 0) | (first >= 0)
@@ -86,7 +96,8 @@ def only_new(
     conflicts = []
     for row, event, batch_mate in zip(rows.tolist(), later, earlier_rows, strict=True):
         original = stored.get(int(known[row])) if known[row] >= 0 else batch_mate
-        if original is not None and not _same(event, original):
+        compared = FACT if event["seq"] in facts else COMPARED
+        if original is not None and not _same(event, original, compared):
             conflicts.append(
                 DeadLetter(
                     seq=event["seq"],
@@ -131,8 +142,8 @@ def _stored(db: duckdb.DuckDBPyConnection, at: list[int]) -> dict[int, dict[str,
     return {row["place"]: row for row in rows}
 
 
-def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    for name in COMPARED:
+def _same(one: dict[str, Any], other: dict[str, Any], compared: tuple[str, ...]) -> bool:
+    for name in compared:
         if one[name] == other[name]:
             continue
         if name == "ts" and (one["corrected"] or other["corrected"]):

@@ -325,7 +325,6 @@ _PRODUCT = msgspec.json.Decoder(shapes.Named)
 _PRICE = msgspec.json.Decoder(shapes.Price)
 _COUPON = msgspec.json.Decoder(shapes.Coupon)
 _SUBSCRIPTION = msgspec.json.Decoder(shapes.Subscription)
-_CHARGE = msgspec.json.Decoder(shapes.Charge)
 _PAYMENT = msgspec.json.Decoder(shapes.InvoicePayment)
 _INVOICE = msgspec.json.Decoder(shapes.Invoice)
 
@@ -399,7 +398,7 @@ def _resolved(
                 catalogue.discounts.setdefault(want.id, None)
             found.setdefault("discounts", {})[want.id] = catalogue.discounts[want.id]
         elif want.kind == "invoice":
-            found.setdefault("invoices", {})[want.id] = _paid_by(want.id, get)
+            found.setdefault("invoices", {})[want.id] = _paid_by(want.of, get)
         else:
             rows = _filled(want, rows, get)
     return rows, found
@@ -434,21 +433,19 @@ def _discounts(subscription: str, get: Get) -> dict[str, shapes.Discount | None]
     return {one.id: one for one in every if isinstance(one, shapes.Discount)}
 
 
-def _paid_by(charge: str, get: Get) -> shapes.Invoice | None:
-    """The invoice that a charge paid, or None where it paid none."""
-    raw = _one(get, f"/v1/charges/{charge}", {})
-    intent = id_of(_CHARGE.decode(raw).payment_intent) if raw else ""
+def _paid_by(intent: str, get: Get) -> shapes.Invoice | None:
+    """The invoice that a payment paid, or None where it paid none."""
     if not intent:
         return None
     query: Query = {
         "payment[type]": "payment_intent",
         "payment[payment_intent]": intent,
         "limit": 1,
+        "expand": ("data.invoice",),
     }
     links = page(get, "/v1/invoice_payments", query).rows
-    invoice = id_of(_PAYMENT.decode(links[0]).invoice) if links else ""
-    whole = _one(get, f"/v1/invoices/{invoice}", {}) if invoice else None
-    return _INVOICE.decode(whole) if whole else None
+    invoice = _PAYMENT.decode(links[0]).invoice if links else None
+    return invoice if isinstance(invoice, shapes.Invoice) else None
 
 
 def _filled(want: Want, rows: Sequence[msgspec.Raw], get: Get) -> Sequence[msgspec.Raw]:

@@ -7,7 +7,6 @@ from decimal import Decimal
 from typing import Literal, NamedTuple, cast
 
 from upwell import billing
-from upwell.event import UNASSIGNED
 from upwell.period import MICROS
 from upwell.sources.stripe import shapes, units
 from upwell.sources.stripe.reading import Moment, Reading, Unusable, Waits, Want, micros
@@ -91,7 +90,7 @@ def refund(read: Reading, found: shapes.Refund) -> None:
     if found.status not in ("succeeded", None):
         read.unknown[f"refund.{found.status}"] += 1
         return
-    shares, actor = _traced(read, found.charge, found.metadata)
+    shares, actor = _traced(read, found.charge, found.payment_intent, found.metadata)
     for product, part, plan in split(found.amount, shares):
         read.add(
             "refund",
@@ -116,7 +115,7 @@ def dispute(read: Reading, found: shapes.Dispute) -> None:
     if taken is None:
         read.unknown["dispute without money"] += 1
         return
-    shares, actor = _traced(read, found.charge, found.metadata)
+    shares, actor = _traced(read, found.charge, found.payment_intent, found.metadata)
     for product, part, plan in split(found.amount, shares):
         value = units.major(part, currency)
         for kind, key, how in (
@@ -142,12 +141,9 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
     """One movement of the account's balance, and the fee in it."""
     currency = _currency(found.currency, found.id)
     source = id_of(found.source)
-    shares: Mapping[str, Share] = {UNASSIGNED: Share(1, "")}
-    if not read.many:
-        shares = {read.product(()): Share(1, "")}
-    elif source.startswith(("ch_", "py_")) and found.type in ("charge", "payment"):
-        shares, _ = _traced(read, source, None)
-    product = max(shares, key=lambda name: (shares[name].weight, name))
+    # Not traced to an invoice: three questions for each charge of years would take days.
+    own = found.source.metadata if isinstance(found.source, shapes.Named) else None
+    product = read.product((), own)
     read.records.append(
         billing.Cash(
             source=read.source,
@@ -168,17 +164,15 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
     if fee < 0:
         read.unknown["fee given back"] += 1
     elif fee > 0:
-        for name, part, plan in split(fee, shares):
-            read.add(
-                "fee",
-                f"{found.id}:fee",
-                found.created,
-                product=name,
-                value=units.major(part, currency),
-                currency=currency,
-                plan=plan,
-                charge=source,
-            )
+        read.add(
+            "fee",
+            f"{found.id}:fee",
+            found.created,
+            product=product,
+            value=units.major(fee, currency),
+            currency=currency,
+            charge=source,
+        )
 
 
 def shares_of(read: Reading, found: shapes.Invoice) -> dict[str, Share]:
@@ -297,12 +291,15 @@ def _payment(
 
 
 def _traced(
-    read: Reading, charge: shapes.Reference, metadata: shapes.Metadata
+    read: Reading,
+    charge: shapes.Reference,
+    intent: shapes.Reference,
+    metadata: shapes.Metadata,
 ) -> tuple[Mapping[str, Share], str]:
     """The products, and the customer, behind a charge: those of the invoice that it paid."""
     name = id_of(charge)
     if read.many and name and name not in read.extra.invoices:
-        raise Waits(frozenset({Want("invoice", name)}))
+        raise Waits(frozenset({Want("invoice", name, id_of(intent))}))
     paid = read.extra.invoices.get(name)
     if paid is not None:
         return shares_of(read, paid), id_of(paid.customer)

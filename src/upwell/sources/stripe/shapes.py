@@ -370,15 +370,9 @@ class BalanceTransaction(msgspec.Struct, frozen=True, kw_only=True):
     source: Reference = None
 
 
-class Charge(msgspec.Struct, frozen=True, kw_only=True):
-    id: str
-    payment_intent: Reference = None
-    metadata: dict[str, str] | None = None
-
-
 class InvoicePayment(msgspec.Struct, frozen=True, kw_only=True):
     id: str
-    invoice: Reference = None
+    invoice: str | Invoice | None = None
 
 
 class Dispute(msgspec.Struct, frozen=True, kw_only=True):
@@ -387,6 +381,7 @@ class Dispute(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     created: int
     charge: Reference = None
+    payment_intent: Reference = None
     reason: str = ""
     balance_transactions: tuple[BalanceTransaction, ...] | None = None
     metadata: dict[str, str] | None = None
