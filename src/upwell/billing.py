@@ -27,7 +27,7 @@ PauseBehavior = Literal["void", "keep_as_draft", "mark_uncollectible"]
 Duration = Literal["once", "repeating", "forever"]
 
 
-class Tier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Tier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One step of a tiered price: up to and including `up_to` units (None: all that follow)."""
 
     up_to: int | None = None
@@ -35,7 +35,7 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     flat: Decimal = Decimal(0)
 
 
-class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """How one unit is charged; `interval` None is a one-time price.
 
     `unit` is None where tiers say it. `divide_by` packs units (2,500 by 1,000 rounded up are 3).
@@ -54,7 +54,7 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     round_up: bool = False
 
 
-class Discount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Discount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """A coupon at work: a share of the price or an amount, from `start` until `end` if it ends."""
 
     id: str
@@ -66,7 +66,7 @@ class Discount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     end: int | None = None
 
 
-class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """One line of a subscription: so many of a price, for one of our products."""
 
     id: str
@@ -77,7 +77,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     discounts: tuple[Discount, ...] = ()
 
 
-class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="sub"):
+class SubscriptionState(
+    msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="sub"
+):
     """How a subscription stands from `at` on, until its next state.
 
     Of two states with the same `at` the one with the greater `order` is the later one. `deleted`
@@ -110,7 +112,7 @@ class SubscriptionState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     deleted: bool = False
 
 
-class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cus"):
+class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="cus"):
     """Who pays, as the source knows them from `at` on; `external` are ids that link systems."""
 
     source: str
@@ -127,7 +129,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     reconstructed: bool = False
 
 
-class Cash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="cash"):
+class Cash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="cash"):
     """One movement of the account's balance, as the billing system books it; never restated."""
 
     source: str
@@ -143,7 +145,7 @@ class Cash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="c
     order: str = ""
 
 
-class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="pay"):
+class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="pay"):
     """How the attempt to collect one invoice stands from `at` on: for dunning and reconciliation.
 
     `due` is what was asked, `paid` what came, both with tax; `tax` its part of `due`.

@@ -184,7 +184,7 @@ def _agree_on_histories(days: dict[Any, Any], counted: Counted) -> None:
 def right(projection: Projection) -> None:
     """Assert that `verify` finds nothing wrong with the sums."""
     found = {name: wrong for name, wrong, _ in differences(projection)}
-    assert found == {"sums": [], "people": []}
+    assert found == {"sums": [], "people": [], "ledger": []}
 
 
 def arrived(deliveries: Iterable[tuple[int, Sequence[Event]]]) -> Iterator[tuple[int, Event]]:

@@ -152,6 +152,11 @@ class Projection:
                 self._foldings[key] = folding
         raise folding.progress()
 
+    @property
+    def books(self) -> Books:
+        """The ledgers with what stands behind them."""
+        return self._books
+
     def states(
         self, source: str, subscription: str
     ) -> list[tuple[SubscriptionState, int, int, int | None]]:

@@ -52,7 +52,7 @@ class Told(NamedTuple):
     recorded_at: int
 
 
-class Version(msgspec.Struct):
+class Version(msgspec.Struct, gc=False):
     """One stored version; `out_seq` is the command that took it out, if one did."""
 
     no: int

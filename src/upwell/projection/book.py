@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from upwell.metrics.revenue.causes import CAUSES as CAUSES
-from upwell.metrics.revenue.ledger import KINDS as KINDS
+from upwell.metrics.revenue.causes import CAUSES
+from upwell.metrics.revenue.ledger import KINDS
 from upwell.period import DAY_MICROS
+from upwell.projection.names import Line, Lines, Names, People, Person
 
 FOREVER = 2**62  # `superseded_at` of a row that stands
 
@@ -52,8 +53,8 @@ class Rows(NamedTuple):
     recorded_at: I64
     superseded_at: I64
 
-    def take(self, which: NDArray[Any]) -> Rows:
-        """The rows of a mask or of indexes."""
+    def take(self, which: NDArray[Any] | slice) -> Rows:
+        """The rows of a mask, of indexes or of a slice."""
         return Rows._make(column[which] for column in self)
 
 
@@ -78,33 +79,30 @@ def joined(parts: Sequence[Rows]) -> Rows:
     )
 
 
+def unequal(one: Rows, other: Rows) -> tuple[Rows, Rows]:
+    """The rows that only one of two sets has, in any order; their lines are numbered alike."""
+    both = joined([one, other])
+    order = np.lexsort(both[::-1])
+    differs = np.zeros(len(order), dtype=np.bool_)
+    differs[:1] = True
+    for column in both:
+        differs[1:] |= column[order][1:] != column[order][:-1]
+    starts = np.flatnonzero(differs)
+    side = np.where(order < len(one.line), 1, -1)
+    more = np.add.reduceat(side, starts) if len(starts) else side
+    return both.take(order[starts[more > 0]]), both.take(order[starts[more < 0]])
+
+
 def _copy(rows: Rows, into: Rows, start: int) -> None:
     columns: Iterable[tuple[NDArray[Any], NDArray[Any]]] = zip(rows, into, strict=True)
     for since, to in columns:
         to[start : start + len(since)] = since
 
 
-class Line(NamedTuple):
-    """What a row is a change of; two of the same names are one line."""
-
-    subscription: str
-    product: str
-    plan: str
-    interval: str
-    currency: str
-    customer: str
-    source: str
-
-
-class Person(NamedTuple):
-    """A customer of the company: one or several (source, customer) that belong together."""
-
-    ids: tuple[tuple[str, str], ...]
-    name: str = ""
-    email: str = ""
-    country: str = ""
-    created: int | None = None
-    excluded: bool = False
+__all__ = [
+    "CAUSES", "FOREVER", "KINDS", "Book", "Line", "Move", "People", "Person", "Rows", "joined",
+    "no_rows", "unequal",
+]  # fmt: skip
 
 
 class Move(NamedTuple):
@@ -130,61 +128,6 @@ class Move(NamedTuple):
     superseded_at: int = FOREVER
 
 
-class Names:
-    """Texts and the numbers they stand for, in order of first use."""
-
-    def __init__(self) -> None:
-        self.all: list[str] = []
-        self._numbers: dict[str, int] = {}
-
-    def number(self, text: str) -> int:
-        """The number of a text, a new one where it is new."""
-        found = self._numbers.get(text)
-        if found is None:
-            found = self._numbers[text] = len(self.all)
-            self.all.append(text)
-        return found
-
-
-class People:
-    """Everybody who pays, by number; shared by the books of all counting rules.
-
-    A customer who was merged into another keeps the number, which no new row has then.
-    """
-
-    def __init__(self) -> None:
-        self.all: list[Person] = []
-        self.numbers: dict[tuple[str, str], int] = {}
-        self._lock = threading.Lock()
-
-    def number(self, source: str, customer: str) -> int:
-        """The number of a customer, a new one where it is new."""
-        key = (source, customer)
-        found = self.numbers.get(key)
-        if found is None:
-            with self._lock:
-                found = self.numbers.get(key)
-                if found is None:
-                    self.all.append(Person((key,)))
-                    found = self.numbers[key] = len(self.all) - 1
-        return found
-
-    def join(self, same: Mapping[tuple[str, str], tuple[str, str]]) -> None:
-        """Let merged customers be one person, who has all their ids."""
-        for member, first in same.items():
-            number = self.number(*first)
-            one, other = self.all[number], self.all[self.number(*member)]
-            ids = tuple(dict.fromkeys((*one.ids, member)))
-            self.all[number] = Person(
-                ids,
-                one.name or other.name,
-                one.email or other.email,
-                one.country or other.country,
-                min((at for at in (one.created, other.created) if at is not None), default=None),
-                one.excluded and other.excluded,
-            )
-
-
 class Book:
     """The ledger under one set of counting rules; `rows` are those of whole commits.
 
@@ -198,14 +141,12 @@ class Book:
         self.version = 0
         self.rows = no_rows()
         self.people = people or People()
-        self.lines: list[Line] = []
+        self.lines = Lines(self.people)
         # Codes of each line, by its number.
         self.line_plan = self.line_interval = self.line_country = np.zeros(0, dtype=np.int32)
         self.line_product = self.line_currency = np.zeros(0, dtype=np.int16)
-        self.line_subscription = self.line_member = np.zeros(0, dtype=np.int32)
-        self._products, self._currencies, self._subscriptions = Names(), Names(), Names()
-        self._plans, self._intervals, self._countries = Names(), Names(), Names()
-        self._line_numbers: dict[Line, int] = {}
+        self.line_subscription = self.line_source = np.zeros(0, dtype=np.int32)
+        self._countries = Names()
         self._store = no_rows()  # with room to grow behind `rows`
 
     @property
@@ -216,27 +157,32 @@ class Book:
     @property
     def products(self) -> list[str]:
         """The products by number."""
-        return self._products.all
+        return self.lines.products.all
 
     @property
     def currencies(self) -> list[str]:
         """The currencies by number."""
-        return self._currencies.all
+        return self.lines.currencies.all
 
     @property
     def subscriptions(self) -> list[str]:
         """The ids of subscriptions by number; one of another source has another number."""
-        return [name.partition("\0")[2] for name in self._subscriptions.all]
+        return self.lines.subscriptions
 
     @property
     def plans(self) -> list[str]:
         """The plans by number, for `line_plan`."""
-        return self._plans.all
+        return self.lines.plans.all
 
     @property
     def intervals(self) -> list[str]:
         """The intervals by number, for `line_interval`."""
-        return self._intervals.all
+        return self.lines.intervals.all
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources by number, for `line_source`."""
+        return self.lines.sources.all
 
     @property
     def countries(self) -> list[str]:
@@ -246,15 +192,6 @@ class Book:
     def customer_of(self, person: int) -> Person:
         """Who a number in `rows.person` is."""
         return self.people.all[person]
-
-    def line(self, line: Line) -> int:
-        """The number of a line, a new one where it is new; `show` makes its codes readable."""
-        key = line._replace(customer="")
-        found = self._line_numbers.get(key)
-        if found is None:
-            found = self._line_numbers[key] = len(self.lines)
-            self.lines.append(line)
-        return found
 
     def show(self, added: Rows, gone: I64, gone_at: I64) -> None:
         """Add rows, and take standing ones out by their index; readers see both at once."""
@@ -277,45 +214,36 @@ class Book:
             self.version += 1
 
     def code_lines(self) -> None:
-        """Give the lines that are new their codes; `show` does it, too."""
-        fresh = self.lines[len(self.line_plan) :]
-        if not fresh:
+        """Make the codes of new lines readable; `show` does it, too."""
+        lines, known = self.lines, len(self.line_plan)
+        if known == len(lines):
             return
 
-        def grown(old: NDArray[Any], codes: Iterable[int]) -> NDArray[Any]:
-            return np.concatenate([old, np.fromiter(codes, old.dtype, len(fresh))])
+        def grown(old: NDArray[Any], codes: Sequence[int]) -> NDArray[Any]:
+            return np.concatenate([old, np.array(codes[known:], dtype=old.dtype)])
 
-        self.line_product = grown(
-            self.line_product, (self._products.number(line.product) for line in fresh)
-        )
-        self.line_currency = grown(
-            self.line_currency, (self._currencies.number(line.currency) for line in fresh)
-        )
-        self.line_subscription = grown(
-            self.line_subscription,
-            (self._subscriptions.number(f"{line.source}\0{line.subscription}") for line in fresh),
-        )
-        self.line_interval = grown(
-            self.line_interval, (self._intervals.number(line.interval) for line in fresh)
-        )
-        members = [self.people.number(line.source, line.customer) for line in fresh]
-        countries = (self._countries.number(self.people.all[n].country) for n in members)
-        self.line_country = grown(self.line_country, countries)
-        self.line_member = grown(self.line_member, members)
-        self.line_plan = grown(self.line_plan, (self._plans.number(line.plan) for line in fresh))
+        self.line_product = grown(self.line_product, lines.product)
+        self.line_currency = grown(self.line_currency, lines.currency)
+        self.line_subscription = grown(self.line_subscription, lines.subscription)
+        self.line_source = grown(self.line_source, lines.source)
+        self.line_interval = grown(self.line_interval, lines.interval)
+        countries = [self._country(member) for member in lines.member[known:]]
+        self.line_country = np.concatenate([self.line_country, np.array(countries, dtype=np.int32)])
+        self.line_plan = grown(self.line_plan, lines.plan)
 
     def moved(self, members: Iterable[int]) -> None:
         """Read the countries of some customers again."""
         with self.lock:
-            mine = np.isin(self.line_member, list(members))
+            payers = np.array(self.lines.member[: len(self.line_country)], dtype=np.int32)
+            mine = np.isin(payers, list(members))
             if mine.any():
                 fresh = self.line_country.copy()  # readers may hold the old one
-                fresh[mine] = [
-                    self._countries.number(self.people.all[number].country)
-                    for number in self.line_member[mine].tolist()
-                ]
+                fresh[mine] = [self._country(member) for member in payers[mine].tolist()]
                 self.line_country = fresh
                 self.version += 1
+
+    def _country(self, member: int) -> int:
+        return self._countries.number(self.people.all[member].country)
 
     @classmethod
     def of(
@@ -328,7 +256,7 @@ class Book:
             book.people.numbers.update(dict.fromkeys(person.ids, number))
         listed = list(moves)
         lines = [
-            book.line(
+            book.lines.number(
                 Line(
                     m.subscription or f"sub_{m.customer}",
                     *(getattr(m, name) for name in Line._fields[1:]),

@@ -25,7 +25,7 @@ from upwell.metrics.revenue import mrr
 from upwell.period import Zone
 from upwell.projection import billing, store
 from upwell.projection.billing import LEDGER, Changed, Told, Version
-from upwell.projection.book import TYPES, Book, Line, People, Person, joined, no_rows
+from upwell.projection.book import TYPES, Book, Line, People, Person, Rows, joined, no_rows
 from upwell.projection.commit import Memory, Seen
 from upwell.projection.ground import Ground, leaves_out
 from upwell.projection.ledger import Account, Difference, Epoch, Moment, difference
@@ -257,6 +257,32 @@ class Books:
             book.show(found.added, found.gone, found.gone_at)
             yield found
 
+    def recounted(self, old: duckdb.DuckDBPyConnection) -> Book:
+        """The book of the workspace's rules, made once more from what is stored."""
+        book = Book(self.main.policy, self.people)
+        for line in self.main.lines:
+            book.lines.number(line)
+        for _ in self.history(old, book, None):
+            pass
+        return book
+
+    def written(self, db: duckdb.DuckDBPyConnection) -> Rows:
+        """The rows of the workspace's book as they are in the file."""
+        main = self.main
+        found = db.execute(f"select {', '.join(_ROWS)} from moves order by no").fetchnumpy()
+        rows = no_rows(len(found["no"]))
+        columns: dict[str, Any] = {
+            name: np.asarray(found["ts" if name == "at" else name], dtype=kind)
+            for name, kind in TYPES.items()
+            if name not in ("subscription", "product", "currency")
+        }
+        rows = rows._replace(**columns)
+        return rows._replace(
+            subscription=main.line_subscription[rows.line],
+            product=main.line_product[rows.line],
+            currency=main.line_currency[rows.line],
+        )
+
     def _batches(
         self,
         old: duckdb.DuckDBPyConnection,
@@ -336,27 +362,12 @@ class Books:
             "select subscription, product, plan, every, currency, customer, source from book_lines"
             " order by no"
         ).fetchall():
-            main.line(Line(*line))
+            main.lines.number(Line(*line))
         self._saved_lines = len(main.lines)
         main.code_lines()
-        found = db.execute(f"select {', '.join(_ROWS)} from moves order by no").fetchnumpy()
-        self._rows = len(found["no"])
-        rows = no_rows(self._rows)
-        columns: dict[str, Any] = {
-            name: np.asarray(found["ts" if name == "at" else name], dtype=kind)
-            for name, kind in TYPES.items()
-            if name not in ("subscription", "product", "currency")
-        }
-        rows = rows._replace(**columns)
-        main.show(
-            rows._replace(
-                subscription=main.line_subscription[rows.line],
-                product=main.line_product[rows.line],
-                currency=main.line_currency[rows.line],
-            ),
-            np.zeros(0, np.int64),
-            np.zeros(0, np.int64),
-        )
+        rows, none = self.written(db), np.zeros(0, dtype=np.int64)
+        main.show(rows, none, none)
+        self._rows = len(rows.line)
         self._load_links(db, ground)
         self.seen = {
             (product, source): Seen(0, *spans)
@@ -403,7 +414,7 @@ class Books:
             )
             db.from_arrow(table).insert_into("book_lines")
             self._saved_lines += len(lines)
-        people = list(self.people.numbers)[self._saved_people :]
+        people = [person.ids[0] for person in self.people.all[self._saved_people :]]
         if people:
             numbers = range(self._saved_people, self._saved_people + len(people))
             table = pa.table(

@@ -20,7 +20,7 @@ from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.coding import CAUSE_CODES
 from upwell.metrics.revenue.fx import constant_weights
 from upwell.metrics.revenue.ledger import Steps, Weights, fold
-from upwell.metrics.revenue.mrr import Level, levels
+from upwell.metrics.revenue.mrr import levels
 from upwell.money import ecb_rates
 from upwell.period import Zone
 from upwell.projection.billing import Version
@@ -145,19 +145,8 @@ class _Count:
         memo = (moment.epoch, *(version.no for version in standing))
         found = known.get(memo)
         if found is None:
-            base = len(self._behind)
+            found = known[memo] = self._levels(states, latest, epoch, len(self._behind))
             self._behind += [version.seq for version in standing]
-            found = known[memo] = [
-                (
-                    self._line(level, latest),
-                    level.at,
-                    level.amount,
-                    CAUSE_CODES[level.cause],
-                    base + level.state,
-                    level.alive,
-                )
-                for level in levels(states, epoch.policy, LATEST)
-            ]
         if not found:
             return
         pair = pairs.get(person)
@@ -168,18 +157,31 @@ class _Count:
         self._steps += [(pair, *step) for step in found]
         self._of_epoch += [moment.epoch] * len(found)
 
-    def _line(self, level: Level, state: SubscriptionState) -> int:
-        return self._book.line(
-            Line(
-                level.subscription,
-                level.product,
-                level.plan,
-                level.interval,
-                level.currency,
-                state.customer,
-                state.source,
-            )
-        )
+    def _levels(
+        self, states: list[SubscriptionState], latest: SubscriptionState, epoch: Epoch, base: int
+    ) -> list[tuple[int, ...]]:
+        """The levels of one subscription as columns; `base` is the index of its first state."""
+        numbers: dict[tuple[object, ...], int] = {}
+        found: list[tuple[int, ...]] = []
+        for level in levels(states, epoch.policy, LATEST):
+            names = level[2:6]
+            line = numbers.get(names)
+            if line is None:
+                line = self._book.lines.number(
+                    Line(
+                        level.subscription,
+                        level.product,
+                        level.plan,
+                        level.interval,
+                        level.currency,
+                        latest.customer,
+                        latest.source,
+                    )
+                )
+                numbers[names] = line
+            cause, state = CAUSE_CODES[level.cause], base + level.state
+            found.append((line, level.at, level.amount, cause, state, level.alive))
+        return found
 
     def compared(self) -> Difference:
         """What differs from the rows that stand, and from moment to moment."""

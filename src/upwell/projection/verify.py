@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import duckdb
 import pyarrow as pa
 
 from upwell.event import DIMENSIONS
 from upwell.projection import READ_THE_SAME, Projection, Staged, stacked, store
+from upwell.projection.book import unequal
 from upwell.projection.commit import SET_NAMES
 from upwell.projection.keys import hash_keys, places
 from upwell.projection.refold import cohort_rows, load, membership
@@ -44,6 +46,9 @@ def differences(projection: Projection) -> Iterator[Difference]:
         sums += int(row[0]) if row else 0
     yield "sums", wrong, f"{sums:,} sums equal a recount of the events"
     yield "people", list(_people(projection)), "active days and their gaps equal a recount"
+    rows = len(projection.book().rows.line)
+    said = f"{rows:,} movements of MRR equal a recount of the subscriptions' states"
+    yield "ledger", list(islice(_ledger(projection), SHOWN)), said
 
 
 def differing(
@@ -85,6 +90,24 @@ def differing(
             [after, upto],
         ).fetchall():
             yield f"delivery {seq}, event {idx}: not stored"
+
+
+def _ledger(projection: Projection) -> Iterator[str]:
+    """Movements, known at any time, that are not those of the stored states."""
+    books, db = projection.books, projection.reader()
+    book = books.main
+    for word, other in (("counted", books.recounted(db).rows), ("in the file", books.written(db))):
+        for found, of in zip(unequal(book.rows, other), ("kept", word), strict=True):
+            for row in zip(*(column.tolist() for column in found.take(slice(SHOWN))), strict=True):
+                move = dict(zip(found._fields, row, strict=True))
+                line = book.lines[move["line"]]
+                yield (
+                    f"MRR of {line.customer}, subscription {line.subscription}, on day "
+                    f"{move['day']}: {move['delta']} {of}, and not {_OTHER[of]}"
+                )
+
+
+_OTHER = {"kept": "found again", "counted": "kept", "in the file": "in memory"}
 
 
 def _unequal(
