@@ -7,7 +7,7 @@ import type { Plugin } from 'vite';
 import type { Question, Session, Watch } from '../src/wire.ts';
 import { ago, alerts, answer, feedEvent, metrics, now, products, TODAY } from './company.ts';
 import { accept } from './frames.ts';
-import { cohorts, connect, connectedSources, connecting, revenueGet } from './revenue.ts';
+import { assign, cohorts, connect, connectedSources, pause, revenueGet } from './revenue.ts';
 
 const modeOf = (request: IncomingMessage): string => /(?:^|; )fake=(\w+)/.exec(request.headers.cookie ?? '')?.[1] ?? 'full';
 const EVERY = Number(process.env.FAKE_EVERY ?? 500); // ms between two frames of a watch
@@ -71,13 +71,13 @@ function get(path: string, query: URLSearchParams, mode: string): object | null 
   if (path === '/v1/sources') {
     return {
       sources: empty ? [] : [
-        ...connectedSources() as object[],
+        ...connectedSources(),
         { id: 'sdk', kind: 'http', state: 'live', last_received: ago(1), deliveries: 91_244, events: 1_911_020, dead_letters: 0, error: null },
         { id: 'mail-stripe', kind: 'stripe', state: mode === 'backfill' ? 'backfilling' : 'live', last_received: ago(9), deliveries: 24_120, events: 88_012, dead_letters: 12, error: null },
         { id: 'docs-db', kind: 'sql', state: 'quiet', last_received: ago(7200), deliveries: 1440, events: 20_122, dead_letters: 0, error: null },
         { id: 'web-ga4', kind: 'ga4', state: 'failed', last_received: ago(90_000), deliveries: 61, events: 5200, dead_letters: 3, error: 'Google answered 403: the service account may not read property 3141.' },
       ],
-      backlog: mode === 'backfill' ? 182_000 : 0, backfill: mode === 'backfill' ? { label: 'Two years of history', done: 412_000, total: 1_900_000 } : connecting(), position: '0-42',
+      backlog: mode === 'backfill' ? 182_000 : 0, backfill: mode === 'backfill' ? { label: 'Two years of history', done: 412_000, total: 1_900_000 } : null, position: '0-42',
     };
   }
   if (path === '/v1/dead-letters') {
@@ -136,7 +136,13 @@ async function handle(request: IncomingMessage, response: ServerResponse, url: U
     const made = connect((await bodyOf(request)) as Parameters<typeof connect>[0]);
     return say(made.answer, made.status);
   }
-  if (request.method === 'PUT' && /^\/v1\/sources\/[^/]+\/assignments$/.test(url.pathname)) return say({ assigned: await bodyOf(request) });
+  const source = /^\/v1\/sources\/([^/]+)\/(assignments|pause|resume)$/.exec(url.pathname);
+  if (source && request.method !== 'GET') {
+    if (source[2] === 'assignments') return say(assign(source[1]!, (await bodyOf(request)) as Record<string, string | null>));
+    pause(source[1]!, source[2] === 'pause');
+    response.writeHead(204).end();
+    return;
+  }
   if (mode === 'error' && url.pathname.startsWith('/v1/bridge')) return say(problem('busy', 'The answer took longer than 10 seconds.', 'Ask for fewer days, or try again.'), 503);
   const told = revenueGet(url.pathname, url.searchParams, mode);
   if (told !== undefined) return say(told ?? problem('not_found', 'There is no such customer.'), told ? 200 : 404);

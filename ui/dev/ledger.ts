@@ -61,7 +61,7 @@ function simulate(): void {
   moves.sort((a, b) => (a.day < b.day ? -1 : a.day > b.day ? 1 : a.seq - b.seq));
   for (const move of moves) {
     move.seq = seq += 1 + Math.floor(random() * 3);
-    const late = random() < 0.012 ? 3 + Math.floor(random() * 20) : 0;
+    const late = random() < 0.03 ? 3 + Math.floor(random() * 20) : 0;
     move.recorded = `${addDays(move.day, late)}T${String(8 + Math.floor(random() * 12)).padStart(2, '0')}:14:07Z`;
   }
 }

@@ -1,5 +1,5 @@
 /** The revenue routes of the made-up server. */
-import type { Bridged, Cohorts, Customer, Movement, MovedPage, Profile, Rulesets, Why } from '../src/revenue-types.ts';
+import type { Account, Bridged, Cohorts, Customer, Movement, MovedPage, Profile, Rulesets, Why } from '../src/revenue-types.ts';
 import { addDays, days, firstOfMonth } from '../src/shell/dates.ts';
 import { ago, products as catalogue, TODAY } from './company.ts';
 import { bridge, BYS, grouped, holdings, kindOf, LAST, moves, persons, rowsOf, statusOf, text, type Move } from './ledger.ts';
@@ -147,25 +147,30 @@ function cohorts(asked: { measure: 'customers' | 'mrr'; product?: string[]; from
   return { grain: 'month', currency: 'USD', cohorts: made, mean };
 }
 
-const RULES: [string, string, string, string | number | boolean | null, string | number | boolean | null, string | number | boolean | null][] = [
-  ['past_due', 'Late payers', 'Whether a subscription still counts while its payment is late.', 'counts', 'counts', 'counts'],
-  ['past_due_days', 'Late payers leave after', 'Days after which a late payer counts as churned without waiting for the billing system.', null, null, 30],
-  ['discounts', 'Discounts taken off', 'Which discounts lower MRR: lasting and repeating ones, lasting ones alone, one-time ones too, or none.', 'recurring', 'recurring', 'all'],
-  ['metered', 'Usage-based charges', 'Whether charges by use are part of MRR.', false, false, false],
-  ['churn_recognition', 'When churn is counted', 'On the day the subscription ends, at the end of what was paid, or when it was asked for.', 'ended', 'ended', 'ended'],
-  ['granularity', 'Changes within a day', 'Several changes of a customer are one movement: over the local day, within an hour of the first, or over the month.', 'day', 'day', 'event_window'],
-  ['reactivation_window', 'A customer who comes back', 'Within how many days coming back is a reactivation; later it is a new customer.', null, null, null],
-  ['free_plan', 'A customer at a price of nothing', 'Whether someone who paid before and now pays nothing is still a customer.', 'churn', 'churn', 'stays'],
-  ['fx', 'Exchange rates', 'Which rate turns other currencies into yours.', 'constant', 'period_end', 'tx_date'],
-  ['customer_churn', 'Customer churn rate', 'Who is counted as churned, and against whom.', 'standard', 'stripe_30', 'standard'],
-  ['ltv_months', 'Churn behind lifetime value', 'Mean churn rate of that many whole months.', 6, 1, 6],
-  ['pause', 'Paused collection', 'Whether a subscription whose collection is paused still counts.', 'void', 'counts', 'counts'],
+type Raw = string | number | boolean | string[] | null;
+const RULES: [string, string, string, Raw, Raw, Raw][] = [
+  ['factors', 'Months in a week or a day', 'exact: a year is 12 months, 52 weeks, 365 days. four_weeks: a month is 4 weeks or 30 days.', 'exact', 'exact', 'exact'],
+  ['rounding', 'Rounding of an item', 'micro: the MRR of an item is kept to a millionth of a cent. minor: to the cent.', 'micro', 'micro', 'minor'],
+  ['metered', 'Metered prices', 'excluded: not in MRR, shown as usage run rate. included: at the quantity the subscription says.', 'excluded', 'excluded', 'excluded'],
+  ['past_due_days', 'Past due', 'A subscription whose payment is late counts until the billing system ends it, or for this many days.', null, null, null],
+  ['paused', 'Paused subscriptions', 'zero: a pause takes the MRR away, a resume brings it back. counts: a pause changes nothing.', 'zero', 'zero', 'counts'],
+  ['pause_zero', 'Paused collection', 'With these settings of paused collection a subscription counts 0; with the others it counts on.', ['void'], ['void'], []],
+  ['zero_price', 'Free after paying', 'churn: who paid and now pays nothing has churned. active: stays a customer, at 0.', 'churn', 'churn', 'active'],
+  ['discounts', 'Discounts', 'Which are taken off: forever_only, recurring (forever and for some months), all (also for one invoice), none.', 'recurring', 'recurring', 'recurring'],
+  ['granularity', 'What is one movement', 'day: the change between the ends of two days. event_window: changes within some minutes of the first, on one day.', 'day', 'day', 'event_window'],
+  ['reactivation_days', 'Reactivation', 'Who comes back within this many days is a reactivation, later a new customer; without a number always a reactivation.', null, null, null],
+  ['churn_recognition', 'Date of churn', 'ended: when the billing system ended it. requested: at the click.', 'ended', 'ended', 'ended'],
+  ['fx', 'Currencies', 'constant: movements at the rates of the fiscal year. period_end: both at the rates of periods. tx_date: at the rate of the day.', 'constant', 'period_end', 'tx_date'],
+  ['customer_churn', 'Customer churn rate', 'standard: churned over customers at the start. stripe: over customers at the start and new ones.', 'standard', 'stripe', 'standard'],
+  ['net_churn_with_reactivation', 'Net MRR churn rate', 'Whether MRR that came back is taken off, too.', false, false, true],
+  ['ltv_churn_months', 'Churn behind lifetime value', 'The mean customer churn rate of this many months before the current one.', 6, 6, 6],
+  ['trial_conversion', 'Trial conversion', 'window: of the trials started in the bucket. ended: conversions over trials ended. ever: the share that ever paid.', 'window', 'ended', 'ever'],
 ];
-const TITLES: [string, string][] = [['upwell', 'Upwell'], ['stripe', 'As Stripe counts'], ['chartmogul', 'As ChartMogul counts']];
+const TITLES: [string, string][] = [['upwell', 'Upwell'], ['stripe', 'Stripe Billing'], ['chartmogul', 'ChartMogul']];
 
 const policies = (): Rulesets => ({
   workspace: 'upwell',
-  policies: TITLES.map(([name, title], i) => ({ name, title, version: 1, fields: RULES.map(([rule, of, definition, ...values]) => ({ name: rule, title: of, definition, value: values[i] as string })) })),
+  policies: TITLES.map(([name, title], i) => ({ name, title, version: 1, fields: RULES.map(([rule, of, definition, ...values]) => ({ name: rule, title: of, definition, value: values[i]! })) })),
 });
 
 function why(query: URLSearchParams): Why {
@@ -175,11 +180,11 @@ function why(query: URLSearchParams): Why {
   const causes: [string, string, number, number][] = query.get('policy') === 'stripe'
     ? [
         ['fx', "Stripe converts at the month's last rate; we use the rates fixed for the year.", -184_211, 212],
-        ['pause', 'Stripe counts subscriptions whose collection is paused; we do not, where their invoices are void.', 89_700, 9],
-        ['churn', 'Stripe ends a subscription when its cancellation was asked for, in your settings there; we when it ends.', -42_900, 6],
+        ['pause_zero', 'Stripe counts subscriptions whose collection is paused; we do not, where their invoices are void.', 89_700, 9],
+        ['churn_recognition', 'Stripe ends a subscription when its cancellation was asked for, in your settings there; we when it ends.', -42_900, 6],
         ['discounts', 'One-time discounts lower MRR there; here they do not.', -11_850, 14],
       ]
-    : [['free_plan', 'ChartMogul keeps customers who pay nothing as customers.', 0, 17], ['late', 'Late payers leave after 30 days there.', -69_800, 11]];
+    : [['fx', 'ChartMogul converts at the rate of the day of each payment.', -61_040, 212], ['paused', 'Paused subscriptions count on there.', 69_800, 11], ['zero_price', 'Customers who pay nothing stay customers there.', 0, 17], ['rounding', 'Each item is rounded to the cent there.', 3, 1]];
   const difference = causes.reduce((sum, [, , amount]) => sum + amount, 0);
   return { currency: 'USD', ours: text(ours), theirs: text(ours + difference), difference: text(difference), causes: causes.map(([cause, sentence, amount, count]) => ({ cause, sentence, amount: text(amount), customers: count })) };
 }
@@ -194,29 +199,45 @@ function changes(query: URLSearchParams): object {
   };
 }
 
-const connected: { source: string; assigned: Record<string, string>; since: number }[] = [];
+const READ = 24_000; // ms that the made-up past takes
+const connected: { source: string; since: number; paused: boolean; account: Account }[] = [];
+const SOLD: [string, string, number, number | null, string | null][] = [['prod_Mail', 'Acme Mail', 4, 412, 'mail'], ['prod_MailPlus', 'Mail Plus add-on', 2, 87, null], ['prod_Docs', 'Acme Docs', 3, 260, 'docs'], ['prod_Old', 'Legacy bundle', 1, null, null]];
+const READS = ['Customers', 'Subscriptions', 'Invoices', 'Prices and products', 'Balance transactions', 'Events'];
+
+function accountOf(source: string, key: string): Account {
+  return {
+    source, account: 'acct_1NAcme', livemode: key.includes('live'), webhook: `https://upwell.acme.example/hooks/stripe/${source}`,
+    permissions: READS.map((name) => ({ name, ok: name !== 'Balance transactions' || !key.includes('few') })),
+    products: SOLD.map(([id, name, prices, active, assigned]) => ({ id, name, prices: Array.from({ length: prices }, (_, i) => `price_${id}${i}`), active_subscriptions: active, assigned_to: assigned })),
+  };
+}
+
 export const connectedSources = (): object[] =>
-  connected.map(({ source, since }) => ({ id: source, kind: 'stripe', state: Date.now() - since < 20_000 ? 'backfilling' : 'live', last_received: ago(1), deliveries: Math.floor((Date.now() - since) / 20), events: Math.floor((Date.now() - since) / 3), dead_letters: 0, error: null }));
-export const connecting = (): object | null => {
-  const one = connected.findLast(({ since }) => Date.now() - since < 20_000);
-  return one ? { label: one.source, done: Math.floor((Date.now() - one.since) * 0.9), total: 18_000 } : null;
-};
+  connected.map(({ source, since, paused }) => {
+    const gone = Math.min(READ, Date.now() - since);
+    const reading = { label: gone < READ / 2 ? 'Invoices' : 'Subscriptions', done: Math.floor(gone * 0.9), total: Math.floor(READ * 0.9), rows: gone, rate: 900, share: gone / READ, seconds_left: Math.ceil((READ - gone) / 1000) };
+    return { id: source, kind: 'stripe', state: paused ? 'paused' : gone < READ ? 'backfilling' : 'live', last_received: ago(1), deliveries: Math.floor(gone / 20), events: Math.floor(gone / 3), dead_letters: 0, error: null, reading: gone < READ ? reading : null, live: false };
+  });
 
 export function connect(body: { id: string; name: string; api_key: string }): { status: number; answer: object } {
-  const problem = (code: string, message: string, fix: string): { status: number; answer: object } => ({ status: 422, answer: { error: { code, message, fix, where: 'api_key' } } });
-  if (body.api_key.startsWith('pk_')) return problem('wrong_key', 'That is a publishable key: it may read nothing.', 'Make a restricted key with read access in Stripe, Developers, API keys. It begins with rk_.');
-  if (!/^(rk|sk)_/.test(body.api_key)) return problem('wrong_key', 'Stripe does not know this key.', 'Copy the whole of it; it begins with rk_ or sk_.');
-  connected.push({ source: body.id, assigned: {}, since: Date.now() });
-  return {
-    status: 200,
-    answer: {
-      source: body.id, account: 'acct_1NAcme', livemode: body.api_key.includes('live'),
-      permissions: [['Customers', true], ['Subscriptions', true], ['Invoices', true], ['Prices and products', true], ['Balance transactions', !body.api_key.includes('few')], ['Events', true]].map(([name, ok]) => ({ name, ok })),
-      products: [['prod_Mail', 'Acme Mail', 4, 412, 'mail'], ['prod_MailPlus', 'Mail Plus add-on', 2, 87, null], ['prod_Docs', 'Acme Docs', 3, 260, 'docs'], ['prod_Old', 'Legacy bundle', 1, 9, null]].map(
-        ([id, name, prices, active, assigned]) => ({ id, name, prices, active_subscriptions: active, assigned_to: assigned }),
-      ),
-    },
-  };
+  const problem = (message: string, fix: string): { status: number; answer: object } => ({ status: 422, answer: { error: { code: 'wrong_key', message, fix, where: 'api_key' } } });
+  if (body.api_key.includes('wrong')) return problem('Stripe does not know this key.', 'Copy the whole of it, or make another one in Stripe.');
+  const account = accountOf(body.id, body.api_key);
+  connected.push({ source: body.id, since: Date.now(), paused: false, account });
+  return { status: 201, answer: account };
+}
+
+/** Pause and resume; false where there is no such source. */
+export function pause(source: string, paused: boolean): boolean {
+  const one = connected.find((found) => found.source === source);
+  if (one) one.paused = paused;
+  return one !== undefined;
+}
+
+export function assign(source: string, products: Record<string, string | null>): object {
+  const one = connected.find((found) => found.source === source);
+  for (const sold of one?.account.products ?? []) if (sold.id in products) sold.assigned_to = products[sold.id]!;
+  return { source, superseded: 120, added: 120, position: '0-44' };
 }
 
 /** What a route answers; undefined where it is none of these. */
@@ -230,6 +251,8 @@ export function revenueGet(path: string, query: URLSearchParams, mode: string): 
   if (path === '/v1/policies') return policies();
   if (path === '/v1/why') return why(query);
   if (path === '/v1/changes') return changes(query);
+  const account = /^\/v1\/sources\/([^/]+)\/account$/.exec(path);
+  if (account) return connected.find((found) => found.source === account[1])?.account ?? accountOf(account[1]!, 'rk_live');
   return undefined;
 }
 

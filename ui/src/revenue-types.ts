@@ -1,6 +1,4 @@
 /** Shapes of the revenue routes. Money is a decimal string in major units; null: not defined. */
-import type { Backfill } from './wire';
-
 export type Movement = 'new' | 'expansion' | 'reactivation' | 'contraction' | 'churn';
 
 /** Opening to closing; contraction and churn are positive and are taken away. */
@@ -163,7 +161,7 @@ export interface Cohorts {
 
 export interface Rule {
   name: string;
-  value: string | number | boolean | null;
+  value: string | number | boolean | string[] | null;
   title: string;
   definition: string;
 }
@@ -203,21 +201,29 @@ export interface Changes {
   changes: Change[];
 }
 
-export interface FoundProduct {
+/** Something that is read of an account, and whether the key may. */
+export interface Permission {
+  name: string;
+  ok: boolean;
+}
+
+/** A product of Stripe's; `active_subscriptions` is null where there are too many to count at once. */
+export interface Sold {
   id: string;
   name: string;
-  prices: number;
-  active_subscriptions: number;
+  prices: string[];
+  active_subscriptions: number | null;
   assigned_to: string | null;
 }
 
-export interface Connected {
+/** A connected account; `webhook` is the address that Stripe is to call. */
+export interface Account {
   source: string;
   account: string;
-  livemode: boolean;
-  permissions: { name: string; ok: boolean }[];
-  products: FoundProduct[];
-  backfill?: Backfill | null;
+  livemode: boolean | null;
+  permissions: Permission[];
+  products: Sold[];
+  webhook: string;
 }
 
 export interface NewStripe {
@@ -225,4 +231,23 @@ export interface NewStripe {
   name: string;
   api_key: string;
   webhook_secret?: string;
+}
+
+/** How far the past of a source was read; `share` of everything, 0 to 1. */
+export interface Reading {
+  label: string;
+  done: number;
+  total: number;
+  rows: number;
+  rate: number;
+  share: number;
+  seconds_left: number | null;
+}
+
+/** What a source also says of itself, where it is read. */
+export interface Read {
+  failed?: string;
+  since?: string | null;
+  reading?: Reading | null;
+  live?: boolean;
 }

@@ -4,6 +4,7 @@ import { amount, type Value } from './data';
 import { bucketName } from './dates';
 import { isZero, negate, sum } from './decimal';
 import { change, compact, exact } from './format';
+import type { DivergingData, DivergingKind } from './diverging';
 import type { Column, Row } from './table';
 import type { WaterfallBar } from './waterfall';
 
@@ -120,6 +121,20 @@ export function bridgeTable(bars: readonly WaterfallBar[], currency: string): { 
       parts.forEach((part, i) => (row[`p${i}`] = bar.parts?.find((one) => one.key === part.key)?.value ?? null));
       return row;
     }),
+  };
+}
+
+const STRENGTHS: Partial<Record<Entry, number>> = { new: 1, expansion: 0.65, reactivation: 0.35, contraction: 0.55, churn: 1 };
+
+/** Gains and losses of each month, oldest first. */
+export function monthsOf(buckets: readonly BridgeBucket[], currency: string): DivergingData {
+  const used = ENTRIES.filter(({ key, always }) => always || buckets.some(({ bridge }) => !isZero(bridge[key])));
+  return {
+    kinds: used.map(({ key, label, sign, always }): DivergingKind => ({ key, label, tone: always ? (sign > 0 ? 'up' : 'down') : 'none', strength: STRENGTHS[key] ?? (key === 'fx' ? 1 : 0.6) })),
+    columns: buckets.map(({ start, complete, bridge }) => ({ start, complete, values: used.map(({ key }) => signed(bridge, key)) })),
+    unit: 'money',
+    currency,
+    grain: 'month',
   };
 }
 

@@ -58,7 +58,7 @@ export interface HeatmapScene {
   readonly empty: boolean;
 }
 
-const LEAST = 0.5; // share of the range below which all is the lightest: differences lie in what stays
+const LEAST = 0.3; // of a share, from the lightest to the deepest: little differences stay little
 
 /** Lays out cohorts in the colours of `palette`. */
 export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene {
@@ -67,7 +67,7 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
   const later = cohorts.flatMap(({ values }) => values.slice(1).filter((value) => value !== null));
   const low = Math.min(1, ...later);
   const high = Math.max(1, ...later);
-  const bottom = Math.min(low, LEAST);
+  const bottom = Math.max(0, Math.min(Math.floor(low * 10) / 10, high - LEAST));
   const colour = (share: number): { fill: string; ink: string } => {
     const step = Math.max(0, Math.min(5, Math.floor(((share - bottom) / (high - bottom || 1)) * 6)));
     return { fill: palette.heat[step]!, ink: palette.heatInk[step]! };

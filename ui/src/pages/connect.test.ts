@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { keyTrouble, readingWords, slugOf } from './connect';
+
+test('a name becomes an id that nobody has', () => {
+  expect(slugOf('Acme Mail', [])).toBe('acme-mail');
+  expect(slugOf('Çafé & Söhne', [])).toBe('cafe-sohne');
+  expect(slugOf('Stripe', ['stripe', 'stripe-2'])).toBe('stripe-3');
+  expect(slugOf('日本', [])).toBe('stripe');
+});
+
+test('a key that cannot work is told before it is sent', () => {
+  expect(keyTrouble('pk_live_1')).toContain('publishable');
+  expect(keyTrouble('whsec_1')).toContain('webhook');
+  expect(keyTrouble('hello')).toContain('rk_ or sk_');
+  expect([keyTrouble(''), keyTrouble(' rk_live_1 '), keyTrouble('sk_test_1')]).toEqual(['', '', '']);
+});
+
+test('how far it is, and how long it takes', () => {
+  const reading = { label: 'Invoices', done: 1200, total: 4000, rows: 0, rate: 0, share: 0.3, seconds_left: 170 };
+  expect(readingWords(reading)).toBe('Invoices, 1,200 of 4,000; about 3 min left');
+  expect(readingWords({ ...reading, total: 0, seconds_left: null })).toBe('Invoices');
+  expect(readingWords({ ...reading, seconds_left: 20 })).toContain('less than a minute left');
+  expect(readingWords({ ...reading, seconds_left: 9000 })).toContain('about 3 h left');
+});

@@ -1,0 +1,11 @@
+/** What a cause of a difference is called: a rule by its title, anything else in its own words. Pure. */
+import type { Ruleset } from '../revenue-types';
+
+export function causeTitle(cause: string, sets: readonly Ruleset[]): string {
+  for (const set of sets) {
+    const rule = set.fields.find((one) => one.name === cause);
+    if (rule) return rule.title;
+  }
+  const words = cause.replaceAll('_', ' ');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
