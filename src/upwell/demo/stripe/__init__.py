@@ -14,6 +14,6 @@ from upwell.demo.stripe.account import API_VERSION
 from upwell.demo.stripe.fake import FakeStripe
 from upwell.demo.stripe.hooks import Delivered
 from upwell.demo.stripe.served import serve
-from upwell.demo.stripe.world import Event
+from upwell.demo.stripe.world import Event, Refused
 
-__all__ = ["API_VERSION", "Delivered", "Event", "FakeStripe", "serve"]
+__all__ = ["API_VERSION", "Delivered", "Event", "FakeStripe", "Refused", "serve"]

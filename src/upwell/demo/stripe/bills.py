@@ -93,7 +93,7 @@ class Bills:
     def cuts(self, drafts: list[Draft], discounts: list[Json]) -> list[list[tuple[str, int]]]:
         """What each line loses to which discount: an item's own first, then the others in turn."""
         taken: list[list[tuple[str, int]]] = [[] for _ in drafts]
-        if not discounts and not any(draft.discounts for draft in drafts):
+        if not drafts or (not discounts and not any(draft.discounts for draft in drafts)):
             return taken
         rest = [draft.amount if draft.discountable else 0 for draft in drafts]
 

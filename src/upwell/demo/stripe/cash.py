@@ -52,6 +52,7 @@ _CARD: Json = {
     "last4": "4242",
     "network": "visa",
 }
+_BY_CARD = ["card"]
 _NOWHERE = address(None)
 
 
@@ -84,7 +85,7 @@ def payment_intent(world: World, customer: Json, amount: int, currency: str) -> 
         "next_action": None,
         "on_behalf_of": None,
         "payment_method": customer["invoice_settings"]["default_payment_method"],
-        "payment_method_types": ["card"],
+        "payment_method_types": _BY_CARD,
         "processing": None,
         "receipt_email": None,
         "review": None,

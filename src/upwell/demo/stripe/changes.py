@@ -11,6 +11,7 @@ from upwell.demo.stripe.lines import Draft
 from upwell.demo.stripe.lives import ENDED, UPDATED, Lives, moved
 from upwell.demo.stripe.world import Json, World
 
+_FREE = frozenset({"trialing", "paused"})  # nothing is paid for, so nothing is credited
 Proration = Literal["create_prorations", "always_invoice", "none"]
 
 
@@ -44,10 +45,11 @@ class Changes:
         if reset:
             changes["billing_cycle_anchor"] = world.now
         drafts: list[Draft] = []
-        if subscription["status"] != "trialing" and proration != "none":
+        if subscription["status"] not in _FREE and proration != "none":
             drafts = self._prorations(subscription, old, new, reset)
         if reset:
-            full = [self._lives.draft(subscription, i) for i in new if i["id"] in reset]
+            billed = [item for item in new if item["id"] in reset and "quantity" in item]
+            full = [self._lives.draft(subscription, item) for item in billed]
             self._lives.bill(subscription, changes, [*self._held(subscription, drafts), *full])
         elif drafts and proration == "always_invoice":
             self._lives.bill(subscription, changes, self._held(subscription, drafts))
@@ -63,14 +65,14 @@ class Changes:
         by_item = {edit.item: edit for edit in edits if edit.item}
         found: list[Json] = []
         reset: set[str] = set()
-        trialing = subscription["status"] == "trialing"
+        free = subscription["status"] in _FREE
         for item in subscription["items"]["data"]:
             edit = by_item.get(item["id"])
             if edit is None:
                 found.append(item)
             elif not edit.deleted:
                 fresh = self._replaced(item, edit)
-                if not trialing and _rhythm(fresh) != _rhythm(item):
+                if not free and _rhythm(fresh) != _rhythm(item):
                     fresh = moved(fresh, world.now, world.now)
                     reset.add(fresh["id"])
                 found.append(fresh)
@@ -84,8 +86,9 @@ class Changes:
     def _replaced(self, item: Json, edit: Edit) -> Json:
         price = edit.price or item["price"]
         fresh = {**item, "price": price, "plan": self._world.plans[price["id"]]}
-        if edit.quantity is not None:
-            fresh["quantity"] = edit.quantity
+        quantity = edit.quantity or fresh.pop("quantity", 1)
+        if price["recurring"]["usage_type"] == "licensed":
+            fresh["quantity"] = quantity
         return fresh
 
     def _added(self, subscription: Json, price: Json, quantity: int) -> Json:
@@ -109,13 +112,13 @@ class Changes:
         drafts = []
         for item in old:
             fresh = left.get(item["id"])
-            if fresh is None or _sold(fresh) != _sold(item):
+            if item["id"] in before and (fresh is None or _sold(fresh) != _sold(item)):
                 drafts.append(self._credit(subscription, item, before[item["id"]]))
         known = {item["id"]: item for item in old}
         for item in new:
             former = known.get(item["id"])
             changed = former is None or _sold(former) != _sold(item)
-            if changed and item["id"] not in reset:
+            if changed and item["id"] in after and item["id"] not in reset:
                 drafts.append(self._debit(subscription, item, after[item["id"]]))
         return [draft for draft in drafts if draft.amount]
 
@@ -245,10 +248,7 @@ class Changes:
 
     def pause(self, subscription: Json) -> Json:
         """Status paused: no invoices, no periods; unused time is credited on the next invoice."""
-        items = subscription["items"]["data"]
-        nets = self._nets(subscription, items)
-        drafts = [self._credit(subscription, i, nets[i["id"]]) for i in items if i["id"] in nets]
-        self._hold(subscription, [draft for draft in drafts if draft.amount])
+        self._hold(subscription, self._unused(subscription))
         self._world.change(subscription, {"status": "paused"}, UPDATED)
         self._world.emit(subscription, "customer.subscription.paused")
         return subscription
@@ -293,25 +293,24 @@ class Changes:
 
     def cancel_now(self, subscription: Json, details: Json, *, prorate: bool) -> Json:
         """It ends at once; with `prorate` unused time is credited and billed as a credit."""
-        customer = self._world.get("customer", subscription["customer"])
-        drafts: list[Draft] = []
-        if prorate:
-            items = subscription["items"]["data"]
-            nets = self._nets(subscription, items)
-            drafts = [
-                self._credit(subscription, item, nets[item["id"]])
-                for item in items
-                if item["id"] in nets
-            ]
-        self._hold(subscription, [draft for draft in drafts if draft.amount])
+        drafts = self._unused(subscription) if prorate else []
+        self._hold(subscription, drafts)
         subscription["cancellation_details"] = details
         self._lives.end(subscription, reason=details["reason"])
         if drafts:
+            customer = self._world.get("customer", subscription["customer"])
             waiting = self._lives.waiting(subscription["id"])
             invoice = self._bills.draw(customer, subscription, waiting, "subscription_update")
             self._bills.finalize(invoice)
             self._bills.collect(invoice)
         return subscription
+
+    def _unused(self, subscription: Json) -> list[Draft]:
+        """Credits for what is paid for and will not be used."""
+        items = subscription["items"]["data"]
+        nets = self._nets(subscription, items)
+        drafts = [self._credit(subscription, i, nets[i["id"]]) for i in items if i["id"] in nets]
+        return [draft for draft in drafts if draft.amount]
 
 
 def _rhythm(item: Json) -> tuple[str, int]:

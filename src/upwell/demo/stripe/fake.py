@@ -6,7 +6,7 @@ from upwell.demo.stripe import cash
 from upwell.demo.stripe.account import Named
 from upwell.demo.stripe.lines import Draft
 from upwell.demo.stripe.subscribing import Subscribing
-from upwell.demo.stripe.world import Json
+from upwell.demo.stripe.world import Json, Refused
 
 
 class FakeStripe(Subscribing):
@@ -30,7 +30,7 @@ class FakeStripe(Subscribing):
             if row["status"] == "draft":
                 self._bills.finalize(row)
             if row["status"] not in {"open", "uncollectible"}:
-                raise ValueError(f"{row['id']} is {row['status']}")
+                raise Refused(f"{row['id']} is {row['status']}")
             return self._bills.collect(row, by_hand=True)
 
     def finalize(self, invoice: Named) -> Json:
@@ -113,6 +113,8 @@ class FakeStripe(Subscribing):
             row = self._of("invoice", invoice)
             amount = row["total"] if amount is None else amount
             paid = row["status"] == "paid"
+            if not paid and (row["status"] != "open" or amount > row["amount_remaining"]):
+                raise Refused(f"{amount} of {row['id']}, which is {row['status']}")
             refund = self._till.refund(self.charge_of(row), amount, None) if paid else None
             number = f"{row['number']}-CN-{len(self.all('credit_note')) + 1:02d}"
             note = self.world.add(cash.credit_note(self.world, row, amount, refund, number))

@@ -9,6 +9,7 @@ from upwell.demo.stripe import pricing
 from upwell.demo.stripe.pricing import decimal_text
 from upwell.demo.stripe.world import NOTHING, Json, World
 
+_NOT_CREDITED: Json = {"credited_items": None}
 SHOWN = 10  # https://docs.stripe.com/api/invoices/object#invoice_object-lines
 
 
@@ -49,7 +50,7 @@ def _parent(draft: Draft) -> Json:
     details = {
         "invoice_item": draft.invoice_item,
         "proration": draft.proration,
-        "proration_details": {"credited_items": None},
+        "proration_details": _NOT_CREDITED,
         "subscription": draft.subscription,
     }
     if draft.item is None:

@@ -49,9 +49,9 @@ class Lives:
         trial = subscription["trial_end"]
         by_mail = subscription["collection_method"] == "send_invoice"
         subscription["status"] = "trialing" if trial else "active" if by_mail else "incomplete"
-        invoice = self._draw(
-            subscription, [*extras, *self._drafts(subscription)], "subscription_create"
-        )
+        items = subscription["items"]["data"]
+        drafts = self._drafts(subscription) or self._usage(subscription, items)
+        invoice = self._draw(subscription, [*extras, *drafts], "subscription_create")
         subscription["latest_invoice"] = invoice["id"]
         world.emit(subscription, "customer.subscription.created")
         if trial:

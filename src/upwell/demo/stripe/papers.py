@@ -19,6 +19,12 @@ _INVOICE_SETTINGS: Json = {
     "footer": None,
     "issuer": _SELF,
 }
+_INVOICE_TAX: Json = {**_NO_TAX, "provider": None, "status": None}
+_INVOICE_PAYMENT: Json = {
+    "default_mandate": None,
+    "payment_method_options": None,
+    "payment_method_types": None,
+}
 _NO_REASON: Json = {"comment": None, "feedback": None, "reason": None}
 _CLASSIC: Json = {"flexible": None, "type": "classic"}
 _FLEXIBLE: Json = {"flexible": {}, "type": "flexible"}
@@ -201,7 +207,7 @@ def invoice(
         "attempt_count": 0,
         "attempted": False,
         "auto_advance": auto_advance,
-        "automatic_tax": {**_NO_TAX, "provider": None, "status": None},
+        "automatic_tax": _INVOICE_TAX,
         "automatically_finalizes_at": finalizes_at,
         "billing_reason": reason,
         "collection_method": "send_invoice" if days_until_due else "charge_automatically",
@@ -239,11 +245,7 @@ def invoice(
         "number": None,
         "on_behalf_of": None,
         "parent": parent or None,
-        "payment_settings": {
-            "default_mandate": None,
-            "payment_method_options": None,
-            "payment_method_types": None,
-        },
+        "payment_settings": _INVOICE_PAYMENT,
         "period_end": period[1],
         "period_start": period[0],
         "post_payment_credit_notes_amount": 0,

@@ -11,7 +11,7 @@ from upwell.demo.stripe.changes import Edit, Proration
 from upwell.demo.stripe.lines import Draft
 from upwell.demo.stripe.lives import ENDED
 from upwell.demo.stripe.selling import Selling
-from upwell.demo.stripe.world import DAY, Json
+from upwell.demo.stripe.world import DAY, Json, Refused
 
 
 class Subscribing(Selling):
@@ -98,6 +98,8 @@ class Subscribing(Selling):
         """Another price or quantity of an item (the first where not named), items more or fewer."""
         with self.lock:
             row = self._alive(subscription)
+            if row["status"] == "incomplete":
+                raise Refused(f"{row['id']} is incomplete: it changes once it is paid")
             edits = [Edit(identity, deleted=True) for identity in remove]
             if price is not None or quantity is not None:
                 which = item or row["items"]["data"][0]["id"]
@@ -109,7 +111,7 @@ class Subscribing(Selling):
     def _alive(self, subscription: Named) -> Json:
         row = self._of("subscription", subscription)
         if row["status"] in ENDED:
-            raise ValueError(f"{row['id']} has ended")
+            raise Refused(f"{row['id']} has ended")
         return row
 
     def cancel(

@@ -9,7 +9,7 @@ from decimal import Decimal
 from upwell.demo.stripe import cash
 from upwell.demo.stripe.calendar import add_months
 from upwell.demo.stripe.pricing import rounded
-from upwell.demo.stripe.world import DAY, Json, World
+from upwell.demo.stripe.world import DAY, Json, Refused, World
 
 DISPUTE_FEE = 1_500  # minor units of the settlement currency
 _ZERO = frozenset({"jpy", "krw", "vnd", "clp"})
@@ -63,7 +63,7 @@ class Till:
         left = charge["amount"] - charge["amount_refunded"]
         amount = left if amount is None else amount
         if not charge["paid"] or charge["disputed"] or not 0 < amount <= left:
-            raise ValueError(f"{amount} cannot be refunded: {left} of {charge['id']} is left")
+            raise Refused(f"{amount} cannot be refunded: {left} of {charge['id']} is left")
         refund = world.add(cash.refund(world, charge, amount, reason))
         booked = self._book(-amount, refund, "refund", "refund", wait=0)
         refund["balance_transaction"] = booked["id"]

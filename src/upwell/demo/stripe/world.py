@@ -27,6 +27,10 @@ NOTHING: list[Any] = []  # shared, because nothing is changed in place
 _encode = msgspec.json.Encoder().encode
 
 
+class Refused(ValueError):
+    """Something that Stripe would not do: the object is not in a state for it."""
+
+
 class Event(NamedTuple):
     """One event as it happened: `body` is the object's JSON at that moment."""
 
