@@ -36,11 +36,23 @@ WHOLE_COMPANY = {
     ("GET", "/v1/reports"),
     ("POST", "/v1/reports"),
     ("GET", "/v1/reports/{name}"),
+    ("GET", "/v1/reconciliation"),
     ("GET", "/metrics"),
 }
+ASKS = {
+    "/v1/query": "metric=signups",
+    "/v1/rows": "metric=signups",
+    "/v1/bridge/customers": "movement=churn",
+    "/v1/why": "month=2026-10&policy=stripe",
+    "/v1/changes": "from_known_at=2026-11-01T00:00:00Z&to_known_at=2026-11-02T00:00:00Z"
+    "&day=2026-10-31",
+}
+"""What a route must be asked at least."""
+
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/keys"): {"name": "k", "scopes": ["read"]},
     ("POST", "/v1/query"): {"questions": [{"metric": "signups"}]},
+    ("POST", "/v1/cohorts"): {},
     ("POST", "/v1/reports"): {"month": "2026-10"},
     ("POST", "/v1/events"): [],
 }
@@ -63,9 +75,10 @@ def routes(built: Built) -> dict[str, set[str]]:
 def address(verb: str, path: str) -> str:
     """A path with something that exists in each of its places."""
     real = {"key_id": "key_x", "seq": "1", "alert_id": "alr_1", "act": "ack", "name": "rep.pdf"}
+    real["id"] = "cus_1"
     filled = re.sub(r"\{(\w+)\}", lambda found: real[found[1]], path)
-    asks = verb == "GET" and path in ("/v1/query", "/v1/rows")
-    return filled + ("?metric=signups" if asks else "")
+    asks = ASKS.get(path) if verb == "GET" else None
+    return f"{filled}?{asks}" if asks else filled
 
 
 def assert_shape(answer: httpx.Response) -> None:

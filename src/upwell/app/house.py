@@ -31,6 +31,7 @@ from upwell.period import to_date, to_micros
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Question
+from upwell.query.revenue.lineage import revenue_rows
 from upwell.query.rows import Rows, rows
 from upwell.settings import Settings, StripeSource
 from upwell.state.db import State
@@ -148,6 +149,17 @@ class House:
     ) -> Rows:
         """The events behind an answer."""
         asked = self.desk.plan(question, viewer, self.clock())
+        if asked.how == "ledger":
+            return revenue_rows(
+                asked,
+                self.desk.ledgers,
+                self.projection,
+                viewer,
+                self.original,
+                key=key,
+                limit=limit,
+                cursor=cursor,
+            )
         return rows(
             asked,
             self.projection,

@@ -62,6 +62,26 @@ def from_json(value: Any, where: str) -> Question:
     return _question(fields, f"{where}.")
 
 
+def day(text: str, name: str) -> dt.date:
+    """A day on the calendar; raises Rejected naming the parameter."""
+    found = _date({name: text}, name, "")
+    if found is None:
+        raise _missing(name)
+    return found
+
+
+def instant(text: str, name: str) -> dt.datetime:
+    """A time with its zone; raises Rejected naming the parameter."""
+    found = _instant({name: text}, name, "")
+    if found is None:
+        raise _missing(name)
+    return found
+
+
+def _missing(name: str) -> Rejected:
+    return Rejected("missing_parameter", f"'{name}' is empty.", fix="Give it.", where=name)
+
+
 def _question(fields: Mapping[str, Any], at: str) -> Question:
     for name in fields:
         if name not in NAMES:

@@ -26,7 +26,8 @@ TEXT_BYTES = 64 * 1024
 _TAGS = ["Numbers"]
 
 
-def _said(name: FromPath[str], text: str) -> Any:
+def said(name: str, text: str) -> Any:
+    """A query parameter with what it means."""
     return QueryParameter(name=name, description=text)
 
 
@@ -104,9 +105,9 @@ async def ask_many(
 )
 async def see_rows(
     request: Call,
-    key: Annotated[str | None, _said("key", "With `by`: whose events are meant.")] = None,
-    limit: Annotated[str | None, _said("limit", f"At most {MAX_ROWS}; 100 when left out.")] = None,
-    cursor: Annotated[str | None, _said("cursor", "`cursor` of the page before.")] = None,
+    key: Annotated[str | None, said("key", "With `by`: whose events are meant.")] = None,
+    limit: Annotated[str | None, said("limit", f"At most {MAX_ROWS}; 100 when left out.")] = None,
+    cursor: Annotated[str | None, said("cursor", "`cursor` of the page before.")] = None,
 ) -> shapes.Rows:
     """The events that make a number, each with the delivery that brought it."""
     params = request.query_params.dict()
@@ -115,7 +116,7 @@ async def see_rows(
     asked = shapes.RowsAsked(
         question=asking.from_params(params),
         key=key,
-        limit=_limit(limit, MAX_ROWS),
+        limit=limit_of(limit, MAX_ROWS),
         cursor=cursor,
     )
     page = await request.run(request.parts.rows, asked, request.viewer)
@@ -178,11 +179,11 @@ async def see_sources(request: Call) -> shapes.Sources:
 @get("/v1/dead-letters", guards=needs("read"), tags=["What there is"], summary="Not used")
 async def see_dead_letters(
     request: Call,
-    limit: Annotated[str | None, _said("limit", "At most 1000; 100 when left out.")] = None,
+    limit: Annotated[str | None, said("limit", "At most 1000; 100 when left out.")] = None,
 ) -> shapes.DeadLetters:
     """Records that were kept and could not be used, with the reason. For the whole company."""
     whole_company(request.visitor)
-    letters = await request.run(request.parts.dead_letters, _limit(limit, 1000))
+    letters = await request.run(request.parts.dead_letters, limit_of(limit, 1000))
     return shapes.DeadLetters(
         dead_letters=tuple(
             shapes.DeadLetter(
@@ -218,9 +219,10 @@ def _row(row: Row) -> shapes.Row:
     )
 
 
-def _limit(text: str | None, most: int) -> int:
+def limit_of(text: str | None, most: int, usual: int = 100) -> int:
+    """The size of a page as asked for; raises Rejected for another than 1 to `most`."""
     if text is None:
-        return 100
+        return usual
     if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= most:
         raise Rejected(
             "bad_limit", f"'{text[:40]}' is not a limit.", fix=f"Send 1 to {most}.", where="limit"

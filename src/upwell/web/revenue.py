@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, cast
 
-from litestar import get
+from litestar import get, post
+from litestar.params import FromPath, JSONBody
 
+from upwell.errors import Rejected
+from upwell.metrics.policy import policy_named
+from upwell.period import add_months
 from upwell.query.question import Question
-from upwell.query.revenue.shapes import BridgeAnswer
-from upwell.web import asking
-from upwell.web.numbers import TakesQuestion
+from upwell.query.revenue.directory import Filters, Sort
+from upwell.query.revenue.people import MOST, Page
+from upwell.query.revenue.shapes import (
+    BridgeAnswer,
+    Changes,
+    Cohorts,
+    Customers,
+    MovedCustomers,
+    Policies,
+    Profile,
+    Reconciliation,
+    Why,
+)
+from upwell.web import asking, shapes
+from upwell.web.numbers import TakesQuestion, limit_of, said
 from upwell.web.routes import PARAMETERS, Call, needs
 
 _TAGS = ["Revenue"]
 _SPAN = ("product", "from", "to", "grain", "by", "where", "known_at", "policy", "currency")
 _NAMES = {name: asking.NAMES[name] for name in _SPAN}
+_DAYS = {name: asking.NAMES[name] for name in ("from", "to", "currency")}
+
+_Limit = Annotated[str | None, said("limit", f"At most {MOST}; 50 when left out.")]
+_Cursor = Annotated[str | None, said("cursor", "`cursor` of the page before.")]
 
 
 class _TakesSpan(TakesQuestion):
-    names = _NAMES
+    names: ClassVar[Mapping[str, str]] = _NAMES
 
 
-def _asked(request: Call, *others: str, **defaults: Any) -> Question:
+class _TakesDays(TakesQuestion):
+    names: ClassVar[Mapping[str, str]] = _DAYS
+
+
+def _asked(request: Call, *others: str) -> Question:
     """The question of the parameters, about MRR; by month where no grain is named."""
     params = {k: v for k, v in request.query_params.dict().items() if k not in others}
-    return asking.from_params({"metric": ["mrr"], "grain": ["month"], **defaults, **params})
+    return asking.from_params({"metric": ["mrr"], "grain": ["month"], **params})
 
 
 @get(
@@ -40,4 +67,145 @@ async def see_bridge(request: Call) -> BridgeAnswer:
     return await request.run(request.parts.revenue.bridge, _asked(request), request.viewer)
 
 
-ROUTES = (see_bridge,)
+@get(
+    "/v1/bridge/customers",
+    guards=needs("read"),
+    opt={PARAMETERS: _NAMES},
+    operation_class=_TakesSpan,
+    tags=_TAGS,
+    summary="Customers behind a bar",
+)
+async def see_moved(
+    request: Call,
+    movement: Annotated[
+        str, said("movement", "new, expansion, reactivation, contraction or churn.")
+    ] = "",
+    key: Annotated[str | None, said("key", "With `by`: whose bar is meant.")] = None,
+    limit: _Limit = None,
+    cursor: _Cursor = None,
+) -> MovedCustomers:
+    """Whose MRR made a bar of the bridge, the largest first."""
+    asked = _asked(request, "movement", "key", "limit", "cursor")
+    page = Page(limit_of(limit, MOST, 50), cursor)
+    return await request.run(
+        request.parts.revenue.moved, asked, request.viewer, movement, key, page
+    )
+
+
+@get("/v1/customers", guards=needs("read"), tags=_TAGS, summary="Customers")
+async def see_customers(
+    request: Call,
+    q: Annotated[str, said("q", "Part of a name, an e-mail address or an id.")] = "",
+    product: Annotated[str, said("product", "Who ever paid for this product.")] = "",
+    plan: Annotated[str, said("plan", "Who ever paid for this plan.")] = "",
+    country: Annotated[str, said("country", "A country's code.")] = "",
+    status: Annotated[str, said("status", "active, past_due, trialing, paused or canceled.")] = "",
+    sort: Annotated[str, said("sort", "mrr, -mrr (when left out), name or created.")] = "-mrr",
+    limit: _Limit = None,
+    cursor: _Cursor = None,
+) -> Customers:
+    """The customers as they stand now."""
+    filters = Filters(q, product, plan, country, status, cast(Sort, sort))
+    page = Page(limit_of(limit, MOST, 50), cursor)
+    return await request.run(request.parts.revenue.customers, request.viewer, filters, page)
+
+
+@get("/v1/customers/{id:str}", guards=needs("read"), tags=_TAGS, summary="One customer")
+async def see_customer(request: Call, id: FromPath[str]) -> Profile:
+    """Subscriptions, movements, payments and MRR of one customer, by `source:id` or the id."""
+    return await request.run(request.parts.revenue.customer, id, request.viewer)
+
+
+@post(
+    "/v1/cohorts",
+    status_code=200,
+    guards=needs("read", changes=False),
+    tags=_TAGS,
+    summary="Revenue cohorts",
+)
+async def see_cohorts(request: Call, data: JSONBody[shapes.CohortsAsked]) -> Cohorts:
+    """Of those who began to pay in a period, the customers or the MRR left after each later one."""
+    given = {name: getattr(data, name) for name in ("product", "where", "policy", "currency")}
+    days = {"from": data.from_, "to": data.to, "known_at": data.known_at}
+    fields = {"metric": "mrr", "grain": data.grain, **given, **days}
+    question = asking.from_json({k: v for k, v in fields.items() if v}, "body")
+    return await request.run(request.parts.revenue.cohorts, question, request.viewer, data.measure)
+
+
+@get("/v1/policies", guards=needs("read"), tags=_TAGS, summary="Counting rules")
+async def see_policies(request: Call) -> Policies:
+    """Every set of counting rules, choice by choice, and the workspace's own."""
+    return request.parts.revenue.policies()
+
+
+@get("/v1/why", guards=needs("read"), tags=_TAGS, summary="Why numbers differ")
+async def see_why(
+    request: Call,
+    month: Annotated[str, said("month", "As 2026-10.")] = "",
+    policy: Annotated[str, said("policy", "The other counting rules.")] = "",
+) -> Why:
+    """MRR at a month's end by the workspace's rules and by others, and what each choice does."""
+    start = _month(month)
+    policy_named(policy)
+    question = Question(metric="mrr", start=start, end=add_months(start, 1), grain="month")
+    return await request.run(request.parts.revenue.why, question, request.viewer, policy)
+
+
+@get("/v1/changes", guards=needs("read"), tags=_TAGS, summary="Changes to a past day")
+async def see_changes(
+    request: Call,
+    from_known_at: Annotated[str, said("from_known_at", "The earlier moment, RFC 3339.")] = "",
+    to_known_at: Annotated[str, said("to_known_at", "The later moment, RFC 3339.")] = "",
+    day: Annotated[str, said("day", "The day whose MRR is compared, as 2026-01-31.")] = "",
+    metric: Annotated[str, said("metric", "`mrr`, the only one.")] = "mrr",
+    product: Annotated[str, said("product", "Product ids, by commas.")] = "",
+) -> Changes:
+    """What became known of a day's MRR between two moments, customer by customer."""
+    if metric != "mrr":
+        raise Rejected(
+            "unknown_metric", "Changes are kept of MRR.", fix="Leave metric out.", where="metric"
+        )
+    date = asking.day(day, "day")
+    question = Question(
+        metric="mrr",
+        product=tuple(part for part in product.split(",") if part),
+        start=date,
+        end=date + dt.timedelta(days=1),
+    )
+    since = asking.instant(from_known_at, "from_known_at")
+    until = asking.instant(to_known_at, "to_known_at")
+    return await request.run(request.parts.revenue.changes, question, request.viewer, since, until)
+
+
+@get(
+    "/v1/reconciliation",
+    guards=needs("read"),
+    opt={PARAMETERS: _DAYS},
+    operation_class=_TakesDays,
+    tags=_TAGS,
+    summary="Cash against balances",
+)
+async def see_reconciliation(request: Call) -> Reconciliation:
+    """Cash by account, currency and month as counted and as the balance says; and what differs."""
+    return await request.run(request.parts.revenue.reconciliation, _asked(request), request.viewer)
+
+
+def _month(text: str) -> dt.date:
+    if re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) and 1970 <= int(text[:4]) <= 2199:
+        return dt.date(int(text[:4]), int(text[5:]), 1)
+    raise Rejected(
+        "bad_month", f"'{text[:40]}' is not a month.", fix="Send it as 2026-10.", where="month"
+    )
+
+
+ROUTES: tuple[Any, ...] = (
+    see_bridge,
+    see_moved,
+    see_customers,
+    see_customer,
+    see_cohorts,
+    see_policies,
+    see_why,
+    see_changes,
+    see_reconciliation,
+)

@@ -197,6 +197,23 @@ class Original(_Shape, frozen=True):
     text: str
 
 
+# Revenue
+
+
+class CohortsAsked(_Taken, frozen=True):
+    """Which cohorts: who began to pay in `grain`s of the days, and what is followed."""
+
+    measure: Literal["customers", "mrr"] = "customers"
+    product: tuple[str, ...] = ()
+    from_: str | None = msgspec.field(default=None, name="from")
+    to: str | None = None
+    grain: str = "month"
+    where: dict[str, tuple[str, ...]] = {}
+    policy: str | None = None
+    currency: str | None = None
+    known_at: str | None = None
+
+
 # What there is
 
 

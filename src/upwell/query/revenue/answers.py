@@ -14,7 +14,6 @@ from upwell.errors import Rejected
 from upwell.metrics.catalog import Ledger
 from upwell.metrics.revenue import rates
 from upwell.metrics.revenue.rates import Movement, Turnover
-from upwell.money import digits
 from upwell.period import add_months, first_of, to_date, to_day
 from upwell.projection import Projection
 from upwell.query.lines import Number, Reading, added
@@ -23,7 +22,7 @@ from upwell.query.read import elapsed_totals
 from upwell.query.read import read as by_events
 from upwell.query.revenue import measures
 from upwell.query.revenue.cuts import between
-from upwell.query.revenue.exchange import Exchange, worth
+from upwell.query.revenue.exchange import Exchange, factors, worth
 from upwell.query.revenue.kept import Kept, kept
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import COUNTS, FLOWS, Amounts, by_bucket, customers
@@ -72,7 +71,7 @@ def read(plan: Plan, ledgers: Ledgers, until: int | None = None) -> Reading:
 
 def movements(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
     """The lines of a question; of products without a ledger those of the events that stand in."""
-    reading, rest = read(plan, ledgers), _unbilled(plan, ledgers)
+    reading, rest = read(plan, ledgers), unbilled(plan, ledgers)
     if rest is None:
         return reading
     lines = {line.key: line for line in reading.lines}
@@ -86,7 +85,7 @@ def movements(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
     return reading
 
 
-def _unbilled(plan: Plan, ledgers: Ledgers) -> Plan | None:
+def unbilled(plan: Plan, ledgers: Ledgers) -> Plan | None:
     """The same question to the events of the products that no billing source tells of."""
     rule = plan.metric.rule
     billed = ledgers.billed()
@@ -104,7 +103,7 @@ def elapsed(plan: Plan, ledgers: Ledgers, projection: Projection, until: int) ->
     """The totals of a span up to the instant `until`, by key."""
     part = plan.moved(plan.start, plan.zone.day_of(until) + 1)
     reading = read(part, ledgers, until)
-    rest = _unbilled(plan, ledgers)
+    rest = unbilled(plan, ledgers)
     totals = {line.key: line.total for line in reading.lines}
     if rest is not None:
         for key, total in elapsed_totals(rest, projection, ledgers.rates, until).items():
@@ -229,22 +228,13 @@ def _movement(asked: Asked, table: Table, key: int, start: int, end: int) -> Mov
 def kept_of(asked: Asked, pairs: Spans, scope: Scope | None = None) -> Kept:
     """Who paid at one moment and what they pay at the other, at the rates of its fiscal year."""
     book, by, exchange = asked.book, asked.by, asked.exchange
-    at = [
-        [_factor(exchange, currency, now - 1) for currency in book.currencies] for _, now in pairs
-    ]
-    factors = np.array(at, dtype=np.float64).reshape(len(pairs), len(book.currencies))
+    at = [factors(exchange, book.currencies, now - 1) for _, now in pairs]
+    rows = np.array(at, dtype=np.float64).reshape(len(pairs), len(book.currencies))
     key = ("kept", by, tuple(pairs), exchange.target)
     found = asked.shelf.sum(
-        scope or asked.members, key, lambda part: kept(part, book, by, pairs, factors)
+        scope or asked.members, key, lambda part: kept(part, book, by, pairs, rows)
     )
     return Kept._make(found)
-
-
-def _factor(exchange: Exchange, currency: str, day: int) -> float:
-    quote = exchange.constant(currency, day)
-    if quote is None:
-        return float("nan")
-    return float(quote.rate) * 10.0 ** (digits(exchange.target) - digits(currency))
 
 
 def _retention(asked: Asked, name: str) -> Reading:

@@ -32,7 +32,7 @@ from upwell.query.revenue.sums import I64, added
 from upwell.query.revenue.table import Table, placed
 
 MOVES = ("new", "expansion", "reactivation", "contraction", "churn")
-_FLOW = {
+FLOW_OF = {
     "new": "new_mrr",
     "expansion": "expansion_mrr",
     "reactivation": "reactivation_mrr",
@@ -96,7 +96,8 @@ def bars_of(asked: Asked, table: Table, key: int) -> Bridges:
     cuts, currencies, exchange = asked.cuts, asked.book.currencies, asked.exchange
     ends = measures.stock(measures.levels(table, cuts)[key], cuts, currencies, exchange)
     flows = [
-        measures.flow(table, key, *FLOWS[_FLOW[name]], cuts, currencies, exchange) for name in MOVES
+        measures.flow(table, key, *FLOWS[FLOW_OF[name]], cuts, currencies, exchange)
+        for name in MOVES
     ]
     opening, lost = 0, dict(ends.lost)
     for code in np.flatnonzero(table.opening[key]).tolist():
@@ -188,7 +189,7 @@ def _causes(asked: Asked, currency: str) -> list[Cause]:
     table = asked.table(by="cause")
     found = []
     for movement in MOVES:
-        kinds, sign = FLOWS[_FLOW[movement]]
+        kinds, sign = FLOWS[FLOW_OF[movement]]
         for code, cause in enumerate(CAUSES):
             customers = int(table.moved[code][:, list(kinds)].sum())
             amount = sum(

@@ -8,11 +8,33 @@ from collections.abc import Callable
 import msgspec
 
 from upwell.access import Viewer
-from upwell.projection import Projection
+from upwell.errors import Forbidden, Rejected
+from upwell.metrics.policy import CHOICES, PRESETS
+from upwell.period import to_micros
 from upwell.query.desk import Desk
+from upwell.query.plan import Plan
 from upwell.query.question import Question
 from upwell.query.revenue import bridge as bridges
-from upwell.query.revenue.shapes import BridgeAnswer
+from upwell.query.revenue import cash
+from upwell.query.revenue.changes import changes
+from upwell.query.revenue.cohorts import Measure, cohorts
+from upwell.query.revenue.directory import Filters, Statuses, listed
+from upwell.query.revenue.people import Page, moved
+from upwell.query.revenue.profile import profile
+from upwell.query.revenue.shapes import (
+    BridgeAnswer,
+    Changes,
+    Cohorts,
+    CountingRule,
+    CountingRules,
+    Customers,
+    MovedCustomers,
+    Policies,
+    Profile,
+    Reconciliation,
+    Why,
+)
+from upwell.query.revenue.why import why
 
 
 class Revenue:
@@ -20,15 +42,106 @@ class Revenue:
 
     def __init__(self, desk: Desk, clock: Callable[[], dt.datetime]) -> None:
         self.desk, self.clock = desk, clock
-        self.projection: Projection = desk.projection
+        self._statuses = Statuses(desk.projection)
 
     def bridge(self, question: Question, viewer: Viewer) -> BridgeAnswer:
         """The MRR bridge over the question's days, with parts where it splits."""
-        position = self.projection.position
-        asked = self.desk.plan(
-            msgspec.structs.replace(question, metric="mrr"), viewer, self.clock()
+        projection = self.desk.projection
+        position, asked = projection.position, self._plan(question, viewer)
+        names = {product: projection.product_name(product) for product in asked.products}
+        found = bridges.bridge(asked, self.desk.ledgers, names if question.by == "product" else {})
+        as_of = self.desk.as_of(asked)
+        return msgspec.structs.replace(found, as_of=as_of, position=str(position))
+
+    def moved(
+        self, question: Question, viewer: Viewer, movement: str, key: str | None, page: Page
+    ) -> MovedCustomers:
+        """Whose MRR made a bar of the bridge."""
+        return moved(self._plan(question, viewer), self.desk.ledgers, movement, key, page)
+
+    def customers(self, viewer: Viewer, filters: Filters, page: Page) -> Customers:
+        """A page of the customers as they stand now."""
+        asked = self._now(viewer)
+        return listed(asked, self.desk.ledgers, self._statuses, filters, page)
+
+    def customer(self, name: str, viewer: Viewer) -> Profile:
+        """One customer."""
+        return profile(self._now(viewer), self.desk.ledgers, self._statuses, name)
+
+    def cohorts(self, question: Question, viewer: Viewer, measure: Measure) -> Cohorts:
+        """Retention by the period in which customers began to pay."""
+        if question.grain in ("hour", "day"):
+            raise Rejected(
+                "no_such_grain",
+                f"There are no cohorts by the {question.grain}.",
+                fix="Ask by week, month, quarter or year.",
+                where="grain",
+            )
+        return cohorts(self._plan(question, viewer), self.desk.ledgers, measure)
+
+    def policies(self) -> Policies:
+        """Every set of counting rules, choice by choice."""
+        return Policies(
+            workspace=self.desk.projection.ground.policy,
+            policies=tuple(
+                CountingRules(
+                    name=policy.name,
+                    title=policy.title,
+                    version=policy.version,
+                    fields=tuple(
+                        CountingRule(
+                            name=choice.name,
+                            value=_plain(getattr(policy, choice.name)),
+                            title=choice.title,
+                            definition=choice.definition,
+                        )
+                        for choice in CHOICES
+                    ),
+                )
+                for policy in PRESETS.values()
+            ),
         )
-        names = {product: self.projection.product_name(product) for product in asked.products}
-        label = names if question.by == "product" else {}
-        found = bridges.bridge(asked, self.desk.ledgers, label)
-        return msgspec.structs.replace(found, as_of=self.desk.as_of(asked), position=str(position))
+
+    def why(self, question: Question, viewer: Viewer, policy: str) -> Why:
+        """Why MRR at the end of the question's days is another by other rules."""
+        asked = self._plan(question, viewer)
+        return why(asked, self.desk.ledgers, self.desk.projection, policy)
+
+    def changes(
+        self, question: Question, viewer: Viewer, since: dt.datetime, until: dt.datetime
+    ) -> Changes:
+        """What became known of the last of the question's days between two moments."""
+        if since >= until:
+            raise Rejected(
+                "empty_range",
+                "'from_known_at' is not before 'to_known_at'.",
+                fix="Give the earlier moment first.",
+                where="from_known_at",
+            )
+        asked = self._plan(question, viewer)
+        return changes(asked, self.desk.ledgers, to_micros(since), to_micros(until))
+
+    def reconciliation(self, question: Question, viewer: Viewer) -> Reconciliation:
+        """Cash as counted against what each account's balance says; for the whole company."""
+        if viewer.products is not None:
+            raise Forbidden(
+                "some_products_only",
+                "Accounts hold the cash of every product, and you see only some.",
+                fix="Ask with a key that is not bound to products.",
+            )
+        return cash.reconciliation(self._plan(question, viewer), self.desk.projection)
+
+    def _plan(self, question: Question, viewer: Viewer) -> Plan:
+        return self.desk.plan(question, viewer, self.clock())
+
+    def _now(self, viewer: Viewer) -> Plan:
+        """A question about today, of everything that the viewer may see."""
+        today = self.desk.projection.zone.local(to_micros(self.clock())).date()
+        after = today + dt.timedelta(days=1)
+        return self._plan(Question(metric="mrr", start=today, end=after), viewer)
+
+
+def _plain(value: object) -> str | int | bool | None:
+    if isinstance(value, tuple):
+        return ", ".join(str(one) for one in value)
+    return value if value is None or isinstance(value, bool | int) else str(value)

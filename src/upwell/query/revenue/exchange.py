@@ -7,9 +7,12 @@ rule: `constant` the rate fixed before the fiscal year, `period_end` that of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from upwell.metrics.revenue.fx import constant_rate
 from upwell.money import Quote, Rates, converted, digits
@@ -70,4 +73,28 @@ def worth(fine: int, currency: str, quote: Quote) -> int:
     return own if quote.scaled == ONE else converted(own, quote)
 
 
+def valued(fine: NDArray[np.int64], currency: str, quote: Quote) -> NDArray[np.int64]:
+    """`worth` of a whole column; where the rate is not 1 to about 15 digits."""
+    places = 10.0 ** (3 - digits(currency))
+    if quote.scaled == ONE and places >= 1:
+        return fine * int(places)
+    found: NDArray[np.int64] = np.rint(fine * (places * float(quote.rate))).astype(np.int64)
+    return found
+
+
 ONE = Quote.of(Decimal(1)).scaled
+
+
+def factors(
+    exchange: Exchange, currencies: Sequence[str], day: int, missing: float = 0.0
+) -> NDArray[np.float64]:
+    """For each currency what its minor unit is worth in minor units of the one shown.
+
+    At the rates fixed for the fiscal year of the day; `missing` where there is none.
+    """
+    found = []
+    for currency in currencies:
+        quote = exchange.constant(currency, day)
+        places = digits(exchange.target) - digits(currency)
+        found.append(missing if quote is None else float(quote.rate) * 10.0**places)
+    return np.array(found, dtype=np.float64)

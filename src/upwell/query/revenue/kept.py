@@ -39,7 +39,7 @@ def kept(
 ) -> Kept:
     """What of the MRR at the opening of a day was there at the opening of another.
 
-    `rates` [pair, currency] convert minor units, NaN where there is no rate: such money is left
+    `rates` [pair, currency] convert minor units, 0 where there is no rate: such money is left
     out.
     """
     codes, keys = coded(part, book, by)
@@ -91,6 +91,6 @@ def _by_group(native: I64, rate: NDArray[np.float64], owner: NDArray[np.intp]) -
         return np.zeros(0, dtype=np.int64)
     one = native
     if not (rate == 1.0).all():
-        one = np.nan_to_num(np.rint(native * rate)).astype(np.int64)
+        one = np.rint(native * rate).astype(np.int64)
     summed: I64 = one if len(owner) == len(one) else np.add.reduceat(one, owner)
     return summed

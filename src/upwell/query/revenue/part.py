@@ -61,8 +61,9 @@ class Part(NamedTuple):
 
     def joined(self, other: Part) -> Part:
         """The rows of both, those of the other behind."""
-        pairs: list[list[NDArray[Any]]] = [list(pair) for pair in zip(self, other, strict=True)]
-        return Part._make(np.concatenate(pair) for pair in pairs)
+        return Part._make(
+            np.concatenate([getattr(self, name), getattr(other, name)]) for name in self._fields
+        )
 
 
 def alive(rows: Rows, known_at: int | None) -> Mask:

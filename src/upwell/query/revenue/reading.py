@@ -63,6 +63,11 @@ class Asked:
         return self.plan.question.over or self.policy.retention_months
 
     @property
+    def scope(self) -> Scope:
+        """The rows meant."""
+        return scope_of(self.plan)
+
+    @property
     def members(self) -> Scope:
         """The rows meant, each value of a split with customers of its own."""
         return scope_of(self.plan, self.by if self.by in OWN_SPLITS else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 from upwell.query.question import Unconverted
@@ -79,3 +81,243 @@ class BridgeAnswer(_Shape, frozen=True):
     parts: tuple[BridgePart, ...]
     buckets: tuple[BridgeBucket, ...]
     unconverted: tuple[Unconverted, ...] = ()
+
+
+class MovedCustomer(_Shape, frozen=True):
+    """One customer's share of a movement; `at` is the last change, `delivery` what brought it."""
+
+    id: str
+    name: str
+    email: str
+    country: str
+    product: str
+    plan: str
+    amount: str
+    at: dt.datetime
+    cause: str
+    delivery: int
+
+
+class MovedCustomers(_Shape, frozen=True):
+    """A page of a movement's customers, the largest first."""
+
+    customers: tuple[MovedCustomer, ...]
+    cursor: str | None
+    total: int
+
+
+class CustomerLine(_Shape, frozen=True):
+    """A customer in the list; `ltv` is what they have paid so far, less refunds."""
+
+    id: str
+    name: str
+    email: str
+    country: str
+    products: tuple[str, ...]
+    plans: tuple[str, ...]
+    status: str
+    mrr: str
+    since: dt.date | None
+    ltv: str | None
+
+
+class Customers(_Shape, frozen=True):
+    """A page of customers, and how many there are."""
+
+    customers: tuple[CustomerLine, ...]
+    cursor: str | None
+    total: int
+    currency: str
+
+
+class CustomerId(_Shape, frozen=True):
+    """The name of a customer in one source."""
+
+    source: str
+    id: str
+    name: str
+
+
+class CustomerFacts(_Shape, frozen=True):
+    """Who a customer is and what they are worth; money in the workspace's currency."""
+
+    id: str
+    name: str
+    email: str
+    country: str
+    since: dt.date | None
+    status: str
+    mrr: str
+    lifetime_value: str | None
+    sources: tuple[CustomerId, ...]
+
+
+class SubscriptionLine(_Shape, frozen=True):
+    """A subscription of a customer as it stands."""
+
+    id: str
+    source: str
+    product: str
+    plan: str
+    interval: str
+    status: str
+    mrr: str
+    started: dt.datetime | None
+    trial_end: dt.datetime | None
+    cancel_at: dt.datetime | None
+    canceled_at: dt.datetime | None
+    ended_at: dt.datetime | None
+    reason: str | None
+
+
+class MovementLine(_Shape, frozen=True):
+    """A movement of a customer, with their MRR after it; `delivery` is what brought it."""
+
+    at: dt.datetime
+    day: dt.date
+    product: str
+    plan: str
+    kind: str
+    cause: str
+    amount: str
+    mrr_after: str
+    delivery: int
+
+
+class PaymentLine(_Shape, frozen=True):
+    """An invoice of a customer and what came of it, in its own currency."""
+
+    id: str
+    at: dt.datetime
+    amount: str
+    status: str
+    product: str
+    currency: str
+    refunded: str | None
+
+
+class MonthValue(_Shape, frozen=True):
+    """A customer's MRR at the end of a month."""
+
+    start: dt.date
+    value: str
+
+
+class Profile(_Shape, frozen=True):
+    """One customer: subscriptions, movements, payments, MRR by month."""
+
+    customer: CustomerFacts
+    currency: str
+    subscriptions: tuple[SubscriptionLine, ...]
+    movements: tuple[MovementLine, ...]
+    payments: tuple[PaymentLine, ...]
+    mrr: tuple[MonthValue, ...]
+
+
+class Cohort(_Shape, frozen=True):
+    """Who began to pay in one period; `values` are shares of `size`, null while not over."""
+
+    start: dt.date
+    size: int | str
+    values: tuple[float | None, ...]
+
+
+class Cohorts(_Shape, frozen=True):
+    """Cohorts, and the mean of each column over those that are old enough, by their weight."""
+
+    grain: str
+    currency: str | None
+    cohorts: tuple[Cohort, ...]
+    mean: tuple[float | None, ...]
+
+
+class CountingRule(_Shape, frozen=True):
+    """One choice of the counting rules."""
+
+    name: str
+    value: str | int | bool | None
+    title: str
+    definition: str
+
+
+class CountingRules(_Shape, frozen=True):
+    """One set of counting rules."""
+
+    name: str
+    title: str
+    version: int
+    fields: tuple[CountingRule, ...]
+
+
+class Policies(_Shape, frozen=True):
+    """All sets of counting rules, and the name of the workspace's own."""
+
+    workspace: str
+    policies: tuple[CountingRules, ...]
+
+
+class WhyCause(_Shape, frozen=True):
+    """What one choice of the counting rules makes of the difference."""
+
+    cause: str
+    sentence: str
+    amount: str
+    customers: int
+
+
+class Why(_Shape, frozen=True):
+    """MRR at the end of a month by two sets of rules; the causes add up to the difference."""
+
+    currency: str
+    ours: str
+    theirs: str
+    difference: str
+    causes: tuple[WhyCause, ...]
+
+
+class Change(_Shape, frozen=True):
+    """What became known of a past day: whose MRR, how much, by which delivery."""
+
+    amount: str
+    cause: str
+    customer: str
+    product: str
+    plan: str
+    delivery: int | None
+    recorded_at: dt.datetime
+
+
+class Changes(_Shape, frozen=True):
+    """MRR at the end of a day as known at two moments; the changes add up to the difference."""
+
+    before: str
+    after: str
+    currency: str
+    changes: tuple[Change, ...]
+
+
+class CashObject(_Shape, frozen=True):
+    """One object that the two sides see differently."""
+
+    id: str
+    kind: str
+    ours: str
+    stripe: str
+
+
+class CashMonth(_Shape, frozen=True):
+    """One account, currency and month: what we counted, what Stripe booked."""
+
+    account: str
+    currency: str
+    month: str
+    ours: str
+    stripe: str
+    difference: str
+    objects: tuple[CashObject, ...]
+
+
+class Reconciliation(_Shape, frozen=True):
+    """Cash of the ledger against the accounts' balance transactions."""
+
+    rows: tuple[CashMonth, ...]

@@ -57,7 +57,7 @@ def coded(part: Part, book: Book, by: str | None) -> tuple[NDArray[np.integer], 
     if by == "cause":
         return part.cause, len(CAUSES)
     if by == "cohort":
-        began = np.maximum(months(_first_days(part)) - EARLIEST, 0)
+        began = np.maximum(months(first_days(part)) - EARLIEST, 0)
         return began, int(began.max(initial=0)) + 1
     codes, names = attribute(book, by)
     return codes[part.line], max(1, len(names))
@@ -74,7 +74,7 @@ def names_of(book: Book, by: str | None, count: int) -> list[str]:
     return [name or MISSING for name in attribute(book, by)[1]][:count]
 
 
-def _first_days(part: Part) -> NDArray[np.int32]:
+def first_days(part: Part) -> NDArray[np.int32]:
     """For each row the day on which its group first paid; rows are by group and time."""
     begins = np.flatnonzero(np.append(True, part.group[1:] != part.group[:-1])[: len(part.group)])
     sizes = np.diff(np.append(begins, len(part.group)))

@@ -1,0 +1,132 @@
+"""Cash as we counted it against what each account's balance says, to the cent (R7)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from upwell.money import WIDE, digits, major
+from upwell.period import to_date
+from upwell.projection import Projection
+from upwell.query.plan import Plan
+from upwell.query.revenue.exchange import nanos_of
+from upwell.query.revenue.shapes import CashMonth, CashObject, Reconciliation
+
+PAYOUTS = ("payout", "payout_reversal", "transfer", "payout_cancel", "payout_failure")
+"""Movements out of an account's balance: neither earned nor spent."""
+
+Month = tuple[str, str, str]  # account, currency, month
+
+
+class _Entry(NamedTuple):
+    """One amount of one side, in minor units: money that came in is positive."""
+
+    id: str
+    kind: str  # payment, refund or fee
+    amount: int
+
+
+def reconciliation(plan: Plan, projection: Projection) -> Reconciliation:
+    """Every account, currency and month of the plan's days, with the objects that differ."""
+    stripe = _stripe(plan, projection)
+    ours = _ours(plan, projection, {account for account, _, _ in stripe})
+    rows = []
+    for month in sorted(ours.keys() | stripe.keys()):
+        account, currency, name = month
+        mine, theirs = ours.get(month, []), stripe.get(month, [])
+        own, other = (sum(entry.amount for entry in side) for side in (mine, theirs))
+        rows.append(
+            CashMonth(
+                account=account,
+                currency=currency,
+                month=name,
+                ours=_text(own, currency),
+                stripe=_text(other, currency),
+                difference=_text(own - other, currency),
+                objects=tuple(_apart(mine, theirs, currency)),
+            )
+        )
+    return Reconciliation(rows=tuple(rows))
+
+
+def _stripe(plan: Plan, projection: Projection) -> dict[Month, list[_Entry]]:
+    """What the balance transactions say, each with its fee apart."""
+    found: defaultdict[Month, list[_Entry]] = defaultdict(list)
+    rows = projection.reader().execute(
+        """select source, currency, day, kind, id, cause, amount, fee from cash
+        where superseded_at is null and day >= ? and day < ?
+          and kind not in (select unnest(?::varchar[])) order by ts, id""",
+        [plan.start, plan.end, list(PAYOUTS)],
+    )
+    for source, currency, day, kind, id_, cause, amount, fee in rows.fetchall():
+        month = (source, currency, to_date(day).isoformat()[:7])
+        name = cause or id_
+        if kind in ("fee", "stripe_fee", "stripe_fx_fee", "tax_fee"):
+            found[month].append(_Entry(name, "fee", amount - fee))
+            continue
+        if amount:
+            found[month].append(_Entry(name, "payment" if amount > 0 else "refund", amount))
+        if fee:
+            found[month].append(_Entry(name, "fee", -fee))
+    return found
+
+
+def _ours(plan: Plan, projection: Projection, accounts: set[str]) -> dict[Month, list[_Entry]]:
+    """What invoices brought with their tax, and the refunds and fees that were counted."""
+    found: defaultdict[Month, list[_Entry]] = defaultdict(list)
+    db, zone = projection.reader(), plan.zone
+    rows = db.execute(
+        """select source, currency, id, paid, paid_at from payments
+        where superseded_at is null and status = 'paid' and paid > 0 and paid_at >= ?
+          and paid_at < ?
+        qualify row_number() over (partition by source, id order by ts desc, no desc) = 1
+        order by paid_at, id""",
+        [zone.opens(plan.start), zone.opens(plan.end)],
+    )
+    for source, currency, id_, paid, at in rows.fetchall():
+        month = (source, currency, to_date(zone.day_of(at)).isoformat()[:7])
+        found[month].append(_Entry(id_, "payment", paid))
+    accounts |= {account for account, _, _ in found}
+    rows = db.execute(
+        """select source, currency, day, type, sum(value),
+          coalesce(json_extract_string(metadata, '$.charge'), '') as charge
+        from events where superseded_at is null and day >= ? and day < ?
+          and source in (select unnest(?::varchar[]))
+          and (type in ('refund', 'fee') or (type = 'revenue' and reason = 'dispute'))
+        group by source, currency, day, type, charge, ts order by ts, charge""",
+        [plan.start, plan.end, sorted(accounts)],
+    )
+    for source, currency, day, kind, value, charge in rows.fetchall():
+        month = (source, currency, to_date(day).isoformat()[:7])
+        units = minor(value, currency)
+        name = "payment" if kind == "revenue" else kind
+        found[month].append(_Entry(charge, name, units if kind == "revenue" else -units))
+    return found
+
+
+def _apart(mine: Sequence[_Entry], theirs: Sequence[_Entry], currency: str) -> list[CashObject]:
+    """The objects that one side has and the other has not, by kind and amount."""
+    if sum(entry.amount for entry in mine) == sum(entry.amount for entry in theirs):
+        return []
+    found = []
+    for side, other, first in ((mine, theirs, True), (theirs, mine, False)):
+        left = Counter((entry.kind, entry.amount) for entry in other)
+        for entry in side:
+            if left[entry.kind, entry.amount] > 0:
+                left[entry.kind, entry.amount] -= 1
+                continue
+            amounts = (entry.amount, 0) if first else (0, entry.amount)
+            ours, stripe = (_text(amount, currency) for amount in amounts)
+            found.append(CashObject(id=entry.id, kind=entry.kind, ours=ours, stripe=stripe))
+    return found
+
+
+def minor(value: Decimal, currency: str) -> int:
+    """A decimal in major units as minor units."""
+    return int(value.scaleb(digits(currency), WIDE))
+
+
+def _text(units: int, currency: str) -> str:
+    return major(nanos_of(units * 10**6, currency), currency)
