@@ -67,7 +67,8 @@ class Account:
     @property
     def events(self) -> list[Event]:
         """What happened, oldest first: the last 30 days, or everything with `archive`."""
-        return self.world.remembered()
+        with self.lock:
+            return self.world.remembered()
 
     def advance(self, seconds: int) -> None:
         """Let time pass; everything that falls due happens, in order."""
