@@ -56,7 +56,12 @@ STEPS = (
         "Subscriptions",
     ),
     Step("customers", "/v1/customers", {}, "Customers"),
-    Step("invoices", "/v1/invoices", {"expand": ("data.discounts",)}, "Invoices"),
+    Step(
+        "invoices",
+        "/v1/invoices",
+        {"expand": ("data.discounts", "data.lines.data.discounts")},
+        "Invoices",
+    ),
     Step("refunds", "/v1/refunds", {"expand": ("data.charge",)}, "Charges and Refunds"),
     Step("disputes", "/v1/disputes", {"expand": ("data.charge",)}, "Disputes"),
     Step(
@@ -325,6 +330,8 @@ _PRODUCT = msgspec.json.Decoder(shapes.Named)
 _PRICE = msgspec.json.Decoder(shapes.Price)
 _COUPON = msgspec.json.Decoder(shapes.Coupon)
 _SUBSCRIPTION = msgspec.json.Decoder(shapes.Subscription)
+_EVENT = msgspec.json.Decoder(shapes.Event)
+_DISCOUNT = msgspec.json.Decoder(shapes.Discount)
 _PAYMENT = msgspec.json.Decoder(shapes.InvoicePayment)
 _INVOICE = msgspec.json.Decoder(shapes.Invoice)
 
@@ -369,6 +376,8 @@ def completed(
     """The delivery of a page with all that its objects point to; read in as few calls as can be."""
     read_at = delivery.received_at // 1_000_000
     extra = _billed(rows, catalogue) if history and name == "invoices" else {}
+    if name == "events":
+        _note_discounts(rows, catalogue)
     for _ in range(ROUNDS):
         kept = body(name, rows, read_at=read_at, history=history, extra=extra)
         delivery = msgspec.structs.replace(delivery, body=kept)
@@ -392,8 +401,7 @@ def _resolved(
             found.setdefault("coupons", {})[want.id] = _coupon(want.id, get, catalogue)
         elif want.kind == "discount":
             if want.id not in catalogue.discounts:
-                if len(catalogue.discounts) > KNOWN:
-                    catalogue.discounts.clear()
+                _room(catalogue)
                 catalogue.discounts |= _discounts(want.of, get)
                 catalogue.discounts.setdefault(want.id, None)
             found.setdefault("discounts", {})[want.id] = catalogue.discounts[want.id]
@@ -417,6 +425,21 @@ def _coupon(id_: str, get: Get, catalogue: Catalogue) -> shapes.Coupon | None:
         raw = _one(get, f"/v1/coupons/{id_}", {})
         catalogue.coupons[id_] = _COUPON.decode(raw) if raw else None
     return catalogue.coupons[id_]
+
+
+def _note_discounts(rows: Sequence[msgspec.Raw], catalogue: Catalogue) -> None:
+    """Remember discounts that events tell of: one that ended is nowhere else any more."""
+    for row in rows:
+        event = _EVENT.decode(row)
+        if event.type.startswith("customer.discount."):
+            _room(catalogue)
+            found = _DISCOUNT.decode(event.data.object)
+            catalogue.discounts[found.id] = found
+
+
+def _room(catalogue: Catalogue) -> None:
+    if len(catalogue.discounts) > KNOWN:
+        catalogue.discounts.clear()
 
 
 def _discounts(subscription: str, get: Get) -> dict[str, shapes.Discount | None]:
@@ -480,13 +503,20 @@ def _one(get: Get, path: str, query: Query) -> bytes | None:
 
 
 def _billed(rows: Sequence[msgspec.Raw], catalogue: Catalogue) -> dict[str, dict[str, Any]]:
-    """The prices that invoices were made from: their lines only name them."""
-    found: dict[str, Any] = {}
+    """The prices and coupons that invoices were made with: they only name them."""
+    prices: dict[str, Any] = {}
+    coupons: dict[str, Any] = {}
     for row in rows:
-        lines = _INVOICE.decode(row).lines
-        for line in lines.data if lines else ():
+        found = _INVOICE.decode(row)
+        lines = found.lines.data if found.lines else ()
+        for line in lines:
             details = line.pricing.price_details if line.pricing else None
             price = id_of(details.price) if details else ""
             if price in catalogue.prices:
-                found[price] = catalogue.prices[price]
-    return {"prices": found} if found else {}
+                prices[price] = catalogue.prices[price]
+        for each in (found.discounts or ()), *(line.discounts or () for line in lines):
+            for one in each:
+                if isinstance(one, shapes.Discount) and one.source:
+                    name = id_of(one.source.coupon)
+                    coupons[name] = catalogue.coupons.get(name)
+    return {kind: known for kind, known in (("prices", prices), ("coupons", coupons)) if known}

@@ -56,7 +56,10 @@ def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.Subscri
             by_subscription.setdefault(of, []).append(line)
     for of, lines in by_subscription.items():
         for at, own in _instants(lines):
-            items = tuple(_item(read, line, currency) for line in own)
+            whole, single = _taken_off(read, found, own, currency)
+            items = tuple(
+                _item(read, line, currency, tuple(single.get(_item_of(line), ()))) for line in own
+            )
             trial = bool(own) and all(_is_free_trial(line) for line in own)
             end = max((line.period.end or 0 for line in own if line.period), default=0)
             yield billing.SubscriptionState(
@@ -68,6 +71,7 @@ def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.Subscri
                 status="trialing" if trial else "active",
                 currency=currency,
                 items=items,
+                discounts=whole,
                 trial_start=micros(at) if trial else None,
                 trial_end=micros(end or None) if trial else None,
                 period_start=micros(at),
@@ -122,7 +126,12 @@ def _instants(lines: list[shapes.Line]) -> Iterator[tuple[int, list[shapes.Line]
         yield at, [line for line in regular if line.period and (line.period.start or 0) <= at]
 
 
-def _item(read: Reading, line: shapes.Line, currency: str) -> billing.Item:
+def _item(
+    read: Reading,
+    line: shapes.Line,
+    currency: str,
+    discounts: tuple[billing.Discount, ...],
+) -> billing.Item:
     price, vendor = money.price_of(line)
     quantity = Decimal(1) if line.quantity is None else line.quantity
     known = read.extra.prices.get(price) or line.price or (line.plan and line.plan.as_price())
@@ -135,7 +144,7 @@ def _item(read: Reading, line: shapes.Line, currency: str) -> billing.Item:
         product=read.product((price, vendor), line.metadata),
         price=made,
         quantity=quantity,
-        discounts=_line_discounts(read, line, currency),
+        discounts=discounts,
     )
 
 
@@ -156,27 +165,35 @@ def _guessed(
     )
 
 
-def _line_discounts(
-    read: Reading, line: shapes.Line, currency: str
-) -> tuple[billing.Discount, ...]:
-    """What was taken off the line, as an amount for one period; its terms where they are known."""
-    found = []
-    for one in line.discount_amounts or ():
-        name = id_of(one.discount)
-        whole = one.discount if isinstance(one.discount, shapes.Discount) else None
-        whole = whole or read.extra.discounts.get(name)
-        wants: set[Want] = set()
-        made = states.discount(read, whole, currency, wants) if whole else None
-        if made is None and one.amount > 0 and not _is_proration(line):
-            made = billing.Discount(
-                id=name or f"{line.id}:discount",
-                amount=units.minor(one.amount, currency),
-                currency=currency,
-                duration="repeating",
-            )
-        if made is not None:
-            found.append(made)
-    return tuple(found)
+def _taken_off(
+    read: Reading, found: shapes.Invoice, lines: list[shapes.Line], currency: str
+) -> tuple[tuple[billing.Discount, ...], dict[str, list[billing.Discount]]]:
+    """The discounts behind some lines: of the whole subscription, and of single items.
+
+    One whose coupon nobody knows any more is an amount for one period of its line.
+    """
+    given = [*(found.discounts or ()), *(one for line in lines for one in line.discounts or ())]
+    known = {one.id: one for one in given if isinstance(one, shapes.Discount)}
+    whole: dict[str, billing.Discount] = {}
+    single: dict[str, list[billing.Discount]] = {}
+    for line in lines:
+        for one in line.discount_amounts or ():
+            name = id_of(one.discount)
+            terms = one.discount if isinstance(one.discount, shapes.Discount) else known.get(name)
+            made = states.discount(read, terms, currency, set()) if terms else None
+            if made is not None and terms is not None and terms.subscription_item is None:
+                whole[name] = made
+                continue
+            if made is None and one.amount > 0 and not _is_proration(line):
+                made = billing.Discount(
+                    id=name or f"{line.id}:discount",
+                    amount=units.minor(one.amount, currency),
+                    currency=currency,
+                    duration="repeating",
+                )
+            if made is not None:
+                single.setdefault(_item_of(line), []).append(made)
+    return tuple(whole.values()), single
 
 
 def _span(line: shapes.Line) -> tuple[billing.Interval, int]:

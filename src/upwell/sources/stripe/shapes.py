@@ -183,6 +183,7 @@ class Discount(msgspec.Struct, frozen=True, kw_only=True):
     source: CouponSource | None = None
     coupon: str | Coupon | None = None
     subscription: Reference = None
+    subscription_item: str | None = None
 
 
 class TaxRate(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,6 +299,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     proration: bool = False
     subscription: Reference = None
     subscription_item: str | None = None
+    discounts: tuple[str | Discount, ...] | None = None
     discount_amounts: tuple[DiscountAmount, ...] | None = None
     taxes: tuple[Tax, ...] | None = None
     tax_amounts: tuple[Tax, ...] | None = None
@@ -338,6 +340,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     total_tax_amounts: tuple[Tax, ...] | None = None
     tax: int | None = None
     lines: Page[Line] | None = None
+    discounts: tuple[str | Discount, ...] | None = None
     parent: InvoiceParent | None = None
     subscription: Reference = None
     metadata: dict[str, str] | None = None
