@@ -119,9 +119,7 @@ def test_what_is_told_soon_after_a_trials_end_decides(
 
 def test_a_trial_that_was_cancelled_never_pays() -> None:
     states = [
-        state(
-            "2026-01-01", PLAN, status="trialing", trial_end="2026-01-15", cancel_at="2026-01-15"
-        )
+        state("2026-01-01", PLAN, status="trialing", trial_end="2026-01-15", cancel_at="2026-01-15")
     ]
     assert history(states) == []
 
