@@ -66,7 +66,7 @@ export interface MovedPage {
   cursor: string | null;
 }
 
-export type Status = 'active' | 'trialing' | 'past_due' | 'canceled';
+export type Status = 'active' | 'trialing' | 'past_due' | 'paused' | 'canceled';
 
 export interface Customer {
   id: string;
@@ -96,7 +96,7 @@ export interface SubscriptionLine {
   interval: string;
   status: string;
   mrr: string;
-  started: string;
+  started: string | null;
   trial_end: string | null;
   cancel_at: string | null;
   canceled_at: string | null;
@@ -122,7 +122,7 @@ export interface PaymentLine {
   amount: string;
   status: string;
   product: string;
-  refunded: string;
+  refunded: string | null;
   currency?: string;
 }
 

@@ -6,7 +6,7 @@ export type Grain = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 export type Compare = 'previous' | 'week' | 'year';
 export type Unit = 'money' | 'count' | 'ratio' | 'seconds';
 export type Direction = 'up' | 'down' | 'none';
-export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed';
+export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused';
 export type AlertAct = 'ack' | 'mute' | 'resolve';
 
 /** What is asked, over local days: `from` inclusive, `to` exclusive. */
@@ -251,6 +251,17 @@ export interface Backfill {
   total: number;
 }
 
+/** How far the past of a source was read: list `done` of `total`, and about what is left. */
+export interface Reading {
+  label: string;
+  done: number;
+  total: number;
+  rows: number;
+  rate: number;
+  share: number;
+  seconds_left: number | null;
+}
+
 /** How one source is doing. */
 export interface Source {
   id: string;
@@ -261,6 +272,10 @@ export interface Source {
   events: number;
   dead_letters: number;
   error: string | null;
+  failed: string;
+  since: string | null;
+  reading: Reading | null;
+  live: boolean;
 }
 
 /** Every source; `backlog` counts deliveries not yet in the numbers. */
@@ -268,6 +283,50 @@ export interface Sources {
   sources: Source[];
   backlog: number;
   backfill: Backfill | null;
+  position: string;
+}
+
+/** A Stripe account to read; a restricted, read-only key is enough. */
+export interface NewStripe {
+  id: string;
+  api_key: string;
+  name?: string;
+  webhook_secret?: string;
+  product?: string;
+  product_from?: string;
+  api_base?: string;
+}
+
+/** Something that is read of an account, and whether the key may. */
+export interface Permission {
+  name: string;
+  ok: boolean;
+}
+
+/** A product of Stripe's: its prices, and the product here that it belongs to. */
+export interface Sold {
+  id: string;
+  name: string;
+  prices: string[];
+  active_subscriptions: number | null;
+  assigned_to: string | null;
+}
+
+/** A connected account: whose it is, what may be read, what it sells; `webhook` is its door. */
+export interface Account {
+  source: string;
+  account: string;
+  livemode: boolean | null;
+  permissions: Permission[];
+  products: Sold[];
+  webhook: string;
+}
+
+/** What assigning changed: events and states that were read again, and the position of it. */
+export interface Assigned {
+  source: string;
+  superseded: number;
+  added: number;
   position: string;
 }
 

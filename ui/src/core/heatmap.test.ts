@@ -30,6 +30,16 @@ test('what is not there yet is empty, what still runs is marked', () => {
   expect(scene.mean.map((one) => one.text)).toEqual(['100%', '90%', '–']);
 });
 
+test('a month that still runs has its place before it has a value', () => {
+  const scene = layoutHeatmap({ ...DATA, cohorts: [{ start: '2026-09-01', size: 40, values: [1, 0.9, null] }, { start: '2026-10-01', size: 9, values: [1, null, null] }, { start: '2026-11-01', size: 8, values: [null, null, null] }] }, LIGHT);
+  expect(scene.columns).toEqual(['0', '1', '2']);
+  expect(scene.rows.map((row) => row.cells.map((field) => field && [field.text, field.running]))).toEqual([
+    [['100%', false], ['90%', false], ['', true]],
+    [['100%', false], ['', true], null],
+    [['', true], null, null],
+  ]);
+});
+
 test('revenue may pass all of it, and the deepest colour is the most', () => {
   const scene = layoutHeatmap({ ...DATA, unit: 'money', currency: 'USD', cohorts: [{ start: '2026-09-01', size: '1000.00', values: [1, 0.5, 1.3] }] }, LIGHT);
   const [, least, most] = scene.rows[0]!.cells;

@@ -63,7 +63,7 @@ const LEAST = 0.3; // of a share, from the lightest to the deepest: little diffe
 /** Lays out cohorts in the colours of `palette`. */
 export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene {
   const { cohorts, grain, unit, currency = '', show } = data;
-  const width = Math.max(0, ...cohorts.map(({ values }) => values.findLastIndex((value) => value !== null) + 1));
+  const width = widthOf(data);
   const later = cohorts.flatMap(({ values }) => values.slice(1).filter((value) => value !== null));
   const low = Math.min(1, ...later);
   const high = Math.max(1, ...later);
@@ -74,13 +74,26 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
   };
   const one = GRAIN_WORDS[grain].one;
 
+  /** What still runs may have no value before it is over. */
+  const pending = (start: string, row: number, column: number, begin: string, end: string): HeatCell => ({
+    key: `${start}/${column}`,
+    row,
+    column,
+    text: '',
+    fill: 'transparent',
+    ink: palette.muted,
+    running: true,
+    from: begin,
+    to: end,
+    spoken: `Began in ${bucketName(start, grain)}, ${column === 0 ? `first ${one}` : `${column} ${one}${column === 1 ? '' : 's'} on`}: this ${one} is still running`,
+  });
   const rows = cohorts.map((cohort, row): HeatRow => {
     let from = cohort.start;
     const cells = cohort.values.slice(0, width).map((share, column): HeatCell | null => {
       const to = dayAfter(from, grain);
       const [begin, running] = [from, to > data.today];
       from = to;
-      if (share === null) return null;
+      if (share === null) return running && begin <= data.today ? pending(cohort.start, row, column, begin, to) : null;
       const value = of(cohort.size, share, unit);
       const text = show === 'percent' ? percent(share) : compact(value, unit, currency);
       const what = unit === 'count' ? `${exact(value, 'count')} of ${exact(cohort.size, 'count')} customers` : `${exact(value, 'money', currency)} of ${exact(cohort.size, 'money', currency)}`;
@@ -111,6 +124,20 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
     summary: summaryOf(data, width),
     empty: width === 0,
   };
+}
+
+/** Columns that say something, and the one that runs. */
+function widthOf({ cohorts, grain, today }: HeatmapData): number {
+  return Math.max(
+    0,
+    ...cohorts.map(({ start, values }) => {
+      const known = values.findLastIndex((value) => value !== null) + 1;
+      if (!known) return 0;
+      let end = start;
+      for (let i = 0; i < known; i += 1) end = dayAfter(end, grain);
+      return end <= today ? Math.min(values.length, known + 1) : known;
+    }),
+  );
 }
 
 /** What a share of the size is: people are whole. */

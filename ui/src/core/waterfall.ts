@@ -29,6 +29,8 @@ export interface WaterfallData {
   readonly currency: string;
   /** Key of the bar that is shown as its parts. */
   readonly split?: string | null;
+  /** What no part claims, in words; default "Other". */
+  readonly rest?: string;
 }
 
 export type BarTone = 'total' | 'up' | 'down' | 'none';
@@ -121,7 +123,7 @@ interface Item {
 export function layoutWaterfall(data: WaterfallData, width: number, height: number, theme: Theme): WaterfallScene {
   const bars = whole(data.bars);
   const split = bars.find((bar) => bar.key === data.split && partsOf(bar).length > 0) ?? null;
-  const items = itemsOf(bars, split);
+  const items = itemsOf(bars, split, data.rest);
   const upright = width >= UPRIGHT;
   const [low, high, cut] = range(items, split);
   const draw = upright ? columns : rows;
@@ -139,16 +141,16 @@ function whole(bars: readonly WaterfallBar[]): readonly WaterfallBar[] {
 }
 
 /** The largest parts in order, the rest and what no part claims as one. */
-export function partsOf(bar: WaterfallBar): readonly WaterfallPart[] {
+export function partsOf(bar: WaterfallBar, other = 'Other'): readonly WaterfallPart[] {
   const parts = (bar.parts ?? []).filter((part) => !isZero(part.value));
   if (!parts.length) return [];
   const ranked = [...parts].sort((a, b) => Math.abs(amount(b.value)!) - Math.abs(amount(a.value)!));
   const kept = ranked.length > MOST_PARTS ? ranked.slice(0, MOST_PARTS - 1) : ranked;
   const rest = sum([bar.value, ...kept.map((part) => negate(part.value))]);
-  return isZero(rest) ? kept : [...kept, { key: OTHER, label: 'Other', value: rest }];
+  return isZero(rest) ? kept : [...kept, { key: OTHER, label: other, value: rest }];
 }
 
-function itemsOf(bars: readonly WaterfallBar[], split: WaterfallBar | null): Item[] {
+function itemsOf(bars: readonly WaterfallBar[], split: WaterfallBar | null, other = 'Other'): Item[] {
   const items: Item[] = [];
   let level = 0;
   for (const bar of bars) {
@@ -156,7 +158,7 @@ function itemsOf(bars: readonly WaterfallBar[], split: WaterfallBar | null): Ite
     const end = level + amount(bar.value)!;
     if (bar === split) {
       let at = level;
-      for (const part of partsOf(bar)) {
+      for (const part of partsOf(bar, other)) {
         const to = at + amount(part.value)!;
         items.push({ bar, part, from: at, to });
         at = to;
