@@ -38,6 +38,7 @@ KINDS: dict[type, str] = {SubscriptionState: "sub", Customer: "cus", Cash: "cash
 LEDGER = ("sub", "cus")  # kinds that the ledger is made of
 
 _ENCODE = msgspec.json.Encoder(order="deterministic")
+_CUSTOMER = msgspec.json.Decoder(Customer)
 _DECODE = msgspec.json.Decoder(Record)
 
 Key = tuple[str, str, str, int, str]
@@ -338,6 +339,16 @@ def history(
         [source, subscription],
     ).fetchall()
     return [(_DECODE.decode(body), *rest) for body, *rest in rows]
+
+
+def latest_customers(db: duckdb.DuckDBPyConnection) -> Iterator[Customer]:
+    """Every customer, as last known."""
+    bodies = db.execute(
+        "select arg_max(body, (ts, ord)) from billing where kind = 'cus'"
+        " and superseded_seq is null group by source, id"
+    ).fetchall()
+    for (body,) in bodies:
+        yield _CUSTOMER.decode(body)
 
 
 def from_events(db: duckdb.DuckDBPyConnection, seqs: Sequence[int]) -> list[Told]:

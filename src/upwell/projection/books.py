@@ -6,6 +6,7 @@ ledger inside the caller's transaction, and says what memory must show once that
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -25,7 +26,7 @@ from upwell.metrics.revenue import mrr
 from upwell.period import Zone
 from upwell.projection import billing, store
 from upwell.projection.billing import LEDGER, Changed, Told, Version
-from upwell.projection.book import TYPES, Book, Line, People, Person, Rows, joined, no_rows
+from upwell.projection.book import TYPES, Book, People, Person, Rows, joined, no_rows
 from upwell.projection.commit import Memory, Seen
 from upwell.projection.ground import Ground, leaves_out
 from upwell.projection.ledger import Account, Difference, Epoch, Moment, difference
@@ -350,19 +351,16 @@ class Books:
 
     def load(self, db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
         """Read the ledger and the customers from the file."""
-        for _, source, customer in db.execute("select * from book_people order by no").fetchall():
-            self.people.number(source, customer)
-        self._saved_people = len(self.people.all)
-        for version in _streamed(db, _LATEST_CUSTOMERS, "no"):
-            for one in version:
-                self._set(cast(Customer, one.record), ground)
+        known = {
+            (record.source, record.id): _person(record, ground)
+            for record in billing.latest_customers(db)
+        }
+        found = db.execute("select source, customer from book_people order by no").fetchall()
+        self.people.take(found, known)
+        self._saved_people = len(found)
         self.people.join(ground.same)
         main = self.main
-        for line in db.execute(
-            "select subscription, product, plan, every, currency, customer, source from book_lines"
-            " order by no"
-        ).fetchall():
-            main.lines.number(Line(*line))
+        main.lines.take(db.sql("select * from book_lines order by no").to_arrow_table())
         self._saved_lines = len(main.lines)
         main.code_lines()
         rows, none = self.written(db), np.zeros(0, dtype=np.int64)
@@ -408,9 +406,11 @@ class Books:
         lines = self.main.lines[self._saved_lines :]
         if lines:
             numbers = range(self._saved_lines, self._saved_lines + len(lines))
+            names = ("source", "subscription", "product", "plan", "interval", "currency")
             table = pa.table(
                 {"no": pa.array(numbers, pa.int32())}
-                | {name: [getattr(line, name) for line in lines] for name in Line._fields}
+                | {name: [getattr(line, name) for line in lines] for name in names}
+                | {"member": pa.array(self.main.lines.member[self._saved_lines :], pa.int32())}
             )
             db.from_arrow(table).insert_into("book_lines")
             self._saved_lines += len(lines)
@@ -451,15 +451,7 @@ class Books:
 
     def _set(self, record: Customer, ground: Ground) -> int:
         number = self.people.number(record.source, record.id)
-        known = self.people.all[number]
-        self.people.all[number] = Person(
-            known.ids,
-            record.name,
-            record.email,
-            record.country,
-            record.created,
-            leaves_out(ground.exclude, record.id, record.email),
-        )
+        self.people.all[number] = _person(record, ground)
         return number
 
     def _subject(self, one: Told) -> int:
@@ -511,6 +503,17 @@ class Books:
             yield part
 
 
+def _person(record: Customer, ground: Ground) -> Person:
+    return Person(
+        ((record.source, record.id),),
+        record.name,
+        record.email,
+        sys.intern(record.country),
+        record.created,
+        leaves_out(ground.exclude, record.id, record.email),
+    )
+
+
 def _showing(book: Book, found: Difference) -> Callable[[], None]:
     return lambda: book.show(found.added, found.gone, found.gone_at)
 
@@ -541,10 +544,6 @@ def _moments(versions: Sequence[Version], times: Sequence[Moment], judged: bool)
         Moment(seq, found[seq], int(np.searchsorted(starts, seq, side="right")) - 1)
         for seq in sorted(found)
     ]
-
-
-_LATEST_CUSTOMERS = """kind = 'cus' and superseded_seq is null
-  qualify row_number() over (partition by source, id order by ts desc, ord desc) = 1"""
 
 
 def _streamed(

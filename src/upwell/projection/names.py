@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import threading
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 
 class Line(NamedTuple):
@@ -46,6 +51,14 @@ class Names:
             self.all.append(text)
         return found
 
+    def take(self, column: pa.ChunkedArray) -> NDArray[np.int32]:
+        """The numbers of a column of texts; nothing must be named yet."""
+        coded = column.combine_chunks().dictionary_encode()
+        self.all = coded.dictionary.to_pylist()
+        self._numbers = {text: number for number, text in enumerate(self.all)}
+        codes: NDArray[np.int32] = coded.indices.to_numpy().astype(np.int32)
+        return codes
+
 
 class People:
     """Everybody who pays, by number; shared by the books of all counting rules.
@@ -69,6 +82,13 @@ class People:
                     self.all.append(Person((key,)))
                     found = self.numbers[key] = len(self.all) - 1
         return found
+
+    def take(
+        self, keys: Iterable[tuple[str, str]], known: Mapping[tuple[str, str], Person]
+    ) -> None:
+        """Take stored customers in order, with what is known of some; nobody is there yet."""
+        self.all = [known.get(key) or Person((key,)) for key in keys]
+        self.numbers = {person.ids[0]: number for number, person in enumerate(self.all)}
 
     def join(self, same: Mapping[tuple[str, str], tuple[str, str]]) -> None:
         """Let merged customers be one person, who has all their ids."""
@@ -94,42 +114,61 @@ class Lines(Sequence[Line]):
         self.products, self.plans, self.intervals = Names(), Names(), Names()
         self.currencies, self.sources = Names(), Names()
         self.subscriptions: list[str] = []  # ids; one of another source has another number
-        self._subscription_numbers: dict[str, int] = {}
-        self._numbers: dict[int, int] = {}
+        self._subscriptions = Names()  # as `source`, a null, and the id
+        self._shapes: dict[tuple[int, ...], int] = {}  # product, plan, interval, currency
+        self._numbers: dict[int, int] = {}  # subscription and shape -> line
         self.subscription, self.product, self.plan = array("i"), array("i"), array("i")
         self.interval, self.currency = array("i"), array("i")
         self.member, self.source = array("i"), array("i")  # who pays, as a number of people
 
     def number(self, line: Line) -> int:
         """The number of a line, a new one where it is new."""
-        source = self.sources.number(line.source)
-        subscription = self._subscription(source, line.subscription)
-        codes = (
-            subscription,
+        subscription = self._subscription(f"{line.source}\0{line.subscription}")
+        shape = (
             self.products.number(line.product),
             self.plans.number(line.plan),
             self.intervals.number(line.interval),
             self.currencies.number(line.currency),
         )
-        key = 0
-        for code in codes:
-            key = key << 24 | code
+        key = subscription << 32 | self._shapes.setdefault(shape, len(self._shapes))
         found = self._numbers.get(key)
         if found is None:
             found = self._numbers[key] = len(self)
-            columns = (self.subscription, self.product, self.plan, self.interval, self.currency)
-            for column, code in zip(columns, codes, strict=True):
+            columns = (self.product, self.plan, self.interval, self.currency)
+            for column, code in zip(columns, shape, strict=True):
                 column.append(code)
-            self.source.append(source)
+            self.subscription.append(subscription)
+            self.source.append(self.sources.number(line.source))
             self.member.append(self._people.number(line.source, line.customer))
         return found
 
-    def _subscription(self, source: int, id_: str) -> int:
-        key = f"{source}\0{id_}"
-        found = self._subscription_numbers.get(key)
-        if found is None:
-            found = self._subscription_numbers[key] = len(self.subscriptions)
-            self.subscriptions.append(id_)
+    def take(self, table: pa.Table) -> None:
+        """Take stored lines in order: Line's names as columns, and `member` for who pays."""
+        full = pc.binary_join_element_wise(table["source"], table["subscription"], "\0")
+        columns = {
+            "subscription": self._subscriptions.take(full),
+            "product": self.products.take(table["product"]),
+            "plan": self.plans.take(table["plan"]),
+            "interval": self.intervals.take(table["interval"]),
+            "currency": self.currencies.take(table["currency"]),
+            "source": self.sources.take(table["source"]),
+            "member": table["member"].to_numpy().astype(np.int32),
+        }
+        for name, column in columns.items():
+            setattr(self, name, array("i", column.tobytes()))
+        self.subscriptions = [name.partition("\0")[2] for name in self._subscriptions.all]
+        names = ("product", "plan", "interval", "currency")
+        shapes, of = np.unique(
+            np.stack([columns[name] for name in names], axis=1), axis=0, return_inverse=True
+        )
+        self._shapes = {tuple(shape): number for number, shape in enumerate(shapes.tolist())}
+        keys = columns["subscription"].astype(np.int64) << 32 | of.reshape(-1)
+        self._numbers = dict(zip(keys.tolist(), range(len(keys)), strict=True))
+
+    def _subscription(self, name: str) -> int:
+        found = self._subscriptions.number(name)
+        if found == len(self.subscriptions):
+            self.subscriptions.append(name.partition("\0")[2])
         return found
 
     def __len__(self) -> int:

@@ -76,8 +76,8 @@ create table if not exists moves(          -- the ledger under the workspace's c
   alive tinyint, seq bigint, recorded_at bigint, version_seq bigint, superseded_at bigint,
   superseded_seq bigint
 );
-create table if not exists book_lines(no integer, subscription varchar, product varchar,
-  plan varchar, every varchar, currency varchar, customer varchar, source varchar);
+create table if not exists book_lines(no integer, source varchar, subscription varchar,
+  product varchar, plan varchar, "interval" varchar, currency varchar, member integer);
 create table if not exists book_people(no integer, source varchar, customer varchar);
 """
 
