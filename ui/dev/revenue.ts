@@ -237,7 +237,7 @@ export function pause(source: string, paused: boolean): boolean {
 export function assign(source: string, products: Record<string, string | null>): object {
   const one = connected.find((found) => found.source === source);
   for (const sold of one?.account.products ?? []) if (sold.id in products) sold.assigned_to = products[sold.id]!;
-  return { source, superseded: 120, added: 120, position: '0-44' };
+  return { source, position: '0-44' };
 }
 
 /** What a route answers; undefined where it is none of these. */

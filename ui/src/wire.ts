@@ -322,11 +322,9 @@ export interface Account {
   webhook: string;
 }
 
-/** What assigning changed: events and states that were read again, and the position of it. */
+/** Assigned; what came before is in the numbers again once `position` is. */
 export interface Assigned {
   source: string;
-  superseded: number;
-  added: number;
   position: string;
 }
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Bridge, Bridged } from '../revenue-types';
-import { barsOf, bridgeTable, causeWords, findingOf, monthsTable, spokenBridge } from './bridge';
+import { barsOf, bridgeTable, causeWords, findingOf, monthsTable, settled, spokenBridge } from './bridge';
 import { sum } from './decimal';
 
 const bridge = (more: Partial<Bridge> = {}): Bridge => ({
@@ -26,6 +26,17 @@ test('the bars of a bridge add up, and what did not happen is left out', () => {
   expect(bars.map((one) => one.label)).toEqual(['MRR 31 Jan', 'New', 'Expansion', 'Reactivation', 'Contraction', 'Churn', 'Exchange rates', 'MRR 28 Feb']);
   expect(Number(sum(bars.slice(0, -1).map((one) => one.value)))).toBe(1045);
   expect(bars.find((one) => one.key === 'churn')!.notes).toEqual(['Payment failed: $60.00, 1 customer']);
+});
+
+test('what is shown adds up to the cent, whatever was rounded', () => {
+  const odd = bridge({ opening: '14939.37166665', new: '2315.071883308', expansion: '844.595', reactivation: '262.50', contraction: '5801.03333334', churn: '789.83333332', fx: '-1.125981679', closing: '11769.545901619' });
+  const third = (share: number): Bridge => Object.fromEntries(Object.entries(odd).map(([key, value]) => [key, (Number(value) * share).toFixed(12)])) as unknown as Bridge;
+  const made = settled(answer({ bridge: odd, parts: [0.5, 0.3, 0.2].map((share) => ({ key: String(share), label: '', bridge: third(share) })), buckets: [{ start: '2026-01-01', complete: true, bridge: odd }] }));
+  const bars = barsOf(made, NAMES);
+  expect(bars.at(-1)!.value).toBe('11769.55');
+  expect(sum(bars.slice(0, -1).map((one) => one.value))).toBe('11769.55');
+  for (const one of bars) expect(sum(one.parts!.map((part) => part.value))).toBe(one.value);
+  expect(made.buckets[0]!.bridge).toEqual(made.bridge);
 });
 
 test('each part has its own sign of each movement', () => {

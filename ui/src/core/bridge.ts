@@ -2,8 +2,8 @@
 import type { Bridge, BridgeBucket, BridgeCause, Bridged, Movement } from '../revenue-types';
 import { amount, type Value } from './data';
 import { bucketName } from './dates';
-import { isZero, negate, sum } from './decimal';
-import { change, compact, exact } from './format';
+import { apportioned, isZero, negate, round, sum } from './decimal';
+import { change, compact, exact, minorDigits } from './format';
 import type { DivergingData, DivergingKind } from './diverging';
 import type { Column, Row } from './table';
 import type { WaterfallBar } from './waterfall';
@@ -51,6 +51,34 @@ export function causeWords(cause: string): string {
 /** What an entry adds, signed: churn of 40 is -40. */
 export const signed = (bridge: Bridge, key: Entry): string =>
   ENTRIES.find((one) => one.key === key)!.sign < 0 ? negate(bridge[key]) : bridge[key];
+
+/** To the smallest coin, so that what stands on the page adds up to the last digit of it. */
+export function settled(answer: Bridged): Bridged {
+  const digits = minorDigits(answer.currency);
+  const whole = settle(answer.bridge, digits);
+  const parts = answer.parts ?? [];
+  const shares = (key: keyof Bridge): string[] => apportioned(parts.map((part) => part.bridge[key]), whole[key], digits);
+  const columns = Object.fromEntries((Object.keys(whole) as (keyof Bridge)[]).map((key) => [key, shares(key)])) as Record<keyof Bridge, string[]>;
+  const causes = MOVEMENTS.flatMap(({ key }) => {
+    const own = answer.causes.filter((one) => one.movement === key);
+    const amounts = apportioned(own.map((one) => one.amount), whole[key], digits);
+    return own.map((one, i) => ({ ...one, amount: amounts[i]! }));
+  });
+  return {
+    ...answer,
+    bridge: whole,
+    causes,
+    parts: parts.map((part, i) => ({ ...part, bridge: Object.fromEntries(Object.entries(columns).map(([key, all]) => [key, all[i]])) as unknown as Bridge })),
+    buckets: answer.buckets.map((bucket) => ({ ...bucket, bridge: settle(bucket.bridge, digits) })),
+  };
+}
+
+function settle(bridge: Bridge, digits: number): Bridge {
+  const [opening, closing] = [round(bridge.opening, digits), round(bridge.closing, digits)];
+  const moves = apportioned(ENTRIES.map(({ key }) => signed(bridge, key)), sum([closing, negate(opening)]), digits);
+  const entries = ENTRIES.map(({ key, sign }, i) => [key, sign < 0 ? negate(moves[i]!) : moves[i]!]);
+  return { opening, ...(Object.fromEntries(entries) as Omit<Bridge, 'opening' | 'closing'>), closing };
+}
 
 /** Opening, every movement, closing; each with its parts, and on hover what caused it. */
 export function barsOf(answer: Pick<Bridged, 'bridge' | 'causes' | 'parts' | 'currency'>, names: { opening: string; closing: string }): WaterfallBar[] {

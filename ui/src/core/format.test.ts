@@ -27,14 +27,17 @@ describe('short', () => {
 });
 
 describe('exact', () => {
-  test('money keeps every digit the server sent, beyond what a float holds', () => {
+  test('money keeps the digits the server sent, beyond what a float holds', () => {
     expect(exact('90071992547409931234.56', 'money', 'USD')).toBe('$90,071,992,547,409,931,234.56');
   });
   test.each([
     ['1234.5', 'USD', '$1,234.50'],
     ['-1234.5', 'EUR', '−€1,234.50'],
     ['1234', 'JPY', '¥1,234'],
-    ['1.2345', 'KWD', 'KWD\u00a01.2345'],
+    ['1.2345', 'KWD', 'KWD\u00a01.234'],
+    ['14939.37166665', 'USD', '$14,939.37'],
+    ['-0.125', 'USD', '−$0.12'],
+    ['12.5', 'JPY', '¥12.5'],
     ['-0.00', 'USD', '$0.00'],
     ['0012.50', 'GBP', '£12.50'],
     ['1000', 'CHF', 'CHF\u00a01,000.00'],

@@ -1,6 +1,7 @@
 // Numbers as people read them. Text is made from the server's own digits where it must be exact.
 import { formatLocale } from 'd3-format';
 import { amount, type Direction, type Unit, type Value } from './data';
+import { round } from './decimal';
 
 export const NONE = '–';
 const MINUS = '−';
@@ -41,6 +42,8 @@ export function groupDecimal(value: string, least: number): string {
   return (sign === '-' && !zero ? MINUS : '') + groups + (significant ? `.${significant}` : '');
 }
 
+const toCoins = (value: string, currency: string): string => (/^[+-]?\d+\.\d+$/.test(value) ? round(value, Math.max(2, minorDigits(currency))) : value);
+
 /** A number's shortest exact digits, never in scientific notation. */
 function plain(value: number): string {
   const text = String(value);
@@ -60,13 +63,13 @@ function seconds(total: number): string {
   return `${sign}${Math.floor(whole / 86_400)}d ${Math.floor((whole % 86_400) / 3600)}h`;
 }
 
-/** The whole value: on hover, in tables, in copies. Money keeps every digit the server sent. */
+/** The whole value: on hover and in tables. Money to the smallest coin; copies and files keep every digit. */
 export function exact(value: Value | undefined, unit: Unit, currency = ''): string {
   if (amount(value) === null) return NONE;
   const given = value as string | number;
   switch (unit) {
     case 'money':
-      return money(groupDecimal(typeof given === 'string' ? given : plain(given), minorDigits(currency)), currency);
+      return money(groupDecimal(toCoins(typeof given === 'string' ? given : plain(given), currency), minorDigits(currency)), currency);
     case 'count':
       return groupDecimal(typeof given === 'string' ? given : plain(Math.round(given * 100) / 100), 0);
     case 'ratio':

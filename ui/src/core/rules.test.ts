@@ -12,7 +12,8 @@ test('a value is said in plain words, with its unit', () => {
 
 test('several values stand beside each other, none is never', () => {
   expect(ruleWords('pause_zero', ['void', 'keep_as_draft'])).toBe('Where invoices are void, Where invoices stay drafts');
-  expect(ruleWords('pause_zero', [])).toBe('Never');
+  expect([ruleWords('pause_zero', []), ruleWords('pause_zero', '')]).toEqual(['Never', 'Never']);
+  expect(ruleWords('pause_zero', 'void, keep_as_draft')).toBe('Where invoices are void, Where invoices stay drafts');
 });
 
 test('what nobody foresaw is said as it stands', () => {

@@ -37,6 +37,8 @@ const UNITS: Record<string, readonly [string, string]> = {
 
 /** A rule's value as it is read; what nobody foresaw is said as it stands. */
 export function ruleWords(rule: string, value: Raw): string {
+  if (value === '') return 'Never';
+  if (typeof value === 'string' && value.includes(', ')) return ruleWords(rule, value.split(', '));
   if (Array.isArray(value)) return value.length ? value.map((one) => ruleWords(rule, one as string)).join(', ') : 'Never';
   if (typeof value === 'boolean') return value ? 'Yes' : 'No';
   const unit = UNITS[rule];
