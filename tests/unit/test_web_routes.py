@@ -19,14 +19,23 @@ pytestmark = pytest.mark.anyio
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 OPEN = {("GET", "/v1/session")}
 PROBES = {"/healthz", "/readyz"}
-OWN = {("POST", "/v1/session"), ("DELETE", "/v1/session"), ("POST", "/v1/owner")}
-"""Routes that have their own rules, tested with sign-in."""
+OWN = {
+    ("POST", "/v1/session"),
+    ("DELETE", "/v1/session"),
+    ("POST", "/v1/owner"),
+    ("POST", "/hooks/stripe/{source}"),
+}
+"""Routes that have their own rules, tested with sign-in and with webhooks."""
 
 SCOPES = {
     ("POST", "/v1/events"): "ingest",
     ("GET", "/v1/keys"): "admin",
     ("POST", "/v1/keys"): "admin",
     ("DELETE", "/v1/keys/{key_id}"): "admin",
+    ("POST", "/v1/sources/stripe"): "admin",
+    ("GET", "/v1/sources/{source}/account"): "admin",
+    ("PUT", "/v1/sources/{source}/assignments"): "admin",
+    ("POST", "/v1/sources/{source}/{act}"): "admin",
 }
 """What each route needs, where it is not `read`; the test reads the routes from the schema."""
 
@@ -54,6 +63,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/query"): {"questions": [{"metric": "signups"}]},
     ("POST", "/v1/cohorts"): {},
     ("POST", "/v1/reports"): {"month": "2026-10"},
+    ("POST", "/v1/sources/stripe"): {"id": "docs-stripe", "api_key": "rk_test_1"},
+    ("PUT", "/v1/sources/{source}/assignments"): {"prod_1": "mail"},
     ("POST", "/v1/events"): [],
 }
 
@@ -75,7 +86,7 @@ def routes(built: Built) -> dict[str, set[str]]:
 def address(verb: str, path: str) -> str:
     """A path with something that exists in each of its places."""
     real = {"key_id": "key_x", "seq": "1", "alert_id": "alr_1", "act": "ack", "name": "rep.pdf"}
-    real["id"] = "cus_1"
+    real |= {"id": "cus_1", "source": "mail-stripe"}
     filled = re.sub(r"\{(\w+)\}", lambda found: real[found[1]], path)
     asks = ASKS.get(path) if verb == "GET" else None
     return f"{filled}?{asks}" if asks else filled
@@ -167,7 +178,7 @@ async def test_no_route_takes_its_own_template_for_a_value(built: Built) -> None
     [
         ("GET", "/v1/nothing", 404, "not_found"),
         ("GET", "/v1", 404, "not_found"),
-        ("GET", "/hooks/stripe/x", 404, "not_found"),
+        ("GET", "/hooks/stripe/x", 405, "method_not_allowed"),
         ("PUT", "/v1/query", 405, "method_not_allowed"),
         ("POST", "/anything", 404, "not_found"),
         ("GET", "/v1/session?a=1", 400, "unknown_parameter"),

@@ -121,20 +121,18 @@ class Built:
 
     @property
     def _accounts(self) -> Accounts:
-        def secret(source: str) -> str:
+        def known(source: str) -> str:
             if source != "mail-stripe":
                 raise NotFound("unknown_source", f"There is no source '{source}'.")
-            return WEBHOOK_SECRET
+            return source
 
         return Accounts(
-            secret=secret,
+            secret=lambda source: WEBHOOK_SECRET if known(source) else "",
             heard=self.heard.append,
             add=lambda asked, _: account_of(asked.id),
-            look=account_of,
-            assign=lambda source, given: shapes.Assigned(
-                source=source, superseded=0, added=len(given), position="0-1"
-            ),
-            pause=lambda source, paused: self.paused.update({source: paused}),
+            look=lambda source: account_of(known(source)),
+            assign=lambda source, _: shapes.Assigned(source=known(source), position="0-1"),
+            pause=lambda source, paused: self.paused.update({known(source): paused}),
         )
 
     def close(self) -> None:

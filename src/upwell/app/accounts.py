@@ -13,7 +13,7 @@ from upwell.app.connect import API, NAME, Link, Links
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
 from upwell.event import Delivery, Position
-from upwell.flow import Flow
+from upwell.journal import Journal
 from upwell.sources.stripe import shapes as vendor
 from upwell.sources.stripe.fetch import NEEDED, Catalogue, Gone, page
 from upwell.sources.stripe.shapes import id_of
@@ -29,14 +29,14 @@ class Accounts:
     def __init__(
         self,
         links: Links,
-        flow: Flow,
+        journal: Journal,
         products: Callable[[], frozenset[str]],
         now: Callable[[], int],
         pulls: Pulls,
         public_url: str,
     ) -> None:
         self._links = links
-        self._flow = flow
+        self._journal = journal
         self._products = products
         self._now = now
         self._pulls = pulls
@@ -58,6 +58,7 @@ class Accounts:
         with self._links.trying(asked.api_key, source.api_base) as calls:
             found = self._look(calls, source.id, None)
         source = msgspec.structs.replace(source, account=found.account)
+        found = msgspec.structs.replace(found, livemode=source.livemode)
         link = self._links.add(source, asked.api_key, asked.webhook_secret)
         self._pulls.begin(link)
         return found
@@ -72,7 +73,7 @@ class Accounts:
             calls.close()
 
     def assign(self, id_: str, given: Mapping[str, str | None]) -> shapes.Assigned:
-        """Say whose products they are, and read what came before again."""
+        """Say whose products they are; what came before is read again, the numbers follow."""
         known = self._products()
         for product in given.values():
             if product is not None and product not in known:
@@ -83,30 +84,16 @@ class Accounts:
                     where="body",
                 )
         link = self._links.assign(id_, given)
-        done = self._flow.command(
-            Delivery(
-                kind="retranslate",
-                source="upwell",
-                received_at=self._now(),
-                about={"source": id_},
-            )
+        again = Delivery(
+            kind="retranslate", source="upwell", received_at=self._now(), about={"source": id_}
         )
-        if not link.paused:
-            self._pulls.begin(link)
-        return shapes.Assigned(
-            source=id_,
-            superseded=done.result.get("superseded", 0),
-            added=done.result.get("added", 0),
-            position=str(Position(0, done.seq)),
-        )
+        seq = self._journal.append([again])[0]
+        self._pulls.begin(link)
+        return shapes.Assigned(source=id_, position=str(Position(0, seq)))
 
     def pause(self, id_: str, paused: bool) -> None:
         """Stop reading a source, or go on."""
-        link = self._links.pause(id_, paused)
-        if paused:
-            self._pulls.end(id_)
-        else:
-            self._pulls.begin(link)
+        self._pulls.begin(self._links.pause(id_, paused))
 
     def _judge(self, asked: shapes.NewStripe) -> None:
         if not NAME.fullmatch(asked.id):

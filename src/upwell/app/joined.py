@@ -71,7 +71,7 @@ class Joined:
         house.reading = self._reading
         accounts = Accounts(
             house.links,
-            house.flow,
+            house.journal,
             house.products,
             lambda: to_micros(house.clock()),
             self.pulls,

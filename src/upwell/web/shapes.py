@@ -360,11 +360,9 @@ class Account(_Shape, frozen=True):
 
 
 class Assigned(_Shape, frozen=True):
-    """What assigning changed: events and states that were read again, and the position of it."""
+    """Assigned; what came before is in the numbers again once `position` is."""
 
     source: str
-    superseded: int
-    added: int
     position: str
 
 

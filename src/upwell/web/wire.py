@@ -62,8 +62,14 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     shapes.Rows,
     shapes.Original,
     frames.Backfill,
+    shapes.Reading,
     shapes.Source,
     shapes.Sources,
+    shapes.NewStripe,
+    shapes.Permission,
+    shapes.Sold,
+    shapes.Account,
+    shapes.Assigned,
     shapes.DeadLetter,
     inbox.WhyShown,
     Moment,
@@ -82,7 +88,7 @@ NAMES: dict[type, str] = {
 }
 """Names in the pages, where they differ from the structs' own."""
 
-SENT = frozenset({"Acting", "Question", "SignIn", "NewOwner", "NewKey", "NewReport"})
+SENT = frozenset({"Acting", "Question", "SignIn", "NewOwner", "NewKey", "NewReport", "NewStripe"})
 """What clients send: a field with a default may be left out, and null is never needed."""
 
 NARROWER = {("Answer", "unit"): "Unit"}
