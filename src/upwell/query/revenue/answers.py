@@ -22,10 +22,10 @@ from upwell.query.read import elapsed_totals
 from upwell.query.read import read as by_events
 from upwell.query.revenue import measures
 from upwell.query.revenue.cuts import between
-from upwell.query.revenue.exchange import Exchange, factors, worth
+from upwell.query.revenue.exchange import factors
 from upwell.query.revenue.kept import Kept, kept
 from upwell.query.revenue.ledgers import Ledgers
-from upwell.query.revenue.measures import COUNTS, FLOWS, Amounts, by_bucket, customers
+from upwell.query.revenue.measures import COUNTS, FLOWS, Amounts, Quotes, by_bucket, customers
 from upwell.query.revenue.part import (
     CHURN,
     CONTRACTION,
@@ -113,22 +113,14 @@ def elapsed(plan: Plan, ledgers: Ledgers, projection: Projection, until: int) ->
 
 def _flows(asked: Asked, kinds: Sequence[int], sign: int) -> Reading:
     table = asked.table()
-    currencies, cuts = asked.book.currencies, asked.cuts
-
-    def work(key: int, exchange: Exchange) -> Amounts:
-        return measures.flow(table, key, kinds, sign, cuts, currencies, exchange)
-
-    return asked.money(table, work)
+    moved = measures.of_kinds(table, kinds, sign)
+    return asked.money(table, lambda key, quotes: measures.flow(moved[key], quotes))
 
 
 def _stock(asked: Asked, times: int) -> Reading:
     table = asked.table()
     levels = measures.levels(table, asked.cuts) * times
-
-    def work(key: int, exchange: Exchange) -> Amounts:
-        return measures.stock(levels[key], asked.cuts, asked.book.currencies, exchange)
-
-    return asked.money(table, work)
+    return asked.money(table, lambda key, quotes: measures.stock(levels[key], quotes))
 
 
 def _moved(asked: Asked, kind: int) -> Reading:
@@ -178,11 +170,12 @@ def spans_of(asked: Asked) -> list[tuple[int, int]]:
 
 def _mrr_rates(asked: Asked, name: str) -> Reading:
     table = asked.table()
-    spans = spans_of(asked)
-    found = []
-    for key in range(len(table.opening)):
-        each = [_movement(asked, table, key, *span) for span in spans]
-        found.append([_of_movement(name, movement, asked) for movement in each])
+    spans = [*asked.cuts.spans, (0, asked.cuts.slots)] if asked.cuts.spans else []
+    each = [_movements(asked, table, low, high) for low, high in spans]
+    found = [
+        [_of_movement(name, movements[key], asked) for movements in each]
+        for key in range(len(table.opening))
+    ]
     return _ratios(asked, table, found)
 
 
@@ -194,35 +187,28 @@ def _of_movement(name: str, of: Movement, asked: Asked) -> Fraction | None:
     return rates.quick_ratio(of, asked.policy)
 
 
-def _movement(asked: Asked, table: Table, key: int, start: int, end: int) -> Movement:
-    """The bridge of a key over whole slots in days [start, end), all at rates of movements.
+def _movements(asked: Asked, table: Table, low: int, high: int) -> list[Movement]:
+    """The bridge of each key over slots [low, high), all at constant rates.
 
     The start is worth what the last of these movements are: a rate compares like with like.
     """
-    cuts, currencies = asked.cuts, asked.book.currencies
-    inside = [n for n, day in enumerate(cuts.days) if start <= day < end]
-    if not inside:
-        return Movement(0)
-    first, last = inside[0], inside[-1]
-    before = table.opening[key] + table.flow[key, :, :first].sum(axis=(1, 2))
-    opening = 0
-    for code in np.flatnonzero(before).tolist():
-        quote = asked.exchange.constant(currencies[code], cuts.days[last])
-        opening += worth(int(before[code]), currencies[code], quote) if quote else 0
-    sums = [0] * len(measures.ALL)
-    for kind in measures.ALL:
-        flow = table.flow[key, :, first : last + 1, kind]
-        for code, slot in np.argwhere(flow).tolist():
-            quote = asked.exchange.constant(currencies[code], cuts.days[first + slot])
-            sums[kind] += worth(int(flow[code, slot]), currencies[code], quote) if quote else 0
-    return Movement(
-        start=opening,
-        new=sums[NEW],
-        expansion=sums[EXPANSION] + sums[NONE],
-        reactivation=sums[REACTIVATION],
-        contraction=-sums[CONTRACTION],
-        churn=-sums[CHURN],
-    )
+    currencies, days = asked.book.currencies, asked.cuts.days
+    opening = table.opening + table.flow[:, :, :low].sum(axis=(2, 3))
+    at_end = factors(asked.exchange, currencies, days[high - 1])
+    start = np.rint(opening @ at_end).astype(np.int64)
+    each = np.stack([factors(asked.exchange, currencies, day) for day in days[low:high]])
+    moved = np.einsum("kcsm,sc->km", table.flow[:, :, low:high].astype(np.float64), each)
+    return [
+        Movement(
+            start=int(begun),
+            new=int(of[NEW]),
+            expansion=int(of[EXPANSION] + of[NONE]),
+            reactivation=int(of[REACTIVATION]),
+            contraction=-int(of[CONTRACTION]),
+            churn=-int(of[CHURN]),
+        )
+        for begun, of in zip(start, np.rint(moved).astype(np.int64), strict=True)
+    ]
 
 
 def kept_of(asked: Asked, pairs: Spans, scope: Scope | None = None) -> Kept:
@@ -313,12 +299,13 @@ def _per_head(asked: Asked, name: str) -> Reading:
     levels = measures.levels(table, asked.cuts)
     churn = _past_churn(asked) if name == "ltv" else None
 
-    def work(key: int, exchange: Exchange) -> Amounts:
-        currencies = asked.book.currencies
+    sold = measures.of_kinds(table, (NEW,), 1)
+
+    def work(key: int, quotes: Quotes) -> Amounts:
         if name == "asp":
-            sums = measures.flow(table, key, (NEW,), 1, asked.cuts, currencies, exchange)
+            sums = measures.flow(sold[key], quotes)
         else:
-            sums = measures.stock(levels[key], asked.cuts, currencies, exchange)
+            sums = measures.stock(levels[key], quotes)
         shares = churn[key] if churn is not None else None
         values: list[int | None] = []
         for n, amount in enumerate(sums.values):

@@ -52,6 +52,7 @@ class Shelf:
         self.book, self.policy, self.weights = book, policy, weights
         self._lock = RLock()
         self._rows: Rows | None = None  # as they were when last put in order
+        self._countries: NDArray[np.int32] = book.line_country  # the others never change
         self._orders: dict[bool, NDArray[np.int32]] = {}
         self._persons: NDArray[np.int32] | None = None  # of the rows in the order of customers
         self._parts: OrderedDict[Scope, Standing] = OrderedDict()
@@ -96,12 +97,13 @@ class Shelf:
 
     def _current(self) -> Rows:
         """The book's rows; where they have changed a lot, put in order again."""
-        rows = self.book.rows
-        if self._rows is not None:
+        rows, countries = self.book.rows, self.book.line_country
+        same = np.array_equal(self._countries, countries[: len(self._countries)])
+        if self._rows is not None and same:
             many = max(1000, int(len(self._rows.line) * MOST_TOUCHED))
             if len(rows.line) - len(self._rows.line) < many and len(self._changed(rows)) < many:
                 return rows
-        self._rows = rows
+        self._rows, self._countries = rows, countries
         self._orders.clear()
         self._persons = None
         self._parts.clear()
@@ -232,7 +234,9 @@ def _heads(group: I64, day: NDArray[np.int32], kind: NDArray[np.uint8]) -> Mask:
 
 
 def _of_people(part: Part, people: NDArray[np.int32]) -> Part:
-    return part.take(np.isin(part.person, people))
+    """The rows of some people, of a part that is by customer."""
+    low = np.searchsorted(part.person, people, "left")
+    return part.take(ranges(low, np.searchsorted(part.person, people, "right")))
 
 
 def _combined(*arrays: NDArray[Any]) -> NDArray[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import NamedTuple
@@ -91,28 +92,30 @@ class Bridges:
         return reduce(Bars.joined, self.bars) if self.bars else Bars(0, (0,) * len(MOVES), 0, 0)
 
 
-def bars_of(asked: Asked, table: Table, key: int) -> Bridges:
-    """The bridge of each bucket of one key."""
-    cuts, currencies, exchange = asked.cuts, asked.book.currencies, asked.exchange
-    ends = measures.stock(measures.levels(table, cuts)[key], cuts, currencies, exchange)
-    flows = [
-        measures.flow(table, key, *FLOWS[FLOW_OF[name]], cuts, currencies, exchange)
-        for name in MOVES
-    ]
-    opening, lost = 0, dict(ends.lost)
-    for code in np.flatnonzero(table.opening[key]).tolist():
-        quote = exchange.closing(currencies[code], asked.plan.start - 1)
-        if quote is not None:
-            opening += worth(int(table.opening[key, code]), currencies[code], quote)
-    bars = []
-    for n in range(len(cuts.spans)):
-        closing = ends.values[n] or 0
-        bars.append(Bars(opening, tuple(flow.values[n] or 0 for flow in flows), 0, closing))
-        opening = closing
-    for flow in flows:
-        lost |= {name: units for name, units in flow.lost.items() if name not in lost}
-    marks = any(found.provisional for found in (ends, *flows))
-    return Bridges(bars, lost, marks)
+def bars_of(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bridges]:
+    """The bridge of each bucket, of each of the keys."""
+    currencies, exchange, quotes = asked.book.currencies, asked.exchange, asked.quotes
+    levels = measures.levels(table, asked.cuts)
+    moved = [measures.of_kinds(table, *FLOWS[FLOW_OF[name]]) for name in MOVES]
+    before = [exchange.closing(currency, asked.plan.start - 1) for currency in currencies]
+    found = []
+    for key in keys:
+        ends = measures.stock(levels[key], quotes)
+        flows = [measures.flow(one[key], quotes) for one in moved]
+        opening, lost = 0, dict(ends.lost)
+        for code in np.flatnonzero(table.opening[key]).tolist():
+            if (quote := before[code]) is not None:
+                opening += worth(int(table.opening[key, code]), currencies[code], quote)
+        bars = []
+        for n in range(len(asked.cuts.spans)):
+            closing = ends.values[n] or 0
+            bars.append(Bars(opening, tuple(flow.values[n] or 0 for flow in flows), 0, closing))
+            opening = closing
+        for flow in flows:
+            lost |= {name: units for name, units in flow.lost.items() if name not in lost}
+        marks = any(one.provisional for one in (ends, *flows))
+        found.append(Bridges(bars, lost, marks))
+    return found
 
 
 def bridge(plan: Plan, ledgers: Ledgers, label: dict[str, str]) -> BridgeAnswer:
@@ -121,7 +124,7 @@ def bridge(plan: Plan, ledgers: Ledgers, label: dict[str, str]) -> BridgeAnswer:
     whole = Asked(undivided(plan), ledgers) if plan.question.by else asked
     assert plan.currency is not None
     currency = plan.currency
-    total = bars_of(whole, whole.table(), 0)
+    (total,) = bars_of(whole, whole.table(), [0])
     parts = _parts(asked, total) if plan.question.by else []
     return BridgeAnswer(
         currency=currency,
@@ -160,11 +163,10 @@ def undivided(plan: Plan) -> Plan:
 def _parts(asked: Asked, total: Bridges) -> list[tuple[str, Bars]]:
     """The bridge of each value of the split; parts of the whole add up to it to the last digit."""
     table = asked.table()
-    found = [
-        (key.name, bars_of(asked, table, key.number).whole)
-        for key in asked.keys(table)
-        if key.number is not None
-    ]
+    keys = [key for key in asked.keys(table) if key.number is not None]
+    numbers = [key.number for key in keys if key.number is not None]
+    bridges = bars_of(asked, table, numbers)
+    found = [(key.name, one.whole) for key, one in zip(keys, bridges, strict=True)]
     if asked.by == "product" or not found:
         return found
     # Each part was rounded on its own: the largest one takes what is left of the last digit.
@@ -190,14 +192,10 @@ def _causes(asked: Asked, currency: str) -> list[Cause]:
     found = []
     for movement in MOVES:
         kinds, sign = FLOWS[FLOW_OF[movement]]
+        moved = measures.of_kinds(table, kinds, sign)
         for code, cause in enumerate(CAUSES):
             customers = int(table.moved[code][:, list(kinds)].sum())
-            amount = sum(
-                value or 0
-                for value in measures.flow(
-                    table, code, kinds, sign, asked.cuts, asked.book.currencies, asked.exchange
-                ).values
-            )
+            amount = sum(value or 0 for value in measures.flow(moved[code], asked.quotes).values)
             if amount or customers:
                 shown = major(amount, currency)
                 found.append(
@@ -232,7 +230,6 @@ def _cross(asked: Asked, currency: str) -> Cross | None:
     (sums,) = asked.shelf.sum(scope, ("cross", cuts.key), work)
     amounts = []
     for one in sums[:, :, 1:]:
-        table = Table(one[None, :, 0] * 0, one[None, :, :, None], one[:1, 0], one[None, :, :])
-        flow = measures.flow(table, 0, (0,), 1, cuts, book.currencies, asked.exchange)
+        flow = measures.flow(one, asked.quotes)
         amounts.append(major(sum(value or 0 for value in flow.values), currency))
     return Cross(cross_sell=amounts[0], product_drop=amounts[1])

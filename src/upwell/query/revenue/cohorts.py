@@ -22,16 +22,21 @@ Measure = Literal["customers", "mrr"]
 
 
 def cohorts(plan: Plan, ledgers: Ledgers, measure: Measure) -> Cohorts:
-    """The cohorts that began in those of the plan's buckets that are over.
+    """The cohorts that began in the plan's buckets; what is not over yet has no value.
 
     Money is at one set of rates, those fixed for the last bucket.
     """
     asked, money = Asked(plan, ledgers), measure == "mrr"
-    over = [bucket for bucket in plan.buckets if bucket.closes <= plan.seen]
+    begun = plan.buckets[: plan.begun]
+    over = sum(bucket.closes <= plan.seen for bucket in begun)
     currency = plan.currency or ledgers.ground.currency
-    table = _table(asked, [*(b.first for b in over), over[-1].end])[money] if over else None
-    if table is None:
+    if not begun:
         return Cohorts(grain=plan.question.grain, currency=None, cohorts=(), mean=())
+    edges = [*(bucket.first for bucket in begun), min(begun[-1].end, plan.last)]
+    table = _table(asked, edges)[money]
+    shares = maths.shares(table)
+    for number, row in enumerate(shares):
+        row[max(1, over - number) :] = [None] * (len(row) - max(1, over - number))
     sizes = [int(row[0]) for row in table]
     return Cohorts(
         grain=plan.question.grain,
@@ -40,11 +45,11 @@ def cohorts(plan: Plan, ledgers: Ledgers, measure: Measure) -> Cohorts:
             Cohort(
                 start=to_date(bucket.first),
                 size=major(nanos_of(size, currency), currency) if money else size,
-                values=tuple(_number(share) for share in shares),
+                values=tuple(_number(share) for share in row),
             )
-            for bucket, size, shares in zip(over, sizes, maths.shares(table), strict=True)
+            for bucket, size, row in zip(begun, sizes, shares, strict=True)
         ),
-        mean=tuple(_number(share) for share in maths.pooled(table)),
+        mean=tuple(_number(share) for share in maths.pooled(table[:over, :over])),
     )
 
 

@@ -13,7 +13,7 @@ from upwell.query.revenue.part import Part
 from upwell.query.revenue.sums import I64, added, counted, firsts
 from upwell.query.revenue.table import coded
 
-CHUNK = 24  # pairs of moments looked at together: bounds the memory
+CHUNK = 12  # pairs of moments looked at together: bounds the memory
 
 
 class Kept(NamedTuple):
@@ -52,25 +52,24 @@ def kept(
     run = np.cumsum(firsts(group, currency)) - 1
     owner = np.flatnonzero(firsts(group[starts]))  # the first run of each group
     key = codes[starts][owner].astype(np.int64)
-    found = [np.zeros((keys, len(pairs)), dtype=np.int64) for _ in Kept._fields]
+    found = np.zeros((len(Kept._fields), keys, len(pairs)), dtype=np.int64)
     for low in range(0, len(pairs), CHUNK):
-        chunk = pairs[low : low + CHUNK]
-        moments = np.unique(np.array(chunk, dtype=np.int64).ravel())
+        chunk = np.array(pairs[low : low + CHUNK], dtype=np.int64)
+        moments = np.unique(chunk)
         levels = _levels(run, day, delta, moments, len(starts))
-        for n, (then, now) in enumerate(chunk, low):
-            rate = rates[n][currency[starts]]
-            before, after = (
-                _by_group(levels[np.searchsorted(moments, day)], rate, owner) for day in (then, now)
-            )
-            there = before > 0
-            for into, values in zip(
-                found,
-                (before, after, np.minimum(before, after)),
-                strict=False,
-            ):
-                into[:, n] = added(key[there], values[there], keys)
-            found[3][:, n] = counted(key[there], keys)
-            found[4][:, n] = counted(key[there & (after <= 0)], keys)
+        rate = rates[low : low + CHUNK][:, currency[starts]]
+        before, after = (
+            _by_group(levels[np.searchsorted(moments, days)], rate, owner) for days in chunk.T
+        )
+        there = before > 0
+        pair, group_of = np.nonzero(there)
+        place = key[group_of] * len(chunk) + pair
+        was, now = before[there], after[there]
+        size, shape = keys * len(chunk), (keys, len(chunk))
+        for into, values in zip(found, (was, now, np.minimum(was, now)), strict=False):
+            into[:, low : low + CHUNK] = added(place, values, size).reshape(shape)
+        found[3][:, low : low + CHUNK] = counted(place, size).reshape(shape)
+        found[4][:, low : low + CHUNK] = counted(place[now <= 0], size).reshape(shape)
     return Kept(*found)
 
 
@@ -86,11 +85,9 @@ def _levels(
 
 
 def _by_group(native: I64, rate: NDArray[np.float64], owner: NDArray[np.intp]) -> I64:
-    """The runs' MRR in one currency, added up by group."""
-    if not len(owner):
-        return np.zeros(0, dtype=np.int64)
-    one = native
-    if not (rate == 1.0).all():
-        one = np.rint(native * rate).astype(np.int64)
-    summed: I64 = one if len(owner) == len(one) else np.add.reduceat(one, owner)
+    """The runs' MRR in one currency, added up by group, as [pair, group]."""
+    one = native if (rate == 1.0).all() else np.rint(native * rate).astype(np.int64)
+    if len(owner) == one.shape[1]:
+        return one
+    summed: I64 = np.add.reduceat(one, owner, axis=1)
     return summed

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
+from upwell.money import Quote
 from upwell.projection.book import KINDS
 from upwell.query.revenue.cuts import Cuts
 from upwell.query.revenue.exchange import Exchange, nanos_of, worth
@@ -41,33 +43,64 @@ class Amounts:
     lost: dict[str, int] = field(default_factory=dict)
 
 
-def flow(
-    table: Table,
-    key: int,
-    kinds: Sequence[int],
-    sign: int,
-    cuts: Cuts,
-    currencies: Sequence[str],
-    exchange: Exchange,
-) -> Amounts:
-    """What movements of these kinds came to, each slot at the rate of movements."""
-    found = Amounts([0] * len(cuts.spans))
+class Quotes:
+    """The rates of a question's slots into one currency, looked up once for all keys.
+
+    `closing` [currency][bucket] are those of buckets' ends, `moving` [currency][slot] those of
+    movements. With `only` the money of one currency alone is valued.
+    """
+
+    def __init__(
+        self, cuts: Cuts, currencies: Sequence[str], exchange: Exchange, only: int | None = None
+    ) -> None:
+        self.cuts, self.currencies = cuts, list(currencies)
+        self._only = only
+        self._exchange = exchange
+        self.bucket_of = [n for n, (low, high) in enumerate(cuts.spans) for _ in range(low, high)]
+
+    def places(self, amounts: I64) -> list[list[int]]:
+        """Where a table of [currency, …] holds money that is to be valued."""
+        if self._only is None:
+            return np.argwhere(amounts).tolist()
+        return [[self._only, n] for n in np.flatnonzero(amounts[self._only]).tolist()]
+
+    @cached_property
+    def closing(self) -> list[list[Quote | None]]:
+        """Rates of the last day of each bucket."""
+        days = [self.cuts.ends[high - 1] for _, high in self.cuts.spans]
+        return [[self._exchange.closing(c, day) for day in days] for c in self.currencies]
+
+    @cached_property
+    def moving(self) -> list[list[Quote | None]]:
+        """Rates of the movements of each slot."""
+        days = list(zip(self.cuts.days, self.cuts.ends, strict=True))
+        return [[self._exchange.moving(c, *day) for day in days] for c in self.currencies]
+
+
+def flow(moved: I64, quotes: Quotes) -> Amounts:
+    """What movements of one key ([currency, slot]) came to, each slot at the rate of movements."""
+    found = Amounts([0] * len(quotes.cuts.spans))
     missing = set[int]()
-    moved = table.flow[key][:, :, list(kinds)].sum(axis=-1) * sign
-    bucket_of = [n for n, (low, high) in enumerate(cuts.spans) for _ in range(low, high)]
-    for code, slot in np.argwhere(moved).tolist():
-        currency, bucket, fine = currencies[code], bucket_of[slot], int(moved[code, slot])
-        quote = exchange.moving(currency, cuts.days[slot], cuts.ends[slot])
+    for code, slot in quotes.places(moved):
+        currency, bucket, fine = quotes.currencies[code], quotes.bucket_of[slot], moved[code, slot]
+        quote = quotes.moving[code][slot]
         if quote is None:
-            found.lost[currency] = found.lost.get(currency, 0) + nanos_of(fine, currency)
+            units = nanos_of(int(fine), currency)
+            found.lost[currency] = found.lost.get(currency, 0) + units
             missing.add(bucket)
             continue
-        found.values[bucket] = (found.values[bucket] or 0) + worth(fine, currency, quote)
+        found.values[bucket] = (found.values[bucket] or 0) + worth(int(fine), currency, quote)
         if quote.provisional:
             found.provisional.add(bucket)
     for bucket in missing:
         if found.values[bucket] == 0:
             found.values[bucket] = None
+    return found
+
+
+def of_kinds(table: Table, kinds: Sequence[int], sign: int) -> I64:
+    """Movements of these kinds, as [key, currency, slot]."""
+    found: I64 = table.flow[:, :, :, list(kinds)].sum(axis=-1) * sign
     return found
 
 
@@ -79,22 +112,23 @@ def levels(table: Table, cuts: Cuts) -> I64:
     return found
 
 
-def stock(level: I64, cuts: Cuts, currencies: Sequence[str], exchange: Exchange) -> Amounts:
-    """MRR at each bucket's end ([currency, bucket] of one key), at the rate of that day."""
-    found = Amounts([0] * len(cuts.spans))
-    for bucket, (_, high) in enumerate(cuts.spans):
-        day, amount, missing = cuts.ends[high - 1], 0, False
-        for code in np.flatnonzero(level[:, bucket]).tolist():
-            currency, fine = currencies[code], int(level[code, bucket])
-            quote = exchange.closing(currency, day)
-            if quote is None:
-                found.lost[currency] = nanos_of(fine, currency)
-                missing = True
-                continue
-            amount += worth(fine, currency, quote)
-            if quote.provisional:
-                found.provisional.add(bucket)
-        found.values[bucket] = None if missing and not amount else amount
+def stock(level: I64, quotes: Quotes) -> Amounts:
+    """MRR of one key at each bucket's end ([currency, bucket]), at the rate of that day."""
+    found = Amounts([0] * len(quotes.cuts.spans))
+    missing = set[int]()
+    for code, bucket in quotes.places(level):
+        currency, fine = quotes.currencies[code], int(level[code, bucket])
+        quote = quotes.closing[code][bucket]
+        if quote is None:
+            found.lost[currency] = nanos_of(fine, currency)
+            missing.add(bucket)
+            continue
+        found.values[bucket] = (found.values[bucket] or 0) + worth(fine, currency, quote)
+        if quote.provisional:
+            found.provisional.add(bucket)
+    for bucket in missing:
+        if found.values[bucket] == 0:
+            found.values[bucket] = None
     return found
 
 

@@ -107,7 +107,5 @@ def attribute(book: Book, key: str) -> tuple[NDArray[Any], list[str]]:
         case "currency":
             return book.line_currency, book.currencies
         case "source":
-            names = sorted({line.source for line in book.lines})
-            number = {name: n for n, name in enumerate(names)}
-            return np.array([number[line.source] for line in book.lines], dtype=np.int32), names
+            return book.line_source, book.sources
     raise ValueError(f"no line has a {key}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -12,11 +13,10 @@ from upwell.query.lines import APART, Line, Number, Reading, added
 from upwell.query.plan import Plan
 from upwell.query.revenue import measures
 from upwell.query.revenue.cuts import Cuts, cuts
-from upwell.query.revenue.exchange import Exchange
 from upwell.query.revenue.ledgers import Ledgers
-from upwell.query.revenue.measures import Amounts
+from upwell.query.revenue.measures import Amounts, Quotes
 from upwell.query.revenue.part import FILTERS, Scope
-from upwell.query.revenue.table import STEADY, Table, names_of, tabled
+from upwell.query.revenue.table import STEADY, Table, earliest, names_of, tabled
 
 OWN_SPLITS = ("plan", "interval", "country", "currency", "source")
 """Dimensions in which one customer may pay for several values, each with customers of its own."""
@@ -44,7 +44,7 @@ class Asked:
         self.margin = ledgers.ground.gross_margin
         own = ledgers.ground.currency
         self.exchange = ledgers.exchange(self.policy, plan.currency or own)
-        self._into: Callable[[str], Exchange] = lambda to: ledgers.exchange(self.policy, to)
+        self._ledgers = ledgers
         daily = self.policy.fx == "tx_date" and not plan.hourly
         found = cuts(plan, self.exchange.fiscal_start, daily=daily)
         self.cuts = found._replace(until=until or self._ahead())
@@ -56,6 +56,16 @@ class Asked:
             return None
         later = rows.at[(rows.day == plan.today) & (rows.at > plan.seen)]
         return int(later.min()) if len(later) else None
+
+    @cached_property
+    def quotes(self) -> Quotes:
+        """The rates of the question's slots into the currency shown."""
+        return Quotes(self.cuts, self.book.currencies, self.exchange)
+
+    def _own(self, code: int) -> Quotes:
+        """The money of one currency alone, in that currency."""
+        exchange = self._ledgers.exchange(self.policy, self.book.currencies[code])
+        return Quotes(self.cuts, self.book.currencies, exchange, only=code)
 
     @property
     def months_back(self) -> int:
@@ -78,10 +88,11 @@ class Asked:
         """The table of rows by the question's key, or another one."""
         chosen, when, key = scope or scope_of(self.plan), at or self.cuts, by or self.by
         book = self.book
+        first = earliest(book) if key == "cohort" else None
         found = self.shelf.sum(
-            chosen, ("table", key, when.key), lambda part: tabled(part, book, key, when)
+            chosen, ("table", key, when.key, first), lambda part: tabled(part, book, key, when)
         )
-        return Table._make(found)
+        return Table._make(found).wide(len(book.currencies))
 
     def keys(self, table: Table) -> list[Key]:
         """The lines to draw: all products where they are asked apart, else keys with rows."""
@@ -89,14 +100,14 @@ class Asked:
             return [Key(0, "")]
         names = names_of(self.book, self.by, len(table.opening))
         if self.by == "product":
-            number = {name: n for n, name in enumerate(names)}
+            number = {name: n for n, name in enumerate(names)}  # of those that have rows
             return [Key(number.get(name), name) for name in self.plan.products]
         there = (table.opening != 0).any(axis=1) | (table.flow != 0).any(axis=(1, 2, 3))
         there |= (table.customers != 0) | (table.moved != 0).any(axis=(1, 2))
         found = [Key(n, names[n]) for n in np.flatnonzero(there).tolist()]
         return sorted(found, key=lambda key: key.name)
 
-    def money(self, table: Table, work: Callable[[int, Exchange], Amounts]) -> Reading:
+    def money(self, table: Table, work: Callable[[int, Quotes], Amounts]) -> Reading:
         """Lines of money; `work` values a key, in the currency shown or in each of its own."""
         reading = Reading([])
         for number, name in self.keys(table):
@@ -107,7 +118,7 @@ class Asked:
             if self.plan.native:
                 reading.lines += self._native(table, number, name, work)
                 continue
-            amounts = work(number, self.exchange)
+            amounts = work(number, self.quotes)
             reading.lines.append(self._line(name, amounts, self.plan.currency))
             for currency, units in amounts.lost.items():
                 lost = reading.unconverted.get(currency, 0)
@@ -143,13 +154,13 @@ class Asked:
         return Line(name, values, total, currency, amounts.provisional)
 
     def _native(
-        self, table: Table, number: int, name: str, work: Callable[[int, Exchange], Amounts]
+        self, table: Table, number: int, name: str, work: Callable[[int, Quotes], Amounts]
     ) -> list[Line]:
         found = []
         for code, currency in enumerate(self.book.currencies):
             if not table.opening[number, code] and not table.flow[number, code].any():
                 continue
-            amounts = work(number, self._into(currency))
+            amounts = work(number, self._own(code))
             own = Amounts(amounts.values, amounts.provisional)
             apart = name and self.by != "currency"
             key = f"{name}{APART}{currency}" if apart else currency

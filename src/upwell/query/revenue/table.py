@@ -18,8 +18,6 @@ SPLITS = ("product", "plan", "interval", "country", "currency", "source", "cause
 STEADY = ("product", "plan", "interval", "country", "currency", "source", "cohort")
 """Dimensions in which a line, once there, stays: MRR can be split by them."""
 
-EARLIEST = 240  # months from January 1970 to the first cohort told apart, that of January 1990
-
 
 class Table(NamedTuple):
     """Sums in millionths of minor units of each currency, and customers.
@@ -32,6 +30,16 @@ class Table(NamedTuple):
     flow: I64
     customers: I64
     moved: I64
+
+    def wide(self, currencies: int) -> Table:
+        """The table with room for currencies that have come to the book without any row here."""
+        lack = currencies - self.opening.shape[1]
+        if lack <= 0:
+            return self
+        opening = np.pad(self.opening, [(0, 0), (0, lack)])
+        return self._replace(
+            opening=opening, flow=np.pad(self.flow, [(0, 0), (0, lack), (0, 0), (0, 0)])
+        )
 
 
 def tabled(part: Part, book: Book, by: str | None, cuts: Cuts) -> Table:
@@ -57,10 +65,16 @@ def coded(part: Part, book: Book, by: str | None) -> tuple[NDArray[np.integer], 
     if by == "cause":
         return part.cause, len(CAUSES)
     if by == "cohort":
-        began = np.maximum(months(first_days(part)) - EARLIEST, 0)
+        began = months(first_days(part)) - earliest(book)
         return began, int(began.max(initial=0)) + 1
     codes, names = attribute(book, by)
     return codes[part.line], max(1, len(names))
+
+
+def earliest(book: Book) -> int:
+    """The month of the first movement, counted from January 1970: the first cohort."""
+    day = book.rows.day
+    return int(months(day.min(keepdims=True))[0]) if len(day) else 0
 
 
 def names_of(book: Book, by: str | None, count: int) -> list[str]:
@@ -70,7 +84,8 @@ def names_of(book: Book, by: str | None, count: int) -> list[str]:
     if by == "cause":
         return list(CAUSES)
     if by == "cohort":
-        return [f"{1990 + n // 12}-{n % 12 + 1:02d}" for n in range(count)]
+        first = earliest(book)
+        return [f"{1970 + n // 12}-{n % 12 + 1:02d}" for n in range(first, first + count)]
     return [name or MISSING for name in attribute(book, by)[1]][:count]
 
 
