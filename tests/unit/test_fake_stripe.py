@@ -519,3 +519,48 @@ def test_a_fee_for_setting_up_is_on_the_first_invoice_and_an_extra_on_the_next()
     assert totals(fake, subscription) == [16_000, 16_000]
     parents = [line["parent"]["type"] for line in fake.world.lines[subscription["latest_invoice"]]]
     assert parents == ["invoice_item_details", "subscription_item_details"]
+
+
+# -- what was there before, and what nobody listens to
+
+
+@pytest.mark.parametrize(("interval", "start"), [("month", (2026, 3, 31)), ("year", (2026, 1, 31))])
+def test_what_was_there_before_goes_on_in_its_own_rhythm(
+    interval: str, start: tuple[int, int, int]
+) -> None:
+    fake = FakeStripe(day(2026, 4, 2))
+    since = day(2024, 1, 31)
+    who = fake.create_customer("Ann", since=since)
+    subscription = fake.carry_over(who, monthly(fake, interval=interval), 3, since=since)
+    item = subscription["items"]["data"][0]
+    assert item["current_period_start"] == day(*start)
+    assert (who["created"], subscription["start_date"]) == (since, since)
+    assert {event.type for event in fake.events} <= {"product.created", "price.created"}
+    assert invoices(fake, subscription) == []
+    fake.advance_to(item["current_period_end"] + 7_200)
+    assert len(invoices(fake, subscription)) == 1
+    assert subscription["status"] == "active"
+
+
+def test_events_that_nobody_listens_to_change_nothing_of_the_others() -> None:
+    def told(*kinds: str) -> list[tuple[str, str, bytes]]:
+        def heard(kind: str, _row: Json, _before: Json | None) -> bool:
+            return kind in kinds
+
+        fake = account(archive=True, hears=heard if kinds else None)
+        fake.subscribe(fake.create_customer("Ann"), monthly(fake))
+        fake.advance(70 * DAY)
+        return [(event.id, event.type, event.body) for event in fake.events]
+
+    some = told("invoice.paid", "customer.created")
+    assert {kind for _, kind, _ in some} == {"invoice.paid", "customer.created"}
+    assert some == [one for one in told() if one[1] in ("invoice.paid", "customer.created")]
+
+
+def test_events_can_be_taken_from_a_number_on() -> None:
+    fake = account(archive=True)
+    fake.create_customer("Ann")
+    last = fake.events[-1].number
+    fake.create_customer("Ben")
+    assert [event.object["name"] for event in fake.after(last)] == ["Ben"]
+    assert fake.after(fake.events[-1].number) == []

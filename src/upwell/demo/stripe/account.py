@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
@@ -14,7 +15,7 @@ from upwell.demo.stripe.changes import Changes
 from upwell.demo.stripe.hooks import Delivered
 from upwell.demo.stripe.lives import Lives, Outcome
 from upwell.demo.stripe.till import Till
-from upwell.demo.stripe.world import Event, Json, World
+from upwell.demo.stripe.world import Event, Hears, Json, World
 
 API_VERSION = "2026-10-28.endive"
 Named = str | Json  # an object or its id
@@ -37,6 +38,7 @@ class Account:
         payouts: str | None = "weekly",
         settles: Mapping[str, tuple[str, Decimal]] | None = None,
         scrambled: bool = False,
+        hears: Hears | None = None,
         api_version: str = API_VERSION,
     ) -> None:
         self.lock = threading.RLock()
@@ -45,6 +47,7 @@ class Account:
             now=now, seed=seed, livemode=livemode, api_version=api_version, archive=archive
         )
         self.world.scrambled = scrambled
+        self.world.hears = hears
         self.api = Api(self.world, name)
         self._post = random.Random(f"post-{seed}")
         self._delivered: dict[str, int] = {}  # address -> number of the last event it was sent
@@ -69,6 +72,11 @@ class Account:
         """What happened, oldest first: the last 30 days, or everything with `archive`."""
         with self.lock:
             return self.world.remembered()
+
+    def after(self, number: int) -> list[Event]:
+        """The events that are still remembered and have a number greater than this one."""
+        log = self.world.log
+        return log[bisect_right(log, number, key=lambda event: event.number) :]
 
     def advance(self, seconds: int) -> None:
         """Let time pass; everything that falls due happens, in order."""

@@ -62,6 +62,43 @@ class Subscribing(Selling):
             self._lives.begin(row, [self._setup(row, price) for price in setup])
             return row
 
+    def carry_over(
+        self,
+        customer: Named,
+        price: Named,
+        quantity: int = 1,
+        *,
+        since: int,
+        metadata: dict[str, str] | None = None,
+    ) -> Json:
+        """A subscription that was there before: paid since then, up to its next period.
+
+        Lists show it; no event tells of it, and what it paid before is not there.
+        """
+        with self.lock:
+            who, sold = self._of("customer", customer), self._of("price", price)
+            rhythm = sold["recurring"]
+            start = end = since
+            while end <= self.now:
+                start = end
+                end = period_end(since, start, rhythm["interval"], rhythm["interval_count"])
+            row = papers.subscription(
+                self.world,
+                customer=who["id"],
+                currency=sold["currency"],
+                items=[papers.item(self.world, sold, quantity, [], start, end)],
+                trial_end=None,
+                missing_payment_method="create_invoice",
+                metadata=metadata or {},
+                tax_rates=[],
+                days_until_due=None,
+            )
+            row |= dict.fromkeys(("billing_cycle_anchor", "created", "start_date"), since)
+            row["status"] = "active"
+            self.world.add(row)
+            self._lives.watch(row)
+            return row
+
     def _item(self, price: Json, quantity: int, trial_end: int | None) -> Json:
         now, rhythm = self.world.now, price["recurring"]
         end = trial_end or period_end(now, now, rhythm["interval"], rhythm["interval_count"])

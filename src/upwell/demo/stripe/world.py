@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,6 +25,9 @@ _STRIDE = 0x5DEECE66D9  # ids of events do not tell their order
 _SHORT = {"cus": 14, "prod": 14, "si": 14}
 NOTHING: list[Any] = []  # shared, because nothing is changed in place
 _encode = msgspec.json.Encoder().encode
+
+Hears = Callable[[str, Json, Json | None], bool]
+"""Of a type, an object as it stands and what it was before: whether the event is written down."""
 
 
 class Refused(ValueError):
@@ -70,6 +73,7 @@ class World:
         self, *, now: int, seed: int, livemode: bool, api_version: str, archive: bool
     ) -> None:
         self.now = now
+        self.hears: Hears | None = None  # which events are written down; None: all
         self.livemode = livemode
         self.scrambled = False  # whether the list of events has no order within a second
         self.api_version = api_version
@@ -141,12 +145,18 @@ class World:
 
     def emit(self, row: Json, *kinds: str, previous: Json | None = None) -> None:
         """Write down that something happened, with the object as it now stands."""
-        if self.now < self._unheard:
+        heard: Sequence[str] = () if self.now < self._unheard else kinds
+        if self.hears is not None:
+            heard = [kind for kind in heard if self.hears(kind, row, previous)]
+        if not heard:
             self._sent += len(kinds)
             return
         body = _encode(row)
         before = _encode(previous) if previous else None
         for kind in kinds:
+            if kind not in heard:
+                self._sent += 1
+                continue
             scattered = (self._sent * _STRIDE + self._offset) & (1 << 48) - 1
             identity = f"evt_1{self._when()}{_spelled(scattered, 8)}"
             self.log.append(Event(self._sent, identity, kind, self.now, body, before))
