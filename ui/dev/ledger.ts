@@ -156,7 +156,7 @@ export const BYS: Record<string, (move: Move) => string> = {
   country: (move) => persons[move.who]!.country,
   interval: (move) => (move.who % 5 ? 'month' : 'year'),
   cause: (move) => move.cause,
-  cohort: (move) => `${persons[move.who]!.since.slice(0, 7)}-01`,
+  cohort: (move) => persons[move.who]!.since.slice(0, 7),
 };
 
 export interface Asked {

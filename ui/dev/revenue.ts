@@ -54,7 +54,7 @@ function movers(query: URLSearchParams): MovedPage {
   return {
     customers: found.slice(after, after + limit).map((move) => ({
       id: persons[move.who]!.id, name: persons[move.who]!.name, email: persons[move.who]!.email, country: persons[move.who]!.country,
-      product: move.product, plan: move.plan, amount: text(move.delta), at: `${move.day}T15:14:07Z`, cause: move.cause, delivery: move.seq,
+      product: move.product, plan: move.plan, amount: text(Math.abs(move.delta)), at: `${move.day}T15:14:07Z`, cause: move.cause, delivery: move.seq,
     })),
     cursor: after + limit < found.length ? String(after + limit) : null,
   };
@@ -195,7 +195,7 @@ function changes(query: URLSearchParams): object {
   const sum = (rows: Move[]): number => rows.reduce((all, move) => all + move.delta, 0);
   return {
     currency: 'USD', before: text(sum(inside.filter((move) => move.recorded <= from))), after: text(sum(inside.filter((move) => move.recorded <= to))),
-    changes: inside.filter((move) => move.recorded > from && move.recorded <= to).slice(-200).map((move) => ({ amount: text(move.delta), cause: move.cause, customer: persons[move.who]!.id, delivery: move.seq, recorded_at: move.recorded })),
+    changes: inside.filter((move) => move.recorded > from && move.recorded <= to).slice(-200).map((move) => ({ amount: text(move.delta), cause: move.cause, customer: persons[move.who]!.name, delivery: move.seq, recorded_at: move.recorded })),
   };
 }
 

@@ -79,6 +79,9 @@ export function exact(value: Value | undefined, unit: Unit, currency = ''): stri
   }
 }
 
+/** A change in full: "+$4,210.00", "−$980.50". */
+export const signedExact = (value: string, currency: string): string => `${amount(value)! > 0 ? '+' : ''}${exact(value, 'money', currency)}`;
+
 const SCALES: readonly (readonly [number, string])[] = [
   [1e12, 'T'],
   [1e9, 'B'],

@@ -11,6 +11,7 @@ import { clockIn, dayIn } from './clock';
 const SPARE = 120; // answers of pages left, kept so that going back shows at once
 const GRACE = 600; // ms without a link before questions are asked the plain way
 const POLL = 15_000;
+const FOLDING = 1500; // until what the server still counts is asked for again
 const REFRESH = 60_000;
 const FILLING = 5_000; // while history arrives, or before the first event
 
@@ -273,6 +274,11 @@ export class Desk {
     void this.#askPlainly([id]);
   }
 
+  /** Asks again, and leaves what is shown until the answer is there. */
+  again(question: Question): void {
+    void this.#askPlainly([idOf(question)]);
+  }
+
   /** What changes within one turn of the loop is said once. */
   #flush(): void {
     if (this.#flushing) return;
@@ -402,6 +408,15 @@ export class Asked {
       if (this.#id === null) return undefined;
       const asked = untrack(question);
       return asked ? untrack(() => at.watch(asked)) : undefined;
+    });
+    // By other counting rules the server counts for a while first; it says how far it is.
+    $effect(() => {
+      if (this.error?.code !== 'folding') return undefined;
+      const timer = setTimeout(() => {
+        const asked = untrack(question);
+        if (asked) this.#desk().again(asked);
+      }, FOLDING);
+      return () => clearTimeout(timer);
     });
   }
 

@@ -14,6 +14,7 @@ export interface Call {
 }
 
 const KEPT = 60; // answers, so that going back shows at once
+const FOLDING = 1500; // ms until what the server still counts is asked for again
 const PATIENCE = 3000; // ms between two readings of the same because something moved
 const kept = new Map<string, unknown>();
 
@@ -37,6 +38,7 @@ export class Fetched<T> {
   waiting = $derived(this.answer === null && this.error === null);
   /** What is shown answers the call before this one. */
   old = $derived(this.answer !== null && this.error === null && this.#shown !== this.#id);
+  #again = 0;
   #read = 0; // the call under way, so that a late answer to an earlier one is dropped
 
   /** `moved` gives something else whenever what was read may have changed since. */
@@ -66,7 +68,10 @@ export class Fetched<T> {
         if (this.#id !== null) void this.#load(this.#id);
       }, PATIENCE) as unknown as number;
     });
-    $effect(() => () => clearTimeout(timer));
+    $effect(() => () => {
+      clearTimeout(timer);
+      clearTimeout(this.#again);
+    });
   }
 
   retry = (): void => {
@@ -82,6 +87,7 @@ export class Fetched<T> {
 
   async #load(id: string): Promise<void> {
     const call = untrack(this.#call);
+    clearTimeout(this.#again);
     if (!call) return;
     this.#read += 1;
     const mine = this.#read;
@@ -90,7 +96,10 @@ export class Fetched<T> {
       keep(id, answer);
       if (mine === this.#read) this.#show(id, answer);
     } catch (thrown) {
-      if (mine === this.#read) this.error = problemFrom(thrown);
+      if (mine !== this.#read) return;
+      this.error = problemFrom(thrown);
+      // By other counting rules the server counts for a while first; it says how far it is.
+      if (this.error.code === 'folding') this.#again = setTimeout(() => void this.#load(id), FOLDING) as unknown as number;
     }
   }
 }
