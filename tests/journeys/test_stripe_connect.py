@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from upwell.access import SYSTEM
@@ -16,6 +17,7 @@ from upwell.app.house import House
 from upwell.app.pulls import Pulls
 from upwell.demo.stripe import FakeStripe, serve
 from upwell.errors import NotFound, Rejected
+from upwell.event import Delivery
 from upwell.period import to_instant
 from upwell.settings import Product, Settings
 from upwell.settings.schema import Server
@@ -166,6 +168,36 @@ def test_a_restart_reads_on_with_the_same_settings(company: Company, tmp_path: P
     company.house.caught_up()
     assert company.revenue() == {"mail": "980.00"}
     assert [link.id for link in company.house.links.every()] == ["acme"]
+
+
+def test_a_webhook_that_only_names_a_discount_is_completed_at_once(company: Company) -> None:
+    company.add("sk_live_all", product="mail")
+    company.read_whole()
+    fake, house = company.fake, company.house
+    half = fake.create_coupon(percent_off=50, duration="forever")
+    price = fake.create_price(fake.create_product("New"), 1_000)
+    ann = fake.create_customer("Ann", "ann@a.example", "FR")
+    before = len(fake.events)
+    sold = fake.subscribe(ann, price, coupons=[half])
+    fake.cancel(sold, feedback="unused")
+    for event in fake.events[before - 1 :]:
+        body = fake.payload(event)
+        about = {"webhook": True, **house.links.about("acme", [body])}
+        now = fake.now * 1_000_000
+        hook = Delivery(kind="stripe", source="acme", received_at=now, about=about, body=body)
+        hook = msgspec.structs.replace(hook, seq=house.journal.append([hook])[0])
+        house.caught_up()
+        company.pulls.heard(hook)
+
+    def priced() -> bool:
+        states = house.projection.states("acme", sold["id"])
+        return any(state.discounts for state, *_ in states)
+
+    company.until(priced)
+    asked = {"metric": "cancellations", "from": "2026-01-01", "to": "2026-03-01", "by": "country"}
+    answer = Commands(house).query({**asked, "grain": "month"})
+    assert {one.key: one.total for one in answer.series} == {"FR": 1}
+    assert not house.dead_letters(10)
 
 
 def test_a_paused_source_is_not_read(company: Company) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from upwell.billing import Origin
 from upwell.egress import Guard
 from upwell.errors import NotFound, Rejected, nearest
 from upwell.settings import Settings, StripeSource, secret
+from upwell.sources.stripe import payers
 from upwell.sources.stripe.fetch import Catalogue
 from upwell.state import sources
 from upwell.state.db import State
@@ -53,12 +54,14 @@ class Links:
         env: Mapping[str, str],
         now: Callable[[], int],
         stand: Callable[[], None] = lambda: None,
+        country: Callable[[str, str], str] = lambda *_: "",
     ) -> None:
         self._settings = settings
         self._state = state
         self._secrets = secrets
         self._env = env
         self._now = now
+        self._country = country
         self.stand = stand  # journals the configuration where it is another now
         self._guard = Guard(settings.server.allow_private_urls)
         self._opened: dict[str, int] = {}
@@ -154,6 +157,12 @@ class Links:
         self._row(self.find(id_))
         sources.change(self._state, id_, paused=paused)
         return self.find(id_)
+
+    def about(self, id_: str, bodies: Iterable[bytes | msgspec.Raw]) -> dict[str, Any]:
+        """What is known here and not said in these events: countries of their customers."""
+        known = {customer: self._country(id_, customer) for customer in payers(bodies)}
+        countries = {customer: country for customer, country in known.items() if country}
+        return {"countries": countries} if countries else {}
 
     def failed(self, id_: str, kind: str, message: str) -> None:
         """Keep why a source cannot be read, and since when."""

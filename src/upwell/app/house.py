@@ -77,6 +77,7 @@ class House:
                 self.env,
                 lambda: to_micros(self.clock()),
                 self.stand_on_sources,
+                self.country_of,
             )
             self.desk = Desk(self.projection)
             remote = settings is not None and settings.warehouse.url != "duckdb"
@@ -97,6 +98,12 @@ class House:
             self.journal.append(
                 [Delivery(kind="config", source="upwell", received_at=now, body=body)]
             )
+
+    def country_of(self, source: str, customer: str) -> str:
+        """Where a customer is, as far as the source has said; '' where it has not."""
+        people = self.projection.books.people
+        number = people.numbers.get((source, customer))
+        return "" if number is None else people.all[number].country
 
     def stand_on_sources(self) -> None:
         """The same where only the sources are others: connected, assigned, with other names."""

@@ -101,6 +101,7 @@ class Joined:
             sources=self._sources,
             accounts=Doors(
                 secret=house.links.secret_of,
+                about=house.links.about,
                 heard=self.pulls.heard,
                 add=accounts.add,
                 look=accounts.look,

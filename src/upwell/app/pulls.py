@@ -180,7 +180,7 @@ class Pull:
             missing = wants(delivery, self.link.origin)
             raw = msgspec.Raw(delivery.body)
             if missing:
-                about = {"completes": delivery.seq}
+                about = {**delivery.about, "completes": delivery.seq}
                 again = self._delivery(self._clock(), about)
                 self._append(self._full(again, "events", [raw], history=False))
             event = msgspec.json.decode(raw, type=fetch.Head)
@@ -215,6 +215,8 @@ class Pull:
         }
         if history:
             about["history"] = True
+        if name == "events":
+            about |= self._links.about(self.link.id, page.rows)
         delivery = self._delivery(started or self._clock(), about)
         self._append(self._full(delivery, name, page.rows, history))
         self.cursor = after

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import structlog
 from litestar import post
 from litestar.params import FromPath
@@ -47,19 +48,12 @@ async def stripe(request: Call, source: FromPath[str]) -> shapes.Taken:
         kind="stripe",
         source=source,
         received_at=to_micros(now),
-        about={"webhook": True},
+        about={"webhook": True, **accounts.about(source, [body])},
         body=body,
     )
     seq = await request.parts.submit(delivery, None)
     request.parts.meters.deliveries.inc()
-    kept = Delivery(
-        seq=seq,
-        kind="stripe",
-        source=source,
-        received_at=delivery.received_at,
-        about=delivery.about,
-        body=body,
-    )
+    kept = msgspec.structs.replace(delivery, seq=seq)
     accounts.heard(kept)
     return shapes.Taken()
 

@@ -30,10 +30,12 @@ PAGES = Path(__file__).parent / "pages"
 class Accounts:
     """Accounts that are read: how a webhook is let in, and what a page may do; all may block.
 
-    `secret(source)` raises NotFound; `heard` is told of a webhook that is on disk.
+    `secret(source)` raises NotFound; `about(source, bodies)` is what is known here beyond them;
+    `heard` is told of a webhook that is on disk.
     """
 
     secret: Callable[[str], str]
+    about: Callable[[str, list[bytes]], dict[str, Any]]
     heard: Callable[[Delivery], None]
     add: Callable[[shapes.NewStripe, Viewer], shapes.Account]
     look: Callable[[str], shapes.Account]

@@ -52,6 +52,8 @@ def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.Subscri
         return
     by_subscription: dict[str, list[shapes.Line]] = {}
     for line in found.lines.data:
+        if _metered(read, line):
+            continue  # of the period before: it says nothing of what stands from now on
         if (of := _subscription_of(line) or money.subscription_of(found)) and line.period:
             by_subscription.setdefault(of, []).append(line)
     for of, lines in by_subscription.items():
@@ -73,7 +75,7 @@ def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.Subscri
                 items=items,
                 discounts=whole,
                 trial_start=micros(at) if trial else None,
-                trial_end=micros(end or None) if trial else None,
+                # No end: a trial may have been made longer since, and an invoice follows it.
                 period_start=micros(at),
                 period_end=micros(end or None),
                 reconstructed=True,
@@ -134,7 +136,7 @@ def _item(
 ) -> billing.Item:
     price, vendor = money.price_of(line)
     quantity = Decimal(1) if line.quantity is None else line.quantity
-    known = read.extra.prices.get(price) or line.price or (line.plan and line.plan.as_price())
+    known = _known(read, line)
     wants: set[Want] = set()
     made = states.priced(read, known, currency, wants) if known else None
     if made is None:
@@ -144,8 +146,34 @@ def _item(
         product=read.product((price, vendor), line.metadata),
         price=made,
         quantity=quantity,
+        inclusive_tax=_inclusive(line),
         discounts=discounts,
     )
+
+
+def _known(read: Reading, line: shapes.Line) -> shapes.Price | None:
+    price, _ = money.price_of(line)
+    older = line.plan.as_price() if line.plan else None
+    return read.extra.prices.get(price) or line.price or older
+
+
+def _metered(read: Reading, line: shapes.Line) -> bool:
+    known = _known(read, line)
+    return bool(known and known.recurring and known.recurring.usage_type == "metered")
+
+
+def _inclusive(line: shapes.Line) -> Decimal:
+    """The rate of the tax within a line: the roundest one that makes its amount."""
+    within = sum(tax.amount for tax in line.taxes or line.tax_amounts or () if tax.within)
+    gross = line.amount - sum(one.amount for one in line.discount_amounts or ())
+    if not 0 < within < gross:
+        return Decimal(0)
+    exact = Decimal(within) / (gross - within)
+    for places in range(2, 7):
+        rate = round(exact, places)
+        if round(gross - gross / (1 + rate)) == within:
+            return rate
+    return exact
 
 
 def _guessed(

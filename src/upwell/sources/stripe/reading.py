@@ -82,6 +82,7 @@ class Reading:
     received_at: int
     seq: int = 0
     extra: Extra = NO_EXTRA
+    countries: Mapping[str, str] = field(default_factory=dict)  # by customer, as the door knew them
     idx: int = 0  # of the object at hand
     rows: list[dict[str, Any]] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)

@@ -411,13 +411,12 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     """What the bodies only point to, read beside them; null: Stripe no longer has it.
 
     `prices` with their tiers and other currencies, `discounts` and `coupons` by their ids,
-    `countries` by customer, `invoices` by the charge that paid them.
+    `invoices` by the charge that paid them.
     """
 
     prices: dict[str, Price | None] = {}
     discounts: dict[str, Discount | None] = {}
     coupons: dict[str, Coupon | None] = {}
-    countries: dict[str, str] = {}
     invoices: dict[str, Invoice | None] = {}
 
 

@@ -352,7 +352,7 @@ def _lines(state: billing.SubscriptionState) -> Iterator[tuple[str, str]]:
 
 
 def country(read: Reading, customer: shapes.Payer) -> str:
-    """The customer's country where the body or what was read beside it says so."""
+    """The customer's country, where the body says so or the door knew it."""
     if isinstance(customer, shapes.Customer) and customer.address and customer.address.country:
         return customer.address.country
-    return read.extra.countries.get(id_of(customer), "")
+    return read.countries.get(id_of(customer), "")

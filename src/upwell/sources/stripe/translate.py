@@ -7,7 +7,8 @@ came, so that webhooks, polling and back-fill make each of them once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -38,6 +39,17 @@ def wants(delivery: Delivery, origin: Origin) -> frozenset[Want]:
     return frozenset(read(delivery, origin).wants)
 
 
+def payers(bodies: Iterable[bytes | msgspec.Raw]) -> set[str]:
+    """The customers of events of subscriptions: their bodies do not say from which country."""
+    found = set()
+    for body in bodies:
+        with suppress(msgspec.MsgspecError, UnicodeError, RecursionError):
+            event = _EVENT.decode(body)
+            if event.type.startswith("customer.subscription."):
+                found.add(_PEEK.decode(event.data.object).customer)
+    return {customer for customer in found if isinstance(customer, str)}
+
+
 def read(delivery: Delivery, origin: Origin) -> Reading:
     """The delivery, object by object."""
     found = Reading(
@@ -45,6 +57,7 @@ def read(delivery: Delivery, origin: Origin) -> Reading:
         source=delivery.source,
         received_at=delivery.received_at,
         seq=delivery.seq,
+        countries=delivery.about.get("countries", {}),
     )
     found.idx = -1
     try:
@@ -104,6 +117,7 @@ def _event(found: Reading, raw: msgspec.Raw) -> None:
 
 class _Peek(msgspec.Struct, frozen=True):
     status: str | None = None
+    customer: str | shapes.Named | None = None
 
 
 _PEEK = msgspec.json.Decoder(_Peek)
