@@ -65,10 +65,11 @@ class Cohort(msgspec.Struct, frozen=True, tag_field="rule", tag="cohort"):
 class Ledger(msgspec.Struct, frozen=True, tag_field="rule", tag="ledger"):
     """The ledger of recurring revenue: what moved, what stood at a bucket's end, or a rate of both.
 
-    `events` is what counts in a product that no billing source tells of.
+    `told` is what billing systems say beside it: trials, notices, payments, balances. `events` is
+    what counts in a product that no billing source tells of.
     """
 
-    kind: Literal["flow", "stock", "rate"]
+    kind: Literal["flow", "stock", "rate", "told"]
     events: Sum | None = None
 
 
@@ -115,6 +116,8 @@ def _reads(rule: Rule) -> frozenset[str]:
             return frozenset({"session", "page_view"})
         case Cohort():
             return frozenset({rule.entry, rule.goal})
+        case Ledger(kind="told"):
+            return frozenset({MRR, "revenue", "refund", "fee", "payment_failed", "trial", "churn"})
         case Ledger():
             return frozenset({MRR}) | (_reads(rule.events) if rule.events else frozenset())
 
@@ -359,6 +362,51 @@ _ENTRIES = (
         "rate of the six months before. Without churn it is not defined.",
         rule=Ledger("rate"),
         dimensions=_LEDGER_DIMENSIONS,
+    ),
+    Metric(
+        name="trial_conversion_rate",
+        title="Trial conversion",
+        unit="ratio",
+        direction="up",
+        definition="Of the trials started in the period, the share that paid within 30 days; those "
+        "that may still do so are left out.",
+        rule=Ledger("told"),
+    ),
+    Metric(
+        name="recovery_rate",
+        title="Recovered payments",
+        unit="ratio",
+        direction="up",
+        definition="Of the money whose payment first failed in the period, the share that came "
+        "within 30 days; what may still come is left out.",
+        rule=Ledger("told"),
+    ),
+    Metric(
+        name="mrr_set_to_cancel",
+        title="MRR set to cancel",
+        unit="money",
+        direction="down",
+        definition="MRR at the end of the period of subscriptions that have a date to end.",
+        rule=Ledger("told"),
+    ),
+    Metric(
+        name="cancelling_mrr",
+        title="Cancelling MRR",
+        unit="money",
+        direction="down",
+        definition="What the subscriptions brought in whose cancellation was asked for in the "
+        "period, just before it.",
+        rule=Ledger("told"),
+    ),
+    Metric(
+        name="cash",
+        title="Cash",
+        unit="money",
+        direction="up",
+        definition="The sum of the accounts' balance transactions but payouts, fees taken off, on "
+        "the day each was booked.",
+        rule=Ledger("told"),
+        dimensions=("currency", "source"),
     ),
     Metric(
         name="fees",

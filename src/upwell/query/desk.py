@@ -41,7 +41,7 @@ class Desk:
     ) -> None:
         self.projection = projection
         self._rates = rates
-        self.ledgers = Ledgers(books or projection.book, lambda: projection.ground, rates)
+        self.ledgers = Ledgers(books or projection.book, projection, rates)
         self._remembered = Remembered()
         self._drawn = Drawn()
 
@@ -80,7 +80,10 @@ class Desk:
         """
         changed = self.projection.changed(asked.products, asked.metric.reads)
         live = asked.start <= asked.zone.day_of(asked.now) < asked.end
-        book = self.ledgers.version(asked.question.policy) if asked.how == "ledger" else 0
+        rule, book = asked.metric.rule, 0
+        if isinstance(rule, Ledger):
+            known = rule.kind != "told"  # what a billing system says may change no row of the book
+            book = self.ledgers.version(asked.question.policy) if known else self.projection.applied
         return (
             asked.products,
             asked.start,

@@ -167,6 +167,14 @@ def plan(
     )
 
 
+def versions(asked: Plan) -> str:
+    """The SQL of the versions that stand, or stood at the past time asked for."""
+    if asked.known_at is None:
+        return "superseded_at is null"
+    at = int(asked.seen)
+    return f"recorded_at <= {at} and (superseded_at is null or superseded_at > {at})"
+
+
 def by_events(metric: Metric, products: Iterable[str], billed: Container[str]) -> Metric:
     """The metric as events answer it, where none of the products has a ledger."""
     rule = metric.rule

@@ -16,7 +16,7 @@ from upwell.metrics.catalog import Net, Sum
 from upwell.money import SCALE
 from upwell.projection import Projection
 from upwell.query.lines import MISSING, OTHER, Amounts, parts
-from upwell.query.plan import CELL_KEYS, Plan
+from upwell.query.plan import CELL_KEYS, Plan, versions
 
 MOST_KEYS = 5_000  # of a longer breakdown only the keys with most events are told apart
 DEADLINE = 30.0  # seconds that one scan may take, and may wait for another
@@ -168,13 +168,5 @@ def where(plan: Plan, *, early: int = 0) -> tuple[str, list[Any]]:
 
 def stored(plan: Plan, until: int | None = None) -> str:
     """The SQL of events that count, in the version of the moment the answer speaks of."""
-    found = f"not excluded and {version(plan)}"
+    found = f"not excluded and {versions(plan)}"
     return found if until is None else f"{found} and ts < {int(until)}"
-
-
-def version(plan: Plan) -> str:
-    """The SQL of the versions that were current at the moment the answer speaks of."""
-    if plan.known_at is None:
-        return "superseded_at is null"
-    at = int(plan.seen)
-    return f"recorded_at <= {at} and (superseded_at is null or superseded_at > {at})"

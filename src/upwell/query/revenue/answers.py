@@ -20,7 +20,7 @@ from upwell.query.lines import Number, Reading, added
 from upwell.query.plan import How, Plan
 from upwell.query.read import elapsed_totals
 from upwell.query.read import read as by_events
-from upwell.query.revenue import measures
+from upwell.query.revenue import beside, measures
 from upwell.query.revenue.cuts import between
 from upwell.query.revenue.exchange import factors
 from upwell.query.revenue.kept import Kept, kept
@@ -35,7 +35,7 @@ from upwell.query.revenue.part import (
     REACTIVATION,
     Scope,
 )
-from upwell.query.revenue.reading import Asked
+from upwell.query.revenue.reading import Asked, check
 from upwell.query.revenue.table import Table
 
 MONEY_PER_HEAD = ("arpa", "asp", "ltv")
@@ -71,6 +71,9 @@ def read(plan: Plan, ledgers: Ledgers, until: int | None = None) -> Reading:
 
 def movements(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
     """The lines of a question; of products without a ledger those of the events that stand in."""
+    if isinstance(plan.metric.rule, Ledger) and plan.metric.rule.kind == "told":
+        check(plan)
+        return beside.read(plan, ledgers, projection)
     reading, rest = read(plan, ledgers), unbilled(plan, ledgers)
     if rest is None:
         return reading
@@ -102,6 +105,9 @@ def unbilled(plan: Plan, ledgers: Ledgers) -> Plan | None:
 def elapsed(plan: Plan, ledgers: Ledgers, projection: Projection, until: int) -> dict[str, Number]:
     """The totals of a span up to the instant `until`, by key."""
     part = plan.moved(plan.start, plan.zone.day_of(until) + 1)
+    if isinstance(plan.metric.rule, Ledger) and plan.metric.rule.kind == "told":
+        told = movements(replace(part, now=min(part.now, until)), ledgers, projection)
+        return {line.key: line.total for line in told.lines}
     reading = read(part, ledgers, until)
     rest = unbilled(plan, ledgers)
     totals = {line.key: line.total for line in reading.lines}

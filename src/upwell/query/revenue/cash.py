@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from upwell.money import WIDE, digits, major
-from upwell.period import to_date
+from upwell.event import GrowthEvent
+from upwell.money import WIDE, digits, from_nanos, major
+from upwell.period import to_date, to_instant
 from upwell.projection import Projection
-from upwell.query.plan import Plan
+from upwell.query.plan import Plan, versions
 from upwell.query.revenue.exchange import nanos_of
 from upwell.query.revenue.shapes import CashMonth, CashObject, Reconciliation
+from upwell.query.rows import Row, Rows, Source
 
 PAYOUTS = ("payout", "payout_reversal", "transfer", "payout_cancel", "payout_failure")
 """Movements out of an account's balance: neither earned nor spent."""
@@ -130,3 +132,42 @@ def minor(value: Decimal, currency: str) -> int:
 
 def _text(units: int, currency: str) -> str:
     return major(nanos_of(units * 10**6, currency), currency)
+
+
+def cash_rows(
+    plan: Plan, projection: Projection, key: str | None, limit: int, cursor: str | None
+) -> Rows:
+    """The balance transactions behind cash, newest first; each in its own currency."""
+    column = {"product": "product", "currency": "currency", "source": "source"}.get(
+        plan.question.by or "", "''"
+    )
+    start = int(cursor) if cursor and cursor.isdecimal() and len(cursor) < 10 else 0
+    found = (
+        projection.reader()
+        .execute(
+            f"""select source, id, ts, kind, net, currency, product, cause, seq, recorded_at
+            from cash
+        where {versions(plan)} and day >= ? and day < ? and product in (select unnest(?::varchar[]))
+          and kind not in (select unnest(?::varchar[])) and (? is null or {column} = ?)
+        order by ts desc, no desc limit ? offset ?""",
+            [plan.start, plan.last, list(plan.products), list(PAYOUTS), key, key, limit + 1, start],
+        )
+        .fetchall()
+    )
+    shown = [
+        Row(
+            event=GrowthEvent(
+                product_id=product,
+                event_type="cash",
+                timestamp=to_instant(ts),
+                value=from_nanos(nanos_of(net * 10**6, currency)),
+                currency=currency,
+                source=source,
+                idempotency_key=id_,
+                metadata={"kind": kind, "of": cause},
+            ),
+            delivery=Source(seq=seq, source=source, received_at=recorded),
+        )
+        for source, id_, ts, kind, net, currency, product, cause, seq, recorded in found[:limit]
+    ]
+    return Rows(rows=tuple(shown), cursor=str(start + limit) if len(found) > limit else None)

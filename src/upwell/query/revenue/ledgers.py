@@ -12,11 +12,13 @@ from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.metrics.revenue.fx import constant_weights
 from upwell.metrics.revenue.ledger import Weights
 from upwell.money import Rates
+from upwell.projection import Projection
 from upwell.projection.book import Book
 from upwell.projection.ground import Ground
 from upwell.query.plan import Plan
 from upwell.query.revenue.base import Shelf
 from upwell.query.revenue.exchange import Exchange
+from upwell.query.revenue.told import Told
 
 MOST_BOOKS = 4  # of different counting rules, of which parts are kept
 
@@ -30,17 +32,18 @@ class Ledgers:
     def __init__(
         self,
         books: Callable[[str], Book],
-        ground: Callable[[], Ground],
+        projection: Projection,
         rates: Callable[[], Rates],
     ) -> None:
-        self._books, self._ground, self.rates = books, ground, rates
+        self._books, self._projection, self.rates = books, projection, rates
         self._shelves: OrderedDict[int, tuple[Book, Ground, Shelf]] = OrderedDict()
+        self._told: dict[str, Told] = {}
         self._lock = Lock()
 
     @property
     def ground(self) -> Ground:
         """The configuration that the books stand on."""
-        return self._ground()
+        return self._projection.ground
 
     def policy(self, name: str | None) -> MetricPolicy:
         """The counting rules of a question, or the workspace's own; Rejected where unknown."""
@@ -63,6 +66,14 @@ class Ledgers:
                     self._shelves.popitem(last=False)
             self._shelves.move_to_end(id(book))
         return found[2]
+
+    def told(self, name: str | None) -> Told:
+        """What billing systems said beyond the ledger, under these rules."""
+        policy = self.policy(name)
+        with self._lock:
+            if policy.name not in self._told:
+                self._told[policy.name] = Told(self._projection, policy)
+            return self._told[policy.name]
 
     def version(self, name: str | None) -> int:
         """Grows with every change of the book of these rules."""

@@ -5,16 +5,19 @@ The values of a metric's rows add up to it; of a rate, to what stands above its 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from upwell.access import Viewer
 from upwell.errors import Rejected
 from upwell.event import GrowthEvent, Scalar
+from upwell.metrics.catalog import Ledger, Sum
 from upwell.metrics.revenue.causes import CAUSES
-from upwell.money import from_nanos
+from upwell.money import converted, from_nanos
 from upwell.period import to_instant
 from upwell.projection import Projection
 from upwell.projection.book import KINDS
@@ -22,6 +25,8 @@ from upwell.query.breakdown import Pair, is_other, largest
 from upwell.query.lines import APART
 from upwell.query.plan import Plan
 from upwell.query.revenue.answers import read, unbilled
+from upwell.query.revenue.beside import before, clicks_of
+from upwell.query.revenue.cash import cash_rows
 from upwell.query.revenue.exchange import Exchange, nanos_of, valued
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import COUNTS, FLOWS
@@ -31,7 +36,9 @@ from upwell.query.revenue.sums import I64, Mask
 from upwell.query.revenue.table import coded, names_of, placed
 from upwell.query.rows import MOST_ROWS, Original, Row, Rows, Source, rows
 
-STOCKS = {"mrr": 1, "arr": 12, "arpa": 1, "ltv": 1, "nrr": 1, "grr": 1}
+TELLING = {"trial_conversion_rate": "trial", "recovery_rate": "payment_failed"}
+"""The events that rates beside the ledger are made of."""
+STOCKS = {"mrr_set_to_cancel": 1, "mrr": 1, "arr": 12, "arpa": 1, "ltv": 1, "nrr": 1, "grr": 1}
 ABOVE = {  # of a rate, the movements above its line, and their sign there
     "gross_mrr_churn_rate": ((CHURN, CONTRACTION), -1),
     "net_mrr_churn_rate": ((CHURN, CONTRACTION, EXPANSION, NONE), -1),
@@ -66,10 +73,17 @@ def revenue_rows(
 
     The events of products without a ledger follow the movements of those that have one.
     """
+    rule = plan.metric.rule
+    if isinstance(rule, Ledger) and rule.kind == "told" and plan.metric.name in TELLING:
+        counts = msgspec.structs.replace(plan.metric, rule=Sum(TELLING[plan.metric.name], "count"))
+        asked = replace(plan, metric=counts, how="scan")
+        return rows(asked, projection, viewer, original, key=key, limit=limit, cursor=cursor)
+    if plan.metric.name == "cash":
+        return cash_rows(plan, projection, key, max(1, min(limit, MOST_ROWS)), cursor)
     rest = unbilled(plan, ledgers)
     found = Rows(rows=(), cursor=None)
     if cursor is None or cursor.startswith(MOVES):
-        found = _moves(plan, ledgers, key, max(1, min(limit, MOST_ROWS)), cursor)
+        found = _moves(plan, ledgers, projection, key, max(1, min(limit, MOST_ROWS)), cursor)
         if found.cursor is not None or rest is None:
             return found
         limit, cursor = limit - len(found.rows), None
@@ -84,9 +98,19 @@ def revenue_rows(
     return Rows(rows=found.rows + more.rows, cursor=follows)
 
 
-def _moves(plan: Plan, ledgers: Ledgers, key: str | None, limit: int, cursor: str | None) -> Rows:
+def _moves(
+    plan: Plan,
+    ledgers: Ledgers,
+    projection: Projection,
+    key: str | None,
+    limit: int,
+    cursor: str | None,
+) -> Rows:
     asked = Asked(plan, ledgers)
-    found = behind(asked, key, ledgers)
+    if plan.metric.name == "cancelling_mrr":
+        found = _cancelled(asked, key, ledgers, projection)
+    else:
+        found = behind(asked, key, ledgers)
     at, place = found.part.at, found.part.place
     order = np.lexsort((-place, -at))
     if cursor is not None:
@@ -118,6 +142,8 @@ def behind(asked: Asked, key: str | None, ledgers: Ledgers) -> Found:
         wanted &= part.head & (slot > 0) & (part.kind == kind)
     elif name == "customers":
         wanted &= part.head & np.isin(part.kind, (NEW, REACTIVATION, CHURN))
+    elif name == "mrr_set_to_cancel":
+        wanted &= _set_to_end(asked, part, ledgers)
     elif name not in STOCKS:
         kinds, _ = FLOWS.get(name) or ABOVE[name]
         wanted &= (slot > 0) & np.isin(part.kind, kinds)
@@ -128,6 +154,44 @@ def behind(asked: Asked, key: str | None, ledgers: Ledgers) -> Found:
     shown = currency or plan.currency or ledgers.ground.currency
     exchange = ledgers.exchange(asked.policy, shown)
     return Found(part, _worth(asked, part, slot, exchange), shown)
+
+
+def _set_to_end(asked: Asked, part: Part, ledgers: Ledgers) -> Mask:
+    """The rows of lines that have a date to end, at the end of the days."""
+    plan, until = asked.plan, min(asked.plan.seen + 1, asked.plan.zone.opens(asked.plan.last))
+    ending = {
+        (notice.source, notice.id, *level.line): level.amount
+        for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at)
+        for level in notice.ending
+        if level.at < until
+    }
+    numbers = [
+        number
+        for number in np.unique(part.line).tolist()
+        for line in [asked.book.lines[number]]
+        if ending.get((line.source, line.subscription, *line[1:5]))
+    ]
+    found: Mask = np.isin(part.line, numbers)
+    return found
+
+
+def _cancelled(asked: Asked, key: str | None, ledgers: Ledgers, projection: Projection) -> Found:
+    """What the cancelled subscriptions had come to: their movements before each click."""
+    part = asked.shelf.part(asked.scope)
+    places = {place: n for n, place in enumerate(part.place.tolist())}
+    index, values = [], []
+    clicks = [c for c in clicks_of(asked.plan, projection) if key in (None, "", c.product)]
+    for click, own in before(asked.plan, ledgers, clicks):
+        for place in own:
+            if (n := places.get(place)) is None:
+                continue
+            currency = asked.book.currencies[int(part.currency[n])]
+            quote = asked.exchange.closing(currency, click.day)
+            index.append(n)
+            units = nanos_of(int(part.delta[n]), currency)
+            values.append(0 if quote is None else converted(units, quote))
+    found = part.take(np.array(index, dtype=np.int64))
+    return Found(found, np.array(values, dtype=np.int64), asked.exchange.target)
 
 
 def _worth(asked: Asked, part: Part, slot: I64, exchange: Exchange) -> I64:

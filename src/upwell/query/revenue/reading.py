@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from upwell.errors import Rejected
+from upwell.metrics.catalog import Ledger
 from upwell.query.lines import APART, Line, Number, Reading, added
 from upwell.query.plan import Plan
 from upwell.query.revenue import measures
@@ -16,7 +17,7 @@ from upwell.query.revenue.cuts import Cuts, cuts
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import Amounts, Quotes
 from upwell.query.revenue.part import FILTERS, Scope
-from upwell.query.revenue.table import STEADY, Table, earliest, names_of, tabled
+from upwell.query.revenue.table import Table, earliest, names_of, tabled
 
 OWN_SPLITS = ("plan", "interval", "country", "currency", "source")
 """Dimensions in which one customer may pay for several values, each with customers of its own."""
@@ -181,9 +182,9 @@ def scope_of(plan: Plan, split: str | None = None) -> Scope:
 
 def check(plan: Plan) -> None:
     """Raises Rejected for a split or a filter that lines of the ledger do not have."""
-    by, name = plan.question.by, plan.metric.name
-    flows = name in measures.FLOWS or name in measures.COUNTS
-    allowed = (*STEADY, "cause") if flows else STEADY
+    by, allowed = plan.question.by, ("product", *plan.metric.dimensions)
+    rule = plan.metric.rule
+    filters = FILTERS if not isinstance(rule, Ledger) or rule.kind != "told" else ()
     if by is not None and by not in allowed:
         raise Rejected(
             "no_such_split",
@@ -192,10 +193,10 @@ def check(plan: Plan) -> None:
             where="by",
         )
     for key in plan.question.where:
-        if key not in FILTERS:
+        if key not in filters:
             raise Rejected(
                 "bad_filter",
                 f"{plan.metric.title} cannot be filtered by '{key}'.",
-                fix=f"It can be filtered by: {', '.join(FILTERS)}.",
+                fix=f"It can be filtered by: {', '.join(filters) or 'nothing'}.",
                 where="where",
             )

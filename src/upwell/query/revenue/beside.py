@@ -1,0 +1,256 @@
+"""Metrics beside the movements: trials, dunning, cash, what is set to end, what was cancelled."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+
+from upwell.billing import Payment
+from upwell.metrics.revenue import dunning, trials
+from upwell.metrics.revenue.rates import ratio
+from upwell.metrics.revenue.trials import Trial
+from upwell.money import converted
+from upwell.projection import Projection
+from upwell.query.lines import Amounts, Number, Reading, counted
+from upwell.query.plan import Plan, versions
+from upwell.query.read import sum_up
+from upwell.query.revenue.cash import PAYOUTS
+from upwell.query.revenue.exchange import nanos_of, worth
+from upwell.query.revenue.ledgers import Ledgers
+from upwell.query.revenue.part import alive
+from upwell.query.revenue.reading import Asked
+
+FINE = 10**6  # of a minor unit
+Spans = Sequence[tuple[int, int]]
+
+
+class Slip(NamedTuple):
+    """An amount of a product at an instant, in nano-units of its currency."""
+
+    product: str
+    currency: str
+    at: int
+    units: int
+
+
+class Click(NamedTuple):
+    """A cancellation that was asked for, with the delivery that told of it."""
+
+    seq: int
+    source: str
+    product: str
+    day: int
+    at: int
+    subscription: str
+
+
+def keys_of(plan: Plan) -> list[str]:
+    """The lines of metrics that split by product alone."""
+    return list(plan.products) if plan.question.by == "product" else [""]
+
+
+def spans_of(plan: Plan) -> list[tuple[int, int]]:
+    """The instants of each bucket that has begun, and last of the whole span."""
+    begun = [(b.opens, min(b.closes, plan.seen + 1)) for b in plan.buckets[: plan.begun]]
+    return [*begun, (begun[0][0], begun[-1][1])] if begun else []
+
+
+def rates_of(plan: Plan, work: Callable[[str, int, int], Fraction | None]) -> Reading:
+    """Lines of a rate; `work(key, opens, closes)` says it of one span."""
+    lines = []
+    for key in keys_of(plan):
+        found = [work(key, *span) for span in spans_of(plan)]
+        values: list[Number] = [None if one is None else float(one) for one in found]
+        lines.append(counted(plan, key, values[:-1], values[-1] if values else None))
+    return Reading(lines)
+
+
+def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
+    """The lines of a metric of this module."""
+    match plan.metric.name:
+        case "trial_conversion_rate":
+            return trial_conversion(plan, ledgers)
+        case "recovery_rate":
+            return recovery(plan, ledgers, projection)
+        case "mrr_set_to_cancel":
+            return set_to_cancel(plan, ledgers)
+        case "cancelling_mrr":
+            return cancelling(plan, ledgers, projection)
+    return cash(plan, ledgers, projection)
+
+
+def trial_conversion(plan: Plan, ledgers: Ledgers) -> Reading:
+    """The share of trials that became paying, by the policy's way (R12)."""
+    policy = ledgers.policy(plan.question.policy)
+    by_product: defaultdict[str, list[Trial]] = defaultdict(list)
+    wanted = set(plan.products)
+    for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at):
+        if notice.product in wanted:
+            key = notice.product if plan.question.by == "product" else ""
+            by_product[key] += notice.trials
+
+    def work(key: str, opens: int, closes: int) -> Fraction | None:
+        own = by_product[key]
+        if policy.trial_conversion == "ended":
+            return trials.by_end(own, opens, closes)
+        return trials.by_start(own, policy, opens, closes, plan.seen).rate
+
+    return rates_of(plan, work)
+
+
+def recovery(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
+    """Of the money whose payment failed in the bucket, the share that came after all (R16)."""
+    asked = Asked(plan, ledgers)
+    payments = _failed(plan, projection)
+
+    def work(key: str, opens: int, closes: int) -> Fraction | None:
+        came = lost = 0
+        for payment in payments:
+            failed = payment.first_failed or 0
+            if not opens <= failed < closes or key not in ("", payment.product):
+                continue
+            day = plan.zone.day_of(failed)
+            quote = asked.exchange.constant(payment.currency, day)
+            units = worth(payment.due * FINE, payment.currency, quote) if quote else 0
+            match dunning.outcome(payment, asked.policy, plan.seen):
+                case "recovered":
+                    came += units
+                case "lost":
+                    lost += units
+        return ratio(came, came + lost)
+
+    return rates_of(plan, work)
+
+
+def _failed(plan: Plan, projection: Projection) -> list[Payment]:
+    """The payments that first failed within the days, as they stand."""
+    rows = projection.reader().execute(
+        f"""select source, id, any_value(product), any_value(currency), max(due),
+          arg_max(status, (ts, no)), min(first_failed) as failed, max(paid_at)
+        from payments where {versions(plan)} and product in (select unnest(?::varchar[]))
+        group by source, id having failed >= ? and failed < ?""",
+        [list(plan.products), plan.zone.opens(plan.start), plan.zone.opens(plan.last)],
+    )
+    return [
+        Payment(
+            source=source, id=id_, at=failed, customer="", product=product, currency=currency,
+            due=due, status=status, first_failed=failed, paid_at=paid,
+        )
+        for source, id_, product, currency, due, status, failed, paid in rows.fetchall()
+    ]  # fmt: skip
+
+
+# -- money ---------------------------------------------------------------------------------------
+
+
+def cash(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
+    """The sum of the accounts' balance transactions but payouts, at the rate of each day."""
+    key = {"product": "product", "currency": "currency", "source": "source"}.get(
+        plan.question.by or "", "''"
+    )
+    slot = "ts" if plan.hourly else "day"
+    rows = projection.reader().execute(
+        f"""select {key}, currency, {slot}, sum(net)::bigint from cash
+        where {versions(plan)} and day >= ? and day < ? and product in (select unnest(?::varchar[]))
+          and kind not in (select unnest(?::varchar[])) group by all""",
+        [plan.start, plan.last, list(plan.products), list(PAYOUTS)],
+    )
+    found: Amounts = {}
+    for name, currency, at_slot, net in rows.fetchall():
+        place = plan.zone.hour_of(at_slot) if plan.hourly else at_slot
+        slots = found.setdefault(name, {}).setdefault(currency, {})
+        slots[place] = slots.get(place, 0) + nanos_of(net * FINE, currency)
+    return sum_up(plan, found, ledgers.rates)
+
+
+def ending(plan: Plan, ledgers: Ledgers) -> list[Slip]:
+    """Changes of the MRR that has a date to end."""
+    found, wanted = [], set(plan.products)
+    for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at):
+        shown: dict[object, int] = {}
+        for level in notice.ending:
+            if level.product not in wanted:
+                continue
+            change = level.amount - shown.get(level.line, 0)
+            shown[level.line] = level.amount
+            units = nanos_of(change, level.currency)
+            found.append(Slip(level.product, level.currency, level.at, units))
+    return found
+
+
+def set_to_cancel(plan: Plan, ledgers: Ledgers) -> Reading:
+    """MRR at the end of each bucket that is set to end later, at the rate of that day."""
+    asked = Asked(plan, ledgers)
+    slips = ending(plan, ledgers)
+    lines = []
+    for key in keys_of(plan):
+        own = [slip for slip in slips if key in ("", slip.product)]
+        values: list[Number] = []
+        for opens, closes in spans_of(plan)[:-1]:
+            day = plan.zone.day_of(max(opens, closes - 1))
+            sums: defaultdict[str, int] = defaultdict(int)
+            for slip in own:
+                if slip.at < closes:
+                    sums[slip.currency] += slip.units
+            quotes = {name: asked.exchange.closing(name, day) for name in sums}
+            values.append(
+                sum(converted(units, quote) for name, units in sums.items()
+                    if (quote := quotes[name]) is not None)
+            )  # fmt: skip
+        line = counted(plan, key, values, values[-1] if values else None)
+        line.currency = asked.exchange.target
+        lines.append(line)
+    return Reading(lines)
+
+
+def cancelling(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
+    """What the subscriptions brought in whose cancellation was asked for in each bucket."""
+    clicks = clicks_of(plan, projection)
+    found: Amounts = {}
+    book = ledgers.book(plan.question.policy)
+    rows, lines = book.rows, book.lines
+    for click, places in before(plan, ledgers, clicks):
+        key = click.product if plan.question.by == "product" else ""
+        slot = plan.zone.hour_of(click.at) if plan.hourly else click.day
+        for place in places:
+            currency = lines[int(rows.line[place])].currency
+            slots = found.setdefault(key, {}).setdefault(currency, {})
+            slots[slot] = slots.get(slot, 0) + nanos_of(int(rows.delta[place]), currency)
+    return sum_up(plan, found, ledgers.rates)
+
+
+def clicks_of(plan: Plan, projection: Projection) -> list[Click]:
+    """The cancellations asked for within the days, of subscriptions that are known."""
+    rows = projection.reader().execute(
+        f"""select seq, source, product, day, ts,
+          json_extract_string(metadata, '$.subscription_id') as subscription
+        from events where type = 'churn' and not excluded and {versions(plan)}
+          and day >= ? and day < ? and product in (select unnest(?::varchar[]))
+          and subscription is not null order by ts desc, seq desc, idx desc""",
+        [plan.start, plan.last, list(plan.products)],
+    )
+    return [Click(*row) for row in rows.fetchall()]
+
+
+def before(
+    plan: Plan, ledgers: Ledgers, clicks: Sequence[Click]
+) -> Iterator[tuple[Click, list[int]]]:
+    """For each click the movements of its subscription in its product before it, by place."""
+    book = ledgers.book(plan.question.policy)
+    rows, wanted = book.rows, {(click.source, click.subscription) for click in clicks}
+    lines: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
+    for number, line in enumerate(book.lines):
+        if (line.source, line.subscription) in wanted:
+            lines[line.source, line.subscription, line.product].append(number)
+    own = np.isin(rows.line, [number for numbers in lines.values() for number in numbers])
+    places: defaultdict[int, list[int]] = defaultdict(list)
+    for place in np.flatnonzero(own & alive(rows, plan.known_at)).tolist():
+        places[int(rows.line[place])].append(place)
+    for click in clicks:
+        of = lines.get((click.source, click.subscription, click.product), ())
+        mine = [place for number in of for place in places[number] if rows.at[place] < click.at]
+        yield click, mine
