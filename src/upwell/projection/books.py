@@ -218,9 +218,29 @@ class Books:
         """
         for ground in (before.ground, after.ground):
             self._link_merged(ground)
-        for batch in self._batches(old, lambda _: [moment], standing=True):
+        found: Iterable[list[Account]]
+        if before.ground.counts_like(
+            msgspec.structs.replace(after.ground, merges=before.ground.merges)
+        ):
+            found = self._remerged(old, before, after, moment)
+        else:
+            found = self._batches(old, lambda _: [moment], standing=True)
+        for batch in found:
             self._write(db, difference(self.main, batch, [after, before]))
         self._save_names(db)
+
+    def _remerged(
+        self, old: duckdb.DuckDBPyConnection, before: Epoch, after: Epoch, moment: Moment
+    ) -> Iterator[list[Account]]:
+        """The accounts of those who belong to others than before."""
+        differ = before.same.items() ^ after.same.items()
+        subjects = {_subject_of(*member) for pair in differ for member in pair}
+        for part in self._parts(subjects):
+            versions: defaultdict[int, list[Version]] = defaultdict(list)
+            for version in billing.fetch(old, part):
+                if version.kind in LEDGER and version.superseded_seq is None:
+                    versions[self._root(version.subject)].append(version)
+            yield [Account(own, [moment]) for own in versions.values()]
 
     def rebuild(
         self, db: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, zone: Zone
@@ -475,10 +495,7 @@ class Books:
 
     def _link_merged(self, ground: Ground) -> None:
         for member, first in ground.same.items():
-            self._link(
-                billing.subject_of(Customer(source=source, id=id_, at=0))
-                for source, id_ in (member, first)
-            )
+            self._link({_subject_of(*member), _subject_of(*first)})
 
     def _closed(self, subjects: Iterable[int]) -> set[int]:
         """The subjects with all that belong to them."""
@@ -501,6 +518,10 @@ class Books:
             part.add(subject)
         if part:
             yield part
+
+
+def _subject_of(source: str, customer: str) -> int:
+    return billing.subject_of(Customer(source=source, id=customer, at=0))
 
 
 def _person(record: Customer, ground: Ground) -> Person:

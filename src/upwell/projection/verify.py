@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from upwell.event import DIMENSIONS
-from upwell.projection import READ_THE_SAME, Projection, Staged, stacked, store
+from upwell.projection import READ_THE_SAME, Projection, Staged, billing, stacked, store, told_of
 from upwell.projection.book import unequal
 from upwell.projection.commit import SET_NAMES
 from upwell.projection.keys import hash_keys, places
@@ -90,6 +90,32 @@ def differing(
             [after, upto],
         ).fetchall():
             yield f"delivery {seq}, event {idx}: not stored"
+    yield from islice(_records(projection, staged, after, upto), SHOWN)
+
+
+def _records(
+    projection: Projection, staged: Sequence[Staged], after: int, upto: int
+) -> Iterator[str]:
+    """Where what is stored of billing sources is not what their deliveries say."""
+    db = projection.reader()
+    seqs = [entry.delivery.seq for entry in staged]
+    told = [*told_of(staged), *billing.from_events(db, seqs)]
+    expected = {billing.said(one): one for one in told}
+    stored = db.execute(
+        "select seq, kind, source, id, ts, ord, body, out_seq is null from billing"
+        " where seq > ? and seq <= ?",
+        [after, upto],
+    ).fetchall()
+    known = {(seq, tuple(key), body) for seq, *key, body, _ in stored}
+    for seq, *key, body, counts in stored:
+        if counts and (seq, tuple(key), body) not in expected:
+            yield f"delivery {seq}, {key[0]} {key[2]}: stored otherwise than its bytes say today"
+    missing = {name: one for name, one in expected.items() if name not in known}
+    subjects = {billing.subject_of(one.record) for one in missing.values()}
+    repeated = {(version.key, version.body) for version in billing.fetch(db, subjects)}
+    for seq, said, body in missing:
+        if (said, body) not in repeated:
+            yield f"delivery {seq}, {said[0]} {said[2]}: not stored"
 
 
 def _ledger(projection: Projection) -> Iterator[str]:
