@@ -394,7 +394,7 @@ def _state(
     )
     return SubscriptionState(
         source=source,
-        id=str(traits.get("subscription_id") or actor),
+        id=str(traits.get("subscription_id") or f"{product}/{actor}"),
         customer=actor,
         at=ts,
         order=order,
