@@ -12,7 +12,7 @@ import numpy as np
 
 from upwell.metrics.revenue.causes import CAUSES
 from upwell.metrics.revenue.ledger import classify, product_group
-from upwell.money import major
+from upwell.money import Quote, major
 from upwell.query.plan import Plan
 from upwell.query.question import Unconverted
 from upwell.query.revenue import measures
@@ -160,13 +160,55 @@ def undivided(plan: Plan) -> Plan:
     return replace(plan, question=msgspec.structs.replace(plan.question, by=None))
 
 
+def _wholes(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bars]:
+    """The bridge of each key over all buckets; slots of one rate are valued together."""
+    currencies, exchange, quotes = asked.book.currencies, asked.exchange, asked.quotes
+    ends = measures.levels(table, asked.cuts)[:, :, -1] if quotes.cuts.spans else table.opening
+    before = [exchange.closing(currency, asked.plan.start - 1) for currency in currencies]
+    after = [row[-1] if row else None for row in quotes.closing]
+    rates = [_together(row) for row in quotes.moving]
+    moved = [measures.of_kinds(table, *FLOWS[FLOW_OF[name]]) for name in MOVES]
+
+    def flow(amounts: I64) -> int:
+        total = 0
+        for code in np.flatnonzero(amounts.any(axis=1)).tolist():
+            for quote, slots in rates[code]:
+                total += worth(int(amounts[code, slots].sum()), currencies[code], quote)
+        return total
+
+    def stock(amounts: I64, at: Sequence[Quote | None]) -> int:
+        return sum(
+            worth(int(amounts[code]), currencies[code], quote)
+            for code in np.flatnonzero(amounts).tolist()
+            if (quote := at[code]) is not None
+        )
+
+    return [
+        Bars(
+            stock(table.opening[key], before),
+            tuple(flow(one[key]) for one in moved),
+            0,
+            stock(ends[key], after),
+        )
+        for key in keys
+    ]
+
+
+def _together(row: Sequence[Quote | None]) -> list[tuple[Quote, list[int]]]:
+    """The slots of each rate."""
+    found: dict[int, tuple[Quote, list[int]]] = {}
+    for slot, quote in enumerate(row):
+        if quote is not None:
+            found.setdefault(quote.scaled, (quote, []))[1].append(slot)
+    return list(found.values())
+
+
 def _parts(asked: Asked, total: Bridges) -> list[tuple[str, Bars]]:
     """The bridge of each value of the split; parts of the whole add up to it to the last digit."""
     table = asked.table()
-    keys = [key for key in asked.keys(table) if key.number is not None]
-    numbers = [key.number for key in keys if key.number is not None]
-    bridges = bars_of(asked, table, numbers)
-    found = [(key.name, one.whole) for key, one in zip(keys, bridges, strict=True)]
+    keys = [(key.name, key.number) for key in asked.keys(table) if key.number is not None]
+    wholes = _wholes(asked, table, [number for _, number in keys])
+    found = [(name, bars) for (name, _), bars in zip(keys, wholes, strict=True)]
     if asked.by == "product" or not found:
         return found
     # Each part was rounded on its own: the largest one takes what is left of the last digit.

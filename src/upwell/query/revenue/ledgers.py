@@ -13,11 +13,12 @@ from upwell.metrics.revenue.fx import constant_weights
 from upwell.metrics.revenue.ledger import Weights
 from upwell.money import Rates
 from upwell.projection import Projection
-from upwell.projection.book import Book
+from upwell.projection.book import FOREVER, Book
 from upwell.projection.ground import Ground
 from upwell.query.plan import Plan
 from upwell.query.revenue.base import Shelf
 from upwell.query.revenue.exchange import Exchange
+from upwell.query.revenue.sums import I64
 from upwell.query.revenue.told import Told
 
 MOST_BOOKS = 4  # of different counting rules, of which parts are kept
@@ -38,6 +39,7 @@ class Ledgers:
         self._books, self._projection, self.rates = books, projection, rates
         self._shelves: OrderedDict[int, tuple[Book, Ground, Shelf]] = OrderedDict()
         self._told: dict[str, Told] = {}
+        self._firsts: tuple[Book | None, int, I64] = (None, 0, np.zeros(0, dtype=np.int64))
         self._lock = Lock()
 
     @property
@@ -88,10 +90,20 @@ class Ledgers:
         if plan.known_at is None:
             return frozenset()
         book = self.book(plan.question.policy)
-        rows = book.rows
-        known = np.unique(rows.product[rows.recorded_at <= plan.seen]).tolist()
-        names = {book.products[code] for code in known}
-        return frozenset(p for p in plan.products if p in book.products and p not in names)
+        firsts = self._first_recorded(book)
+        late = {book.products[code] for code, at in enumerate(firsts) if plan.seen < at < FOREVER}
+        return frozenset(late.intersection(plan.products))
+
+    def _first_recorded(self, book: Book) -> list[int]:
+        """When the first movement of each product was recorded; FOREVER where there is none."""
+        rows, (known, read, firsts) = book.rows, self._firsts
+        if known is not book:
+            read, firsts = 0, np.zeros(0, dtype=np.int64)
+        lack = len(book.products) - len(firsts)
+        firsts = np.append(firsts, np.full(max(0, lack), FOREVER, dtype=np.int64))
+        np.minimum.at(firsts, rows.product[read:], rows.recorded_at[read:])
+        self._firsts = (book, len(rows.product), firsts)
+        return [int(at) for at in firsts]
 
     def exchange(self, policy: MetricPolicy, target: str) -> Exchange:
         """The rates into a currency under these rules."""
