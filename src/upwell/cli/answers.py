@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from upwell.money import rounded
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 BAR = 24
@@ -15,12 +17,15 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def shown(value: Any, unit: str, currency: str | None) -> str:
-    """The value as a person writes it: 1,234.50 USD, 8.5 %, 47; a dash where there is none."""
+    """The value as a person writes it: 1,234.50 USD, 8.5 %, 47; a dash where there is none.
+
+    Money is rounded to the cent here only; CSV, JSON and Parquet hold it as it was computed.
+    """
     if value is None:
         return "–"
     number = Decimal(str(value))
     if unit == "money":
-        return f"{number:,} {currency}" if currency else f"{number:,}"
+        return f"{rounded(number, currency):,} {currency}" if currency else f"{number:,}"
     if unit == "ratio":
         return f"{(number * 100).quantize(Decimal('0.1'))} %"
     if number == number.to_integral():
