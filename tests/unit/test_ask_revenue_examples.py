@@ -16,12 +16,13 @@ from msgspec.structs import replace
 from tests.unit.revenue_book import at, item, state
 from upwell.access import SYSTEM
 from upwell.billing import Cash, Payment, Record, SubscriptionState
-from upwell.errors import Unavailable
+from upwell.errors import Rejected, Unavailable
 from upwell.event import SCHEMA, Delivery, Translated
 from upwell.money import Rates
 from upwell.projection import Projection, Staged
 from upwell.projection.ground import Ground, GroundProduct
-from upwell.query import Desk, Question
+from upwell.query import Answer, Desk, Question
+from upwell.query.revenue.compare import compare, figure
 from upwell.query.revenue.door import Revenue
 from upwell.query.revenue.lineage import revenue_rows
 
@@ -55,14 +56,8 @@ class House:
             end=dt.date.fromisoformat(end),
             **{"grain": "month", **more},
         )
-        until = time.monotonic() + 60
-        while True:
-            try:
-                (line,) = self.desk.answer(question, SYSTEM, NOW).series
-                return [point.value for point in line.points]
-            except Unavailable:  # another set of rules is being counted
-                assert time.monotonic() < until
-                time.sleep(0.01)
+        (line,) = patient(self, question).series
+        return [point.value for point in line.points]
 
     def behind(self, metric: str, start: str, end: str) -> list[Decimal]:
         """The values of the rows behind a number."""
@@ -324,3 +319,35 @@ def test_cash_and_dunning(house: House) -> None:
     assert house.ask("cash", *spans) == ["56.80"]
     assert sum(house.behind("cash", *spans)) == Decimal("56.80")
     assert house.ask("recovery_rate", *spans) == [0.62]
+
+
+def test_a_sheet_of_month_end_figures(house: House) -> None:
+    """What agrees, what became known later, what nobody can say."""
+    house.tell(whole("a", ("2025-06-01", "1000")), "2025-06-02")
+    house.tell(whole("b", ("2026-01-28", "500")), "2026-02-10")
+    sheet = [
+        {"month": "2025-12", "metric": "mrr", "value": "1,000.00"},
+        {"month": "2026-01", "metric": "mrr", "value": "1000"},
+        {"month": "2026-02", "metric": "mrr", "value": "1490"},
+    ]
+    cells = [figure(cell, "sheet") for cell in sheet]
+    found = compare(cells, lambda q: patient(house, q), house.projection.zone)
+    assert [one.difference for one in found] == [0, 500, 10]
+    assert [[(c.cause, c.amount) for c in one.causes] for one in found] == [
+        [],
+        [("later", Decimal(500))],
+        [("unknown", Decimal(10))],
+    ]
+    with pytest.raises(Rejected, match="no figure of a month"):
+        figure({"month": "2026-13", "metric": "mrr", "value": "1"}, "sheet")
+
+
+def patient(house: House, question: Question) -> Answer:
+    """The answer, once the rules it asks for are counted."""
+    until = time.monotonic() + 60
+    while True:
+        try:
+            return house.desk.answer(question, SYSTEM, NOW)
+        except Unavailable:
+            assert time.monotonic() < until
+            time.sleep(0.01)

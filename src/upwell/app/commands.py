@@ -22,6 +22,7 @@ from upwell.event import DeadLetter, Delivery
 from upwell.flow import retraction
 from upwell.period import add_months, to_instant, to_micros
 from upwell.query import Answer
+from upwell.query.revenue.compare import compare, figure
 from upwell.query.rows import Rows
 from upwell.sources import files
 from upwell.web import asking
@@ -54,6 +55,16 @@ class Commands:
             limit=request.get("limit", 100),
             cursor=request.get("cursor"),
         )
+
+    def compare(self, figures: list[dict[str, str]]) -> dict[str, Any]:
+        """A sheet's figures (month, metric, value) beside ours, and why they differ."""
+        house = self._house
+        found = compare(
+            [figure(one, f"figures[{n}]") for n, one in enumerate(figures)],
+            lambda question: house.answer(question, SYSTEM),
+            house.projection.zone,
+        )
+        return {"figures": found}
 
     def sources(self) -> dict[str, Any]:
         """How every source is doing."""

@@ -11,7 +11,7 @@ from typing import cast
 import click
 import structlog
 
-from upwell.cli import asking, keeping, reading, running
+from upwell.cli import asking, comparing, keeping, reading, running
 from upwell.cli.frame import Parts, fail
 from upwell.errors import Problem, Rejected, UpwellError
 from upwell.settings import ConfigError
@@ -26,6 +26,7 @@ COMMANDS = (
     asking.query,
     asking.rows,
     asking.report,
+    comparing.compare,
     asking.alerts,
     asking.sources,
     reading.source,
