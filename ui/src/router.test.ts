@@ -17,6 +17,11 @@ test.each([
   '/reports',
   '/sources?range=all',
   '/setup?token=abc',
+  '/revenue?range=12m&split=churn&by=country&known=2026-02-03',
+  '/revenue/retention?of=mrr',
+  '/customers?q=gmbh&sort=name&status=past_due',
+  '/customers/main:cus_1?seq=4',
+  '/settings/counting-rules?month=2026-10',
 ])('%s is read and written back the same', (address) => {
   expect(format(read(address))).toBe(address);
 });
@@ -31,6 +36,9 @@ test('an address that is no page is missing, not home', () => {
   expect(read('/nowhere').page).toBe('missing');
   expect(read('/products/mail/more').page).toBe('missing');
   expect(read('/live/7').page).toBe('missing');
+  expect(read('/revenue/tomorrow').page).toBe('missing');
+  expect(read('/customer').page).toBe('missing');
+  expect(read('/settings/counting-rules/more').page).toBe('missing');
   expect(read('/products/%E0%A4%A').id).toBe('%E0%A4%A');
 });
 

@@ -110,7 +110,7 @@ export function format(route: Route): string {
 function pathOf({ page, id }: Route): string {
   if (page === 'home') return '/';
   if (page === 'product') return `/products/${encodeURIComponent(id)}`;
-  if (page === 'customer') return `/customers/${encodeURIComponent(id)}`;
+  if (page === 'customer') return `/customers/${encodeURIComponent(id).replaceAll('%3A', ':')}`;
   return `/${page}${id ? `/${encodeURIComponent(id)}` : ''}`;
 }
 
