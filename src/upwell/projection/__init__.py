@@ -28,7 +28,7 @@ from upwell.period import Zone
 from upwell.projection import billing, store
 from upwell.projection.billing import Told
 from upwell.projection.book import Book
-from upwell.projection.books import Books, Entry, rules, unreadable
+from upwell.projection.books import Books, Entry, counts_like, rules, unreadable
 from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
 from upwell.projection.folding import Folding
 from upwell.projection.ground import Ground
@@ -76,6 +76,7 @@ class Projection:
         self._books = Books()
         self._foldings: dict[MetricPolicy, Folding] = {}
         self._writing = threading.RLock()  # held during a commit
+        self._asked = threading.Lock()  # held while a folding is begun
         self._merged = self._loose = 0
         self._ahead = False  # memory holds what the file has not, or not yet
         self._unusable = False  # the connection must be opened again
@@ -142,10 +143,10 @@ class Projection:
         wanted = policy_named(policy) if policy else own
         if (key := rules(wanted)) == rules(own):
             return self._books.main
-        with self._writing:
-            found = self._books.others.get(key)
-            if found is not None:
-                return found
+        found = self._books.others.get(key)
+        if found is not None:
+            return found
+        with self._asked:
             folding = self._foldings.get(key)
             if folding is None or folding.ended:
                 folding = Folding(self._books, wanted, self._db.cursor(), self._writing)
@@ -243,6 +244,7 @@ class Projection:
             elif recounts:
                 self._load_books(ground)
             self.ground, self.zone = ground, zone
+            self._books.main.policy = ground.policy
 
         with self._commit(seq, stand) as db:
             db.execute("delete from meta where key = 'ground'")
@@ -253,7 +255,7 @@ class Projection:
             if again:
                 relocate(db, self._db.cursor(), ground, zone)
                 refold(db, ground, zone)
-            recounts = not ground.counts_like(self.ground)
+            recounts = not counts_like(ground, self.ground)
             if recounts:
                 db.execute("insert into grounds values (?, ?, ?)", [seq, at, text])
                 old = self._db.cursor()
@@ -477,7 +479,7 @@ class Projection:
 
     def _shut(self) -> None:
         """Close the file, and the connections of all readers: while one is open it stays open."""
-        for folding in self._foldings.values():
+        for folding in list(self._foldings.values()):
             folding.close()
         for cursor in (*self._cursors, self._db):
             with suppress(duckdb.Error):
@@ -500,9 +502,9 @@ class Projection:
         """Read the ledger again; those under other rules are counted when next asked for."""
         books = Books(ground.policy)
         books.load(self._db, ground)
-        for folding in self._foldings.values():
-            folding.stop()
-        self._foldings = {}
+        with self._asked:
+            for folding in self._foldings.values():
+                folding.stop()
         for key, seen in books.seen.items():
             self._memory.seen[key] = seen.joined(self._memory.seen.get(key))
         books.main.version += self._books.main.version + 1

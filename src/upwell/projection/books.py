@@ -10,13 +10,11 @@ import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import duckdb
 import msgspec
 import numpy as np
-import pyarrow as pa
-import xxhash
 
 from upwell.billing import Customer, SubscriptionState
 from upwell.errors import Rejected
@@ -24,21 +22,19 @@ from upwell.event import DeadLetter, Delivery
 from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.metrics.revenue import mrr
 from upwell.period import Zone
-from upwell.projection import billing, store
+from upwell.projection import billing
 from upwell.projection.billing import LEDGER, Changed, Told, Version
-from upwell.projection.book import TYPES, Book, People, Person, Rows, joined, no_rows
+from upwell.projection.book import Book, People, Person, joined
 from upwell.projection.commit import Memory, Seen
 from upwell.projection.ground import Ground, leaves_out
+from upwell.projection.kin import Kin, of_customer
 from upwell.projection.ledger import Account, Difference, Epoch, Moment, difference
+from upwell.projection.shelf import Shelf
 
 BATCH = 20_000  # versions that are counted at once
 
 MRR = "@mrr"  # what watchers are told has changed
 
-_ROWS = (
-    "no", "person", "line", "day", "ts", "delta", "by_subscription", "by_product", "by_company",
-    "cause", "alive", "seq", "recorded_at", "version_seq", "superseded_at", "superseded_seq",
-)  # fmt: skip
 _ASIDE = {  # choices that are made when a question is answered: the rows are the same
     name: getattr(MetricPolicy(), name)
     for name in (
@@ -52,6 +48,12 @@ _ASIDE = {  # choices that are made when a question is answered: the rows are th
 def rules(policy: MetricPolicy) -> MetricPolicy:
     """The choices that rows depend on: policies that agree in them have one book."""
     return msgspec.structs.replace(policy, **_ASIDE)
+
+
+def counts_like(one: Ground, other: Ground) -> bool:
+    """Whether a ledger counted on one configuration is the ledger of the other."""
+    policies = [rules(policy_named(ground.policy)) for ground in (one, other)]
+    return policies[0] == policies[1] and one.counts_like(other)
 
 
 class Entry(NamedTuple):
@@ -82,10 +84,9 @@ class Books:
         self.main = Book(policy, self.people)
         self.others: dict[MetricPolicy, Book] = {}
         self.seen: dict[tuple[str, str], Seen] = {}
-        self._homes: dict[int, int] = {}  # subscription -> subject it was first seen under
-        self._links: dict[int, frozenset[int]] = {}  # subject -> all that belong together
-        self._next = 0
-        self._rows = self._saved_lines = self._saved_people = 0  # in the file
+        self._kin = Kin()
+        self._shelf = Shelf()
+        self._next = 0  # version of a record
 
     # -- a commit -------------------------------------------------------------------------------
 
@@ -93,8 +94,8 @@ class Books:
         self, db: duckdb.DuckDBPyConnection, told: Sequence[Told], ground: Ground, zone: Zone
     ) -> Entry:
         """Store what billing sources said and count the customers concerned again."""
-        subjects = {self._subject(one) for one in told}
-        changed = billing.take(db, told, self._closed(subjects), self._next)
+        subjects = {self._kin.subject(one) for one in told}
+        changed = billing.take(db, told, self._kin.closed(subjects), self._next)
         self._next += len(changed.fresh)
         billing.write_money(db, changed.fresh, zone)
         fresh = {(version.seq, version.idx) for version in changed.fresh}
@@ -128,11 +129,11 @@ class Books:
             " or out_seq in (select unnest(?::bigint[]))",
             [list(seqs), list(seqs)],
         ).fetchall()
-        subjects = {int(row[0]) for row in rows} | {self._subject(one) for one in reading}
+        subjects = {int(row[0]) for row in rows} | {self._kin.subject(one) for one in reading}
         by_subject: defaultdict[int, list[Told]] = defaultdict(list)
         for one in reading:
             by_subject[billing.subject_of(one.record)].append(one)
-        for part in self._parts(subjects):
+        for part in self._kin.parts(subjects):
             changed = billing.command(
                 db,
                 part,
@@ -163,13 +164,13 @@ class Books:
         if accounts:
             epoch = self.epoch(ground, zone)
             found = difference(self.main, accounts, [epoch])
-            self._write(db, found)
+            self._shelf.write(db, found)
             shows.append(lambda: self.main.show(found.added, found.gone, found.gone_at))
             touched = self._touched(found, zone.day_of(max(a.moments[-1].at for a in accounts)))
             for policy, book in self.others.items() if moment is None else ():
                 other = difference(book, accounts, [epoch._replace(policy=policy)])
                 shows.append(_showing(book, other))
-        self._save_names(db)
+        self._shelf.name(db, self.main)
         infos = self._infos(changed)
         if infos:
             shows.append(lambda: self._inform(infos, ground))
@@ -181,14 +182,14 @@ class Books:
         """What has to be counted again, at each delivery that changed it."""
         moments: defaultdict[int, set[Moment]] = defaultdict(set)
         for subject in changed.subjects if moment is not None else ():
-            moments[self._root(subject)].add(cast(Moment, moment))
+            moments[self._kin.root(subject)].add(cast(Moment, moment))
         for version in changed.fresh if moment is None else ():
             if version.kind == "sub" or (version.kind == "cus" and ground.exclude):
                 at = Moment(version.version_seq, version.recorded_at)
-                moments[self._root(version.subject)].add(at)
+                moments[self._kin.root(version.subject)].add(at)
         versions: defaultdict[int, list[Version]] = defaultdict(list)
         for version in changed.versions:
-            root = self._root(version.subject)
+            root = self._kin.root(version.subject)
             if version.kind in LEDGER and root in moments:
                 versions[root].append(version)
         for root, own in moments.items():
@@ -217,29 +218,29 @@ class Books:
         loaded again afterwards.
         """
         for ground in (before.ground, after.ground):
-            self._link_merged(ground)
+            self._kin.merge(ground)
         found: Iterable[list[Account]]
-        if before.ground.counts_like(
-            msgspec.structs.replace(after.ground, merges=before.ground.merges)
+        if counts_like(
+            before.ground, msgspec.structs.replace(after.ground, merges=before.ground.merges)
         ):
             found = self._remerged(old, before, after, moment)
         else:
             found = self._batches(old, lambda _: [moment], standing=True)
         for batch in found:
-            self._write(db, difference(self.main, batch, [after, before]))
-        self._save_names(db)
+            self._shelf.write(db, difference(self.main, batch, [after, before]))
+        self._shelf.name(db, self.main)
 
     def _remerged(
         self, old: duckdb.DuckDBPyConnection, before: Epoch, after: Epoch, moment: Moment
     ) -> Iterator[list[Account]]:
         """The accounts of those who belong to others than before."""
         differ = before.same.items() ^ after.same.items()
-        subjects = {_subject_of(*member) for pair in differ for member in pair}
-        for part in self._parts(subjects):
+        subjects = {of_customer(*member) for pair in differ for member in pair}
+        for part in self._kin.parts(subjects):
             versions: defaultdict[int, list[Version]] = defaultdict(list)
             for version in billing.fetch(old, part):
                 if version.kind in LEDGER and version.superseded_seq is None:
-                    versions[self._root(version.subject)].append(version)
+                    versions[self._kin.root(version.subject)].append(version)
             yield [Account(own, [moment]) for own in versions.values()]
 
     def rebuild(
@@ -249,24 +250,24 @@ class Books:
         for table in ("moves", "book_lines", "cash", "payments"):
             db.execute(f"delete from {table}")
         self.main = Book(self.main.policy, self.people)
-        self._rows = self._saved_lines = 0
+        self._shelf.rows = self._shelf.lines = 0
         for found in self.history(old, self.main, None):
-            self._write(db, found)
-        self._save_names(db)
+            self._shelf.write(db, found)
+        self._shelf.name(db, self.main)
         for part in _streamed(old, "kind in ('cash', 'pay')", "no"):
             billing.write_money(db, part, zone)
 
     def history(
         self, old: duckdb.DuckDBPyConnection, book: Book, policy: MetricPolicy | None
     ) -> Iterator[Difference]:
-        """Fill an empty book with all that ever stood in it; what each batch adds.
+        """All that ever stood in an empty book, batch by batch; lines are numbered in the book.
 
         `policy` None: the rules that the workspace had at each time.
         """
         grounds = epochs(old)
         known = [ground for _, _, ground in grounds]
         for ground in known:
-            self._link_merged(ground)
+            self._kin.merge(ground)
         judged = any(ground.exclude for ground in known)
         times = [Moment(seq, at, number) for number, (seq, at, _) in enumerate(grounds)]
         own = [
@@ -274,35 +275,16 @@ class Books:
             for ground in known
         ]
         for batch in self._batches(old, lambda versions: _moments(versions, times, judged)):
-            found = difference(book, batch, own, afresh=True)
-            book.show(found.added, found.gone, found.gone_at)
-            yield found
+            yield difference(book, batch, own, afresh=True)
 
     def recounted(self, old: duckdb.DuckDBPyConnection) -> Book:
         """The book of the workspace's rules, made once more from what is stored."""
         book = Book(self.main.policy, self.people)
         for line in self.main.lines:
             book.lines.number(line)
-        for _ in self.history(old, book, None):
-            pass
+        for found in self.history(old, book, None):
+            book.show(found.added, found.gone, found.gone_at)
         return book
-
-    def written(self, db: duckdb.DuckDBPyConnection) -> Rows:
-        """The rows of the workspace's book as they are in the file."""
-        main = self.main
-        found = db.execute(f"select {', '.join(_ROWS)} from moves order by no").fetchnumpy()
-        rows = no_rows(len(found["no"]))
-        columns: dict[str, Any] = {
-            name: np.asarray(found["ts" if name == "at" else name], dtype=kind)
-            for name, kind in TYPES.items()
-            if name not in ("subscription", "product", "currency")
-        }
-        rows = rows._replace(**columns)
-        return rows._replace(
-            subscription=main.line_subscription[rows.line],
-            product=main.line_product[rows.line],
-            currency=main.line_currency[rows.line],
-        )
 
     def _batches(
         self,
@@ -314,7 +296,7 @@ class Books:
         only = "kind in ('sub', 'cus')" + (" and superseded_seq is null" if standing else "")
         own: list[Version] = []
         batch: list[Account] = []
-        size, links = 0, dict(self._links)  # a commit may link more meanwhile
+        size, links = 0, dict(self._kin.links)  # a commit may link more meanwhile
         for part in chain(_streamed(old, only, "subject, no"), ([],)):
             for version in part:
                 if version.subject in links:
@@ -356,9 +338,9 @@ class Books:
         _, _, ground = grounds[-1]
         accounts = []
         versions: defaultdict[int, list[Version]] = defaultdict(list)
-        for version in billing.fetch(old, self._closed({int(row[0]) for row in rows})):
+        for version in billing.fetch(old, self._kin.closed({int(row[0]) for row in rows})):
             if version.kind in LEDGER:
-                versions[self._root(version.subject)].append(version)
+                versions[self._kin.root(version.subject)].append(version)
         times = [Moment(0, 0)]
         for own in versions.values():
             moments = [m for m in _moments(own, times, bool(ground.exclude)) if m.seq > since]
@@ -377,16 +359,15 @@ class Books:
         }
         found = db.execute("select source, customer from book_people order by no").fetchall()
         self.people.take(found, known)
-        self._saved_people = len(found)
+        self._shelf.load(db, self.main)
         self.people.join(ground.same)
-        main = self.main
-        main.lines.take(db.sql("select * from book_lines order by no").to_arrow_table())
-        self._saved_lines = len(main.lines)
-        main.code_lines()
-        rows, none = self.written(db), np.zeros(0, dtype=np.int64)
-        main.show(rows, none, none)
-        self._rows = len(rows.line)
-        self._load_links(db, ground)
+        row = db.execute("select coalesce(max(no), -1) + 1 from billing").fetchone()
+        self._next = int(row[0]) if row else 0
+        for source, id_, subject in db.execute(
+            "select source, id, subject from billing where kind = 'sub' group by all"
+        ).fetchall():
+            self._kin.settle(source, id_, int(subject))
+        self._kin.merge(ground)
         self.seen = {
             (product, source): Seen(0, *spans)
             for product, source, *spans in db.execute(
@@ -394,58 +375,6 @@ class Books:
                 " from billing where product is not null and superseded_seq is null group by all"
             ).fetchall()
         }
-
-    def _load_links(self, db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
-        row = db.execute("select coalesce(max(no), -1) + 1 from billing").fetchone()
-        self._next = int(row[0]) if row else 0
-        for source, id_, subject in db.execute(
-            "select source, id, subject from billing where kind = 'sub' group by all"
-        ).fetchall():
-            self._settle_home(source, id_, int(subject))
-        self._link_merged(ground)
-
-    def _write(self, db: duckdb.DuckDBPyConnection, found: Difference) -> None:
-        """Write the difference to the workspace's book into its table."""
-        added = found.added
-        if len(added.line):
-            values: dict[str, Any] = {**added._asdict(), "ts": added.at}
-            values["no"] = self._rows + np.arange(len(added.line))
-            self._rows += len(added.line)
-            values["version_seq"], values["superseded_seq"] = found.added_by, found.ended_by
-            db.from_arrow(pa.table({name: values[name] for name in _ROWS})).insert_into("moves")
-        if len(found.gone):
-            marks = pa.table({"no": found.gone, "at": found.gone_at, "by": found.gone_by})
-            with store.given(db, "marks", marks):
-                db.execute(
-                    'update moves set superseded_at = m."at", superseded_seq = m."by"'
-                    " from marks m where moves.no = m.no"
-                )
-
-    def _save_names(self, db: duckdb.DuckDBPyConnection) -> None:
-        """Write the lines and people that were numbered since the last time."""
-        lines = self.main.lines[self._saved_lines :]
-        if lines:
-            numbers = range(self._saved_lines, self._saved_lines + len(lines))
-            names = ("source", "subscription", "product", "plan", "interval", "currency")
-            table = pa.table(
-                {"no": pa.array(numbers, pa.int32())}
-                | {name: [getattr(line, name) for line in lines] for name in names}
-                | {"member": pa.array(self.main.lines.member[self._saved_lines :], pa.int32())}
-            )
-            db.from_arrow(table).insert_into("book_lines")
-            self._saved_lines += len(lines)
-        people = [person.ids[0] for person in self.people.all[self._saved_people :]]
-        if people:
-            numbers = range(self._saved_people, self._saved_people + len(people))
-            table = pa.table(
-                {
-                    "no": pa.array(numbers, pa.int32()),
-                    "source": [source for source, _ in people],
-                    "customer": [customer for _, customer in people],
-                }
-            )
-            db.from_arrow(table).insert_into("book_people")
-            self._saved_people += len(people)
 
     # -- who is who -----------------------------------------------------------------------------
 
@@ -473,55 +402,6 @@ class Books:
         number = self.people.number(record.source, record.id)
         self.people.all[number] = _person(record, ground)
         return number
-
-    def _subject(self, one: Told) -> int:
-        record = one.record
-        subject = billing.subject_of(record)
-        if isinstance(record, SubscriptionState):
-            self._settle_home(record.source, record.id, subject)
-        return subject
-
-    def _settle_home(self, source: str, subscription: str, subject: int) -> None:
-        """Link the subjects under which one subscription was seen."""
-        key = xxhash.xxh3_64_intdigest(f"{source}\0{subscription}".encode())
-        home = self._homes.setdefault(key, subject)
-        if home != subject:
-            self._link({home, subject})
-
-    def _link(self, subjects: Iterable[int]) -> None:
-        whole = self._closed(subjects)
-        for subject in whole:
-            self._links[subject] = frozenset(whole)
-
-    def _link_merged(self, ground: Ground) -> None:
-        for member, first in ground.same.items():
-            self._link({_subject_of(*member), _subject_of(*first)})
-
-    def _closed(self, subjects: Iterable[int]) -> set[int]:
-        """The subjects with all that belong to them."""
-        found: set[int] = set()
-        for subject in subjects:
-            found |= self._links.get(subject, {subject})
-        return found
-
-    def _root(self, subject: int) -> int:
-        linked = self._links.get(subject)
-        return min(linked) if linked else subject
-
-    def _parts(self, subjects: Iterable[int]) -> Iterator[set[int]]:
-        """The subjects in groups of a bearable size, what belongs together in one."""
-        part: set[int] = set()
-        for subject in sorted(self._closed(subjects), key=lambda s: (self._root(s), s)):
-            if len(part) >= billing.CHUNK and self._root(subject) == subject:
-                yield part
-                part = set()
-            part.add(subject)
-        if part:
-            yield part
-
-
-def _subject_of(source: str, customer: str) -> int:
-    return billing.subject_of(Customer(source=source, id=customer, at=0))
 
 
 def _person(record: Customer, ground: Ground) -> Person:

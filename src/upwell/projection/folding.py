@@ -77,7 +77,8 @@ class Folding:
             " (select count(*) from billing where kind in ('sub', 'cus'))"
         ).fetchone()
         since, total = row or (0, 0)
-        for number, _ in enumerate(self._books.history(db, book, wanted), 1):
+        for number, found in enumerate(self._books.history(db, book, wanted), 1):
+            book.show(found.added, found.gone, found.gone_at)
             if self._stopped.is_set():
                 return
             self._share = min(0.99, number * BATCH / max(total, 1))

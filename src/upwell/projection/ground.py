@@ -58,7 +58,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
         return found
 
     def counts_like(self, other: Ground) -> bool:
-        """Whether ledgers folded on one are the ledgers of the other."""
+        """Whether ledgers counted by the same rules are the same on both."""
         return all(getattr(self, name) == getattr(other, name) for name in _LEDGER)
 
     def members(self, name: str, product: str) -> frozenset[str]:
@@ -81,7 +81,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _LEDGER = (
-    "timezone", "currency", "exclude", "policy", "fiscal_year_start", "rates", "merges"
+    "timezone", "currency", "exclude", "fiscal_year_start", "rates", "merges"
 )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from upwell.projection.book import unequal
 from upwell.projection.commit import SET_NAMES
 from upwell.projection.keys import hash_keys, places
 from upwell.projection.refold import cohort_rows, load, membership
+from upwell.projection.shelf import written
 
 Difference = tuple[str, list[str], str]  # what was compared, what differs, what was found in order
 
@@ -122,7 +123,7 @@ def _ledger(projection: Projection) -> Iterator[str]:
     """Movements, known at any time, that are not those of the stored states."""
     books, db = projection.books, projection.reader()
     book = books.main
-    for word, other in (("counted", books.recounted(db).rows), ("in the file", books.written(db))):
+    for word, other in (("counted", books.recounted(db).rows), ("in the file", written(db, book))):
         for found, of in zip(unequal(book.rows, other), ("kept", word), strict=True):
             for row in zip(*(column.tolist() for column in found.take(slice(SHOWN))), strict=True):
                 move = dict(zip(found._fields, row, strict=True))
