@@ -4,42 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fractions import Fraction
-from itertools import pairwise
 
 import msgspec
-import numpy as np
 
 from upwell.errors import Rejected
 from upwell.metrics.catalog import Ledger
-from upwell.metrics.revenue import rates
-from upwell.metrics.revenue.rates import Movement, Turnover
-from upwell.period import add_months, first_of, to_date, to_day
 from upwell.projection import Projection
 from upwell.query.lines import Number, Reading, added
 from upwell.query.plan import How, Plan
 from upwell.query.read import elapsed_totals
 from upwell.query.read import read as by_events
-from upwell.query.revenue import beside, measures
-from upwell.query.revenue.cuts import between
-from upwell.query.revenue.exchange import factors
-from upwell.query.revenue.kept import Kept, kept
+from upwell.query.revenue import beside, measures, ratios
 from upwell.query.revenue.ledgers import Ledgers
-from upwell.query.revenue.measures import COUNTS, FLOWS, Amounts, Quotes, by_bucket, customers
-from upwell.query.revenue.part import (
-    CHURN,
-    CONTRACTION,
-    EXPANSION,
-    NEW,
-    NONE,
-    REACTIVATION,
-    Scope,
-)
+from upwell.query.revenue.measures import COUNTS, FLOWS, by_bucket, customers
 from upwell.query.revenue.reading import Asked, check
-from upwell.query.revenue.table import Table
-
-MONEY_PER_HEAD = ("arpa", "asp", "ltv")
-Spans = Sequence[tuple[int, int]]
 
 
 def read(plan: Plan, ledgers: Ledgers, until: int | None = None) -> Reading:
@@ -60,13 +38,7 @@ def read(plan: Plan, ledgers: Ledgers, until: int | None = None) -> Reading:
             fix="Ask by day or coarser.",
             where="grain",
         )
-    if name in MONEY_PER_HEAD:
-        return _per_head(asked, name)
-    if name in ("nrr", "grr"):
-        return _retention(asked, name)
-    if name == "customer_churn_rate":
-        return _customer_churn(asked)
-    return _mrr_rates(asked, name)
+    return ratios.read(asked)
 
 
 def movements(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
@@ -144,205 +116,3 @@ def _customers(asked: Asked) -> Reading:
         lambda key: there[key, last].tolist(),
         lambda key: int(there[key, -1]),
     )
-
-
-# -- rates ---------------------------------------------------------------------------------------
-
-
-def _ratios(asked: Asked, table: Table, found: Sequence[Sequence[Fraction | None]]) -> Reading:
-    """Lines of rates: one list a key, of the buckets and last the whole span."""
-
-    def value(of: Fraction | None) -> Number:
-        return None if of is None else float(of)
-
-    reading = asked.counts(
-        table,
-        lambda key: [value(one) for one in found[key][:-1]],
-        lambda key: value(found[key][-1]),
-    )
-    missing = {name for number, name in asked.keys(table) if number is None}
-    for line in reading.lines:
-        if line.key in missing:
-            line.values, line.total = [None] * len(line.values), None
-    return reading
-
-
-def spans_of(asked: Asked) -> list[tuple[int, int]]:
-    """The days of each bucket that has begun, and last of all of them."""
-    plan = asked.plan
-    found = [(b.first, min(b.end, plan.last)) for b in plan.buckets[: plan.begun]]
-    return [*found, (plan.start, plan.last)] if found else []
-
-
-def _mrr_rates(asked: Asked, name: str) -> Reading:
-    table = asked.table()
-    spans = [*asked.cuts.spans, (0, asked.cuts.slots)] if asked.cuts.spans else []
-    each = [_movements(asked, table, low, high) for low, high in spans]
-    found = [
-        [_of_movement(name, movements[key], asked) for movements in each]
-        for key in range(len(table.opening))
-    ]
-    return _ratios(asked, table, found)
-
-
-def _of_movement(name: str, of: Movement, asked: Asked) -> Fraction | None:
-    if name == "gross_mrr_churn_rate":
-        return rates.gross_mrr_churn_rate(of)
-    if name == "net_mrr_churn_rate":
-        return rates.net_mrr_churn_rate(of, asked.policy)
-    return rates.quick_ratio(of, asked.policy)
-
-
-def _movements(asked: Asked, table: Table, low: int, high: int) -> list[Movement]:
-    """The bridge of each key over slots [low, high), all at constant rates.
-
-    The start is worth what the last of these movements are: a rate compares like with like.
-    """
-    currencies, days = asked.book.currencies, asked.cuts.days
-    opening = table.opening + table.flow[:, :, :low].sum(axis=(2, 3))
-    at_end = factors(asked.exchange, currencies, days[high - 1])
-    start = np.rint(opening @ at_end).astype(np.int64)
-    each = np.stack([factors(asked.exchange, currencies, day) for day in days[low:high]])
-    moved = np.einsum("kcsm,sc->km", table.flow[:, :, low:high].astype(np.float64), each)
-    return [
-        Movement(
-            start=int(begun),
-            new=int(of[NEW]),
-            expansion=int(of[EXPANSION] + of[NONE]),
-            reactivation=int(of[REACTIVATION]),
-            contraction=-int(of[CONTRACTION]),
-            churn=-int(of[CHURN]),
-        )
-        for begun, of in zip(start, np.rint(moved).astype(np.int64), strict=True)
-    ]
-
-
-def kept_of(asked: Asked, pairs: Spans, scope: Scope | None = None) -> Kept:
-    """Who paid at one moment and what they pay at the other, at the rates of its fiscal year."""
-    book, by, exchange = asked.book, asked.by, asked.exchange
-    at = [factors(exchange, book.currencies, now - 1) for _, now in pairs]
-    rows = np.array(at, dtype=np.float64).reshape(len(pairs), len(book.currencies))
-    key = ("kept", by, tuple(pairs), exchange.target)
-    found = asked.shelf.sum(
-        scope or asked.members, key, lambda part: kept(part, book, by, pairs, rows)
-    )
-    return Kept._make(found)
-
-
-def _retention(asked: Asked, name: str) -> Reading:
-    months = asked.months_back
-    pairs = [(back(end, months), end) for _, end in spans_of(asked)]
-    found = kept_of(asked, pairs)
-    top = found.kept if name == "nrr" else found.least
-    shares = [
-        [rates.ratio(int(a), int(b)) for a, b in zip(above, below, strict=True)]
-        for above, below in zip(top, found.opening, strict=True)
-    ]
-    return _ratios(asked, asked.table(asked.members), shares)
-
-
-def back(end: int, months: int) -> int:
-    """The day so many months before the day after a bucket's last."""
-    return to_day(add_months(to_date(end), -months))
-
-
-def churn_rates(asked: Asked, spans: Spans) -> list[list[Fraction | None]]:
-    """The customer churn rate of each key over each span of days, by the policy's formula."""
-    if asked.policy.customer_churn == "standard":
-        found = kept_of(asked, spans)
-        return [
-            [rates.ratio(int(lost), int(start)) for lost, start in zip(*row, strict=True)]
-            for row in zip(found.lost, found.payers, strict=True)
-        ]
-    return [
-        [rates.customer_churn_rate(turnover, asked.policy) for turnover in row]
-        for row in _turnovers(asked, spans)
-    ]
-
-
-def _turnovers(asked: Asked, spans: Spans) -> list[list[Turnover]]:
-    daily = asked.policy.customer_churn == "daily"
-    bounds = sorted({day for span in spans for day in span})
-    if daily:
-        bounds = list(range(bounds[0], bounds[-1] + 1))
-    at = between(bounds)
-    table = asked.table(asked.members, at)
-    there = customers(table)
-    place = {day: n for n, day in enumerate(bounds)}
-    found = []
-    for key in range(len(table.customers)):
-        before = [int(table.customers[key]), *there[key].tolist()]
-        moved = table.moved[key]
-        row = []
-        for start, end in spans:
-            low, high = place[start], place[end]
-            inside = moved[low:high]
-            row.append(
-                Turnover(
-                    start=before[low],
-                    new=int(inside[:, NEW].sum()),
-                    churned=int(inside[:, CHURN].sum()),
-                    returned=int(inside[:, REACTIVATION].sum()),
-                    days=[(int(moved[n, CHURN]), before[n]) for n in range(low, high)],
-                )
-            )
-        found.append(row)
-    return found
-
-
-def _customer_churn(asked: Asked) -> Reading:
-    table = asked.table(asked.members)
-    return _ratios(asked, table, churn_rates(asked, spans_of(asked)))
-
-
-# -- money a customer ----------------------------------------------------------------------------
-
-
-def _per_head(asked: Asked, name: str) -> Reading:
-    members = asked.table(asked.members)
-    heads = _heads(asked, members, name)
-    table = asked.table()
-    levels = measures.levels(table, asked.cuts)
-    churn = _past_churn(asked) if name == "ltv" else None
-
-    sold = measures.of_kinds(table, (NEW,), 1)
-
-    def work(key: int, quotes: Quotes) -> Amounts:
-        if name == "asp":
-            sums = measures.flow(sold[key], quotes)
-        else:
-            sums = measures.stock(levels[key], quotes)
-        shares = churn[key] if churn is not None else None
-        values: list[int | None] = []
-        for n, amount in enumerate(sums.values):
-            each = None if amount is None else rates.ratio(amount, heads[key][n])
-            if shares is not None:
-                each = rates.ltv(each, shares[n], asked.margin)
-            values.append(None if each is None else round(each))
-        return Amounts(values, sums.provisional, sums.lost)
-
-    return asked.money(table, work)
-
-
-def _heads(asked: Asked, members: Table, name: str) -> list[list[int]]:
-    if name == "asp":
-        return [by_bucket(slots, asked.cuts) for slots in members.moved[:, :, NEW]]
-    last = [high - 1 for _, high in asked.cuts.spans]
-    return [row[last].tolist() for row in customers(members)]
-
-
-def _past_churn(asked: Asked) -> list[list[Fraction | None]]:
-    """For each key and bucket the mean churn rate of the months before the bucket's last one."""
-    months = asked.policy.ltv_churn_months
-    lasts = [first_of(asked.cuts.ends[high - 1], "month") for _, high in asked.cuts.spans]
-    wanted = sorted({back(last, n) for last in lasts for n in range(months + 1)})
-    spans = list(pairwise(wanted))
-    place = {day: n for n, day in enumerate(wanted)}
-    found = churn_rates(asked, spans)
-    return [
-        [
-            rates.mean_churn(row[place[back(last, months)] : place[last]], asked.policy)
-            for last in lasts
-        ]
-        for row in found
-    ]

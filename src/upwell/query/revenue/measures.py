@@ -35,12 +35,14 @@ class Amounts:
     """Money of one key by bucket, in nano-units of the currency shown.
 
     `lost` is what no rate could convert, by currency, in nano-units of it; a bucket that holds
-    nothing else is None.
+    nothing else is None. `total` is that of the whole span where it is neither the sum of the
+    buckets nor the last one.
     """
 
     values: list[int | None]
     provisional: set[int] = field(default_factory=set)
     lost: dict[str, int] = field(default_factory=dict)
+    total: int | None = None
 
 
 class Quotes:

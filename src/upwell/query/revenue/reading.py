@@ -152,6 +152,7 @@ class Asked:
         values = self.padded(amounts.values)
         flows = self.plan.metric.name in measures.FLOWS
         total = added(values) if flows else (amounts.values or [None])[-1]
+        total = total if amounts.total is None else amounts.total
         return Line(name, values, total, currency, amounts.provisional)
 
     def _native(
@@ -162,7 +163,7 @@ class Asked:
             if not table.opening[number, code] and not table.flow[number, code].any():
                 continue
             amounts = work(number, self._own(code))
-            own = Amounts(amounts.values, amounts.provisional)
+            own = Amounts(amounts.values, amounts.provisional, total=amounts.total)
             apart = name and self.by != "currency"
             key = f"{name}{APART}{currency}" if apart else currency
             found.append(self._line(key, own, currency))
