@@ -312,7 +312,7 @@ _ENTRIES = (
         unit="ratio",
         direction="up",
         definition="What the customers of 12 months before pay now over what they paid then, at "
-        "one set of rates; `over=3m` looks back otherwise.",
+        "one set of rates.",
         rule=Ledger("rate"),
         dimensions=_LEDGER_DIMENSIONS,
     ),
