@@ -54,7 +54,7 @@ class Shelf:
         self._rows: Rows | None = None  # as they were when last put in order
         self._countries: NDArray[np.int32] = book.line_country  # the others never change
         self._orders: dict[bool, NDArray[np.int32]] = {}
-        self._persons: NDArray[np.int32] | None = None  # of the rows in the order of customers
+        self._persons: NDArray[np.int32] | None = None  # of the rows in order
         self._parts: OrderedDict[Scope, Standing] = OrderedDict()
         self._touched: tuple[Rows, NDArray[np.int32]] | None = None
 
@@ -150,8 +150,8 @@ class Shelf:
     def _now(self, scope: Scope, rows: Rows, people: NDArray[np.int32]) -> Part:
         """The rows of some people as they stand now."""
         assert self._rows is not None
-        order = self._order(False)
-        if self._persons is None:
+        order = self._order(scope.apart)
+        if self._persons is None:  # the same in either order
             self._persons = self._rows.person[order]
         low = np.searchsorted(self._persons, people, "left")
         high = np.searchsorted(self._persons, people, "right")
