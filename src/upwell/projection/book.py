@@ -206,7 +206,8 @@ class Book:
             _copy(added, self._store, old)
             rows = Rows._make(column[: old + count] for column in self._store)
             if len(gone):
-                ends = self._store.superseded_at.copy()  # readers may hold the old one
+                ends = np.empty_like(self._store.superseded_at)  # readers may hold the old one
+                ends[: old + count] = rows.superseded_at
                 ends[gone] = gone_at
                 self._store = self._store._replace(superseded_at=ends)
                 rows = rows._replace(superseded_at=ends[: old + count])

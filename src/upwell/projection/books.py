@@ -411,7 +411,7 @@ def _person(record: Customer, ground: Ground) -> Person:
         record.email,
         sys.intern(record.country),
         record.created,
-        leaves_out(ground.exclude, record.id, record.email),
+        bool(ground.exclude) and leaves_out(ground.exclude, record.id, record.email),
     )
 
 

@@ -24,8 +24,10 @@ from upwell.metrics.revenue.mrr import levels
 from upwell.money import ecb_rates
 from upwell.period import Zone
 from upwell.projection.billing import Version
-from upwell.projection.book import FOREVER, I64, Book, Line, Rows, joined, no_rows
+from upwell.projection.book import FOREVER, I32, I64, Book, Line, Rows, joined, no_rows
 from upwell.projection.ground import Ground, leaves_out
+
+FEW = 16  # people whose rows are found sooner one by one
 
 
 class Epoch(NamedTuple):
@@ -188,15 +190,24 @@ class _Count:
         rows, slot = self._folded()
         source = np.full(len(slot), -1, dtype=np.int64)  # index among the standing rows
         if self._before:
-            standing = self._book.rows
-            before = np.full(len(self._book.people.all), -1, dtype=np.int64)
-            before[list(self._before)] = list(self._before.values())
-            slots = before[standing.person]
-            kept = np.flatnonzero((slots >= 0) & (standing.superseded_at == FOREVER))
-            rows = joined([standing.take(kept), rows])
-            slot = np.concatenate([slots[kept], slot])
+            kept, before = self._standing()
+            rows = joined([self._book.rows.take(kept), rows])
+            slot = np.concatenate([before, slot])
             source = np.concatenate([kept, source])
         return self._runs(rows, slot, source)
+
+    def _standing(self) -> tuple[I64, I64]:
+        """The book's rows that stood before, and the slot of each."""
+        rows = self._book.rows
+        slots = np.full(len(self._book.people.all), -1, dtype=np.int64)
+        slots[list(self._before)] = list(self._before.values())
+        if len(self._before) <= FEW:
+            own = [np.flatnonzero(rows.person == person) for person in self._before]
+            kept = np.concatenate(own)
+        else:
+            kept = np.flatnonzero(slots[rows.person] >= 0)
+        kept = kept[rows.superseded_at[kept] == FOREVER]
+        return kept, slots[rows.person[kept]]
 
     def _runs(self, rows: Rows, slot: I64, source: I64) -> Difference:
         """Equal rows in successive slots are one row: what begins, and what ends."""
@@ -305,13 +316,15 @@ def _weights(book: Book, ground: Ground) -> Weights | None:
     """Constant rates, where there is more than one currency to compare."""
     if len(book.currencies) < 2:
         return None
-    return constant_weights(
-        ecb_rates(),
-        book.currencies,
-        ground.currency,
-        ground.fiscal_year_start,
-        dict(ground.rates),
-    )
+
+    def weights(currency: NDArray[np.int16], day: I32) -> NDArray[np.float64]:
+        rates = ecb_rates()  # loaded once, by the first customer with several currencies
+        given = dict(ground.rates)
+        start = ground.fiscal_year_start
+        of = constant_weights(rates, book.currencies, ground.currency, start, given)
+        return of(currency, day)
+
+    return weights
 
 
 def _left_out(

@@ -157,11 +157,16 @@ class Lines(Sequence[Line]):
         for name, column in columns.items():
             setattr(self, name, array("i", column.tobytes()))
         self.subscriptions = [name.partition("\0")[2] for name in self._subscriptions.all]
-        names = ("product", "plan", "interval", "currency")
-        shapes, of = np.unique(
-            np.stack([columns[name] for name in names], axis=1), axis=0, return_inverse=True
-        )
-        self._shapes = {tuple(shape): number for number, shape in enumerate(shapes.tolist())}
+        shape = columns["product"].astype(np.int64)
+        for name, names in (
+            ("plan", self.plans),
+            ("interval", self.intervals),
+            ("currency", self.currencies),
+        ):
+            shape = shape * len(names.all) + columns[name]
+        _, at, of = np.unique(shape, return_index=True, return_inverse=True)
+        parts = (self.product, self.plan, self.interval, self.currency)
+        self._shapes = {tuple(p[n] for p in parts): k for k, n in enumerate(at.tolist())}
         keys = columns["subscription"].astype(np.int64) << 32 | of.reshape(-1)
         self._numbers = dict(zip(keys.tolist(), range(len(keys)), strict=True))
 
