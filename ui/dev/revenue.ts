@@ -1,6 +1,7 @@
 /** The revenue routes of the made-up server. */
-import type { Account, Bridged, Cohorts, Customer, Movement, MovedPage, Profile, Rulesets, Why } from '../src/revenue-types.ts';
+import type { Bridged, Cohorts, Customer, Movement, MovedPage, Profile, Rulesets, Why } from '../src/revenue-types.ts';
 import { addDays, days, firstOfMonth } from '../src/shell/dates.ts';
+import type { Account } from '../src/wire.ts';
 import { ago, products as catalogue, TODAY } from './company.ts';
 import { bridge, BYS, grouped, holdings, kindOf, LAST, moves, persons, rowsOf, statusOf, text, type Move } from './ledger.ts';
 

@@ -104,7 +104,7 @@ export interface WaterfallScene {
 
 export const UNEXPLAINED = 'unexplained';
 export const OTHER = '…';
-const UPRIGHT = 720; // px; on less, bars lie: their names are read without turning the head
+const UPRIGHT = 60; // letters' heights; on less, bars lie: their names are read without turning the head
 const MOST_PARTS = 6;
 const WIDEST = 92; // px of a bar
 const TOP = 44; // the brace, and the highest bar's value
@@ -124,7 +124,7 @@ export function layoutWaterfall(data: WaterfallData, width: number, height: numb
   const bars = whole(data.bars);
   const split = bars.find((bar) => bar.key === data.split && partsOf(bar).length > 0) ?? null;
   const items = itemsOf(bars, split, data.rest);
-  const upright = width >= UPRIGHT;
+  const upright = width >= UPRIGHT * theme.size;
   const [low, high, cut] = range(items, split);
   const draw = upright ? columns : rows;
   return { ...draw(items, split, { low, high, cut }, width, height, data.currency, theme), cut, empty: bars.every((bar) => isZero(bar.value)) };

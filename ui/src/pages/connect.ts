@@ -1,6 +1,6 @@
 /** Words and names for connecting an account. Pure. */
 import { exact } from '../core/format';
-import type { Reading } from '../revenue-types';
+import type { Reading } from '../wire';
 
 /** "Acme Mail" is "acme-mail"; a second one is "acme-mail-2". */
 export function slugOf(name: string, taken: readonly string[]): string {

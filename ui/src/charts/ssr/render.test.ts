@@ -37,6 +37,18 @@ test('a sparkline as it stands in a report', async () => {
   await expect(pretty(draw('Sparkline', JSON.stringify(props)))).toMatchFileSnapshot('goldens/sparkline.svg');
 });
 
+test('a waterfall as it stands in a report', async () => {
+  const bar = (key: string, label: string, value: string): object => ({ key, label, value, kind: key === 'opening' || key === 'closing' ? 'total' : 'change' });
+  const bars = [bar('opening', 'MRR 30 Sep', '1000.00'), bar('new', 'New', '100.00'), bar('churn', 'Churn', '-60.00'), bar('closing', 'MRR 31 Oct', '1040.00')];
+  await expect(pretty(draw('Waterfall', JSON.stringify({ width: 560, height: 200, bars, currency: 'USD', summary: 'From 1,000 to 1,040' })))).toMatchFileSnapshot('goldens/waterfall.svg');
+});
+
+test('gains and losses as they stand in a report', async () => {
+  const kinds = [{ key: 'new', label: 'New', tone: 'up', strength: 1 }, { key: 'churn', label: 'Churn', tone: 'down', strength: 1 }];
+  const columns = ['2026-09-01', '2026-10-01'].map((start, i) => ({ start, complete: i < 1, values: ['100.00', '-60.00'] }));
+  await expect(pretty(draw('Diverging', JSON.stringify({ width: 320, height: 140, kinds, columns, unit: 'money', currency: 'USD', grain: 'month' })))).toMatchFileSnapshot('goldens/diverging.svg');
+});
+
 test('nothing in it needs a page', () => {
   const svg = draw('TimeSeries', JSON.stringify({ width: 200, height: 80, series: [], unit: 'count', grain: 'day' }));
   expect(svg).not.toMatch(/var\(|class=|style=|<!--|url\(/);
@@ -51,5 +63,5 @@ test('labels are text, whatever they hold', () => {
 });
 
 test('a chart that does not exist is refused with those that do', () => {
-  expect(() => draw('Pie', '{}')).toThrow("no chart is called 'Pie'; there are: TimeSeries, Sparkline");
+  expect(() => draw('Pie', '{}')).toThrow("no chart is called 'Pie'; there are: TimeSeries, Sparkline, Waterfall, Diverging");
 });

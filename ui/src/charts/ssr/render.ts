@@ -3,9 +3,13 @@ import { render as renderComponent } from 'svelte/server';
 import { summarise } from '../../core/summary';
 import { layoutSparkline, type SparklineData } from '../../core/sparkline';
 import { layoutTimeSeries, type TimeSeriesData } from '../../core/time-series';
+import { layoutDiverging, type DivergingData } from '../../core/diverging';
+import { layoutWaterfall, type WaterfallData } from '../../core/waterfall';
 import { PRINT_DARK_THEME, PRINT_THEME, type Theme } from '../../tokens/tokens';
+import DivergingPicture from '../DivergingPicture.svelte';
 import SparklinePicture from '../SparklinePicture.svelte';
 import TimeSeriesPicture from '../TimeSeriesPicture.svelte';
+import WaterfallPicture from '../WaterfallPicture.svelte';
 
 /** What every chart takes beside its data; lengths in px of the SVG. */
 interface Sheet {
@@ -34,6 +38,16 @@ const charts: Record<string, (props: never) => string> = {
     const theme = themeOf(props);
     const scene = layoutSparkline(props, props.width, props.height, theme);
     return renderComponent(SparklinePicture, { props: { scene, theme, summary: props.summary ?? '' } }).body;
+  },
+  Waterfall(props: WaterfallData & Sheet): string {
+    const theme = themeOf(props);
+    const scene = layoutWaterfall(props, props.width, props.height, theme);
+    return renderComponent(WaterfallPicture, { props: { scene, theme, summary: props.summary ?? '' } }).body;
+  },
+  Diverging(props: DivergingData & Sheet): string {
+    const theme = themeOf(props);
+    const scene = layoutDiverging(props, props.width, props.height, theme);
+    return renderComponent(DivergingPicture, { props: { scene, theme, summary: props.summary ?? '' } }).body;
   },
 };
 
