@@ -64,10 +64,16 @@ class Links:
         self._country = country
         self.stand = stand  # journals the configuration where it is another now
         self._guard = Guard(settings.server.allow_private_urls)
-        self._opened: dict[str, int] = {}
+        self._known: list[Link] | None = None
 
     def every(self) -> list[Link]:
-        """All of them, the file's first."""
+        """All of them, the file's first; read again after each change made here."""
+        known = self._known
+        if known is None:
+            known = self._known = self._read()
+        return list(known)
+
+    def _read(self) -> list[Link]:
         rows = {row.id: row for row in sources.every(self._state)}
         found = [
             _from_file(source, rows.get(source.id))
@@ -118,7 +124,7 @@ class Links:
         link = self.find(id_)
         self._row(link)
         named = catalogue.assigned(link.origin.product_from)
-        if sources.change(self._state, id_, names=catalogue.names(), named=named):
+        if self._change(id_, names=catalogue.names(), named=named):
             self.stand()
         return self.find(id_)
 
@@ -127,7 +133,7 @@ class Links:
         link = self.find(id_)
         kept = {**self._row(link).assign, **given}
         assign = {name: product for name, product in kept.items() if product}
-        if sources.change(self._state, id_, assign=assign):
+        if self._change(id_, assign=assign):
             self.stand()
         return self.find(id_)
 
@@ -149,13 +155,14 @@ class Links:
             else "",
         )
         sources.add(self._state, kept)
+        self._known = None
         self.stand()
         return self.find(source.id)
 
     def pause(self, id_: str, paused: bool) -> Link:
         """Stop reading a source, or go on."""
         self._row(self.find(id_))
-        sources.change(self._state, id_, paused=paused)
+        self._change(id_, paused=paused)
         return self.find(id_)
 
     def about(self, id_: str, bodies: Iterable[bytes | msgspec.Raw]) -> dict[str, Any]:
@@ -169,19 +176,20 @@ class Links:
         link = self.find(id_)
         known = self._row(link)
         since = known.failed_at if known.failed == kind and known.failed_at else self._now()
-        sources.change(self._state, id_, failed=kind, error=message[:500], failed_at=since)
+        self._change(id_, failed=kind, error=message[:500], failed_at=since)
 
     def went_well(self, id_: str) -> None:
         """A source was read."""
-        sources.change(self._state, id_, failed="", error="", failed_at=None)
+        self._change(id_, failed="", error="", failed_at=None)
 
     def row(self, id_: str) -> Source | None:
         """What is kept of a source."""
         return sources.find(self._state, id_)
 
-    def opened(self, id_: str, otherwise: int) -> int:
-        """When the account was opened, as far as is known (epoch seconds)."""
-        return self._opened.get(id_, otherwise - 3 * 365 * 86_400)
+    def _change(self, id_: str, **values: Any) -> bool:
+        changed = sources.change(self._state, id_, **values)
+        self._known = None
+        return changed
 
     def _row(self, link: Link) -> Source:
         known = sources.find(self._state, link.id)

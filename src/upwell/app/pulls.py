@@ -29,6 +29,7 @@ from upwell.sources.stripe.fetch import STEPS, Catalogue, Cursor, Page
 log = structlog.get_logger()
 
 EVERY = 60.0  # seconds between two looks at the events
+YEAR = 365 * 86_400
 PATIENCE = 24 * 3600.0  # seconds that a sync waits for a server that reads the past
 AGAIN = 300.0  # seconds until a source that was refused is tried again
 QUIET = 43_200  # seconds after which a cursor is kept though nothing new came
@@ -123,7 +124,8 @@ class Pull:
         share = 1.0
         if after.step == before.step and heads:
             # Lists are newest first: how far back the page reaches says how much is left.
-            age = max(1, before.started - self._links.opened(self.link.id, before.started))
+            opened = self._catalogue.opened if self._catalogue else 0
+            age = max(1, before.started - (opened or heads[-1].created - YEAR))
             share = min(1.0, (before.started - heads[-1].created) / age)
         whole = (done + share) / len(STEPS)
         elapsed = (self._clock() - began).total_seconds()

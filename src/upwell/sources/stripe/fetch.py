@@ -279,6 +279,7 @@ class Catalogue:
     """What prices, products and coupons an account has: read whole, for they are few."""
 
     def __init__(self) -> None:
+        self.opened = 0  # when the first product was made (epoch seconds): about the account's age
         self.prices: dict[str, shapes.Price | None] = {}
         self.products: dict[str, shapes.Named] = {}
         self.coupons: dict[str, shapes.Coupon | None] = {}
@@ -291,6 +292,7 @@ class Catalogue:
         for row in _every(get, NAMES["products"]):
             product = _PRODUCT.decode(row)
             found.products[product.id] = product
+            found.opened = _HEAD.decode(row).created  # the last of the list is the oldest
         for row in _every(get, NAMES["prices"]):
             price = _PRICE.decode(row)
             found.prices[price.id] = price

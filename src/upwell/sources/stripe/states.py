@@ -6,11 +6,11 @@ it; until that is there the state waits, so that no state is ever priced wrongly
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Literal, cast, get_args
 
 from upwell import billing
+from upwell.period import MICROS
 from upwell.sources.stripe import shapes, units
 from upwell.sources.stripe.reading import Moment, Reading, Unusable, Waits, Want, micros
 from upwell.sources.stripe.shapes import id_of
@@ -35,15 +35,18 @@ NOT_ASKED = frozenset({"payment_failed", "payment_disputed"})
 
 
 def subscription(read: Reading, found: shapes.Subscription, moment: Moment) -> None:
-    """The state, the start of a trial, and the click of a cancellation or of taking it back."""
-    state = state_of(read, found, moment)
-    read.records.append(state)
-    # Only the event that brought the change, or a list: later ones may name another plan.
-    if moment.first(found.trial_start, "trial_start"):
-        _trial(read, found, state)
-    if moment.first(found.canceled_at, "canceled_at"):
-        _click(read, found, state)
-    _withdrawn(read, found, state, moment)
+    """The start of a trial, the click of a cancellation or of taking it back, and the state.
+
+    Clicks are news and come first: only the state waits for what must be read to price it.
+    """
+    if found.customer and found.status in STATUSES:
+        # Only the event that brought the change, or a list: later ones may name another plan.
+        if moment.first(found.trial_start, "trial_start"):
+            _trial(read, found)
+        if moment.first(found.canceled_at, "canceled_at"):
+            _click(read, found)
+        _withdrawn(read, found, moment)
+    read.records.append(state_of(read, found, moment))
 
 
 def state_of(
@@ -213,11 +216,9 @@ def _item(
     currency: str,
     wants: set[Want],
 ) -> billing.Item:
-    price = item.price or (item.plan.as_price() if item.plan else None)
+    price = _price_of(item)
     if price is None:
         raise Unusable("no_price", f"Item {item.id} of subscription {found.id} has no price.")
-    product = price.product
-    named = product.metadata if isinstance(product, shapes.Named) else None
     made = priced(read, price, currency, wants)
     rates = item.tax_rates or found.default_tax_rates or ()
     inclusive = sum(
@@ -230,14 +231,25 @@ def _item(
     )
     return billing.Item(
         id=item.id,
-        product=read.product(
-            (price.id, id_of(product)), item.metadata, price.metadata, named, found.metadata
-        ),
+        product=_product_of(read, found, item, price),
         price=made or billing.Price(id=price.id, plan="", currency=currency),
         quantity=Decimal(1) if item.quantity is None else item.quantity,
         inclusive_tax=inclusive,
         discounts=_discounts(read, found.id, item.discounts, currency, wants),
     )
+
+
+def _price_of(item: shapes.Item) -> shapes.Price | None:
+    return item.price or (item.plan.as_price() if item.plan else None)
+
+
+def _product_of(
+    read: Reading, found: shapes.Subscription, item: shapes.Item, price: shapes.Price
+) -> str:
+    sold = price.product
+    named = sold.metadata if isinstance(sold, shapes.Named) else None
+    ids = (price.id, id_of(sold))
+    return read.product(ids, item.metadata, price.metadata, named, found.metadata)
 
 
 def _amounts(
@@ -282,73 +294,62 @@ def _either(exact: Decimal | None, whole: int | None) -> Decimal | None:
 # Clicks
 
 
-def _trial(read: Reading, found: shapes.Subscription, state: billing.SubscriptionState) -> None:
-    if found.trial_start is None or state.status in ("incomplete", "incomplete_expired"):
+def _trial(read: Reading, found: shapes.Subscription) -> None:
+    if found.status in ("incomplete", "incomplete_expired"):
         return
-    for product, plan in _lines(state):
-        read.add(
-            "trial",
-            f"{found.id}:trial:{found.trial_start}",
-            found.trial_start,
-            product=product,
-            actor=state.customer,
-            plan=plan,
-            country=country(read, found.customer),
-            subscription_id=found.id,
-        )
+    _told(read, found, "trial", f"trial:{found.trial_start}", found.trial_start or 0)
 
 
-def _click(read: Reading, found: shapes.Subscription, state: billing.SubscriptionState) -> None:
+def _click(read: Reading, found: shapes.Subscription) -> None:
     """The cancellation, on the day it was asked for; not that of a payment which failed."""
     said = found.cancellation_details or shapes.Cancellation()
-    if found.canceled_at is None or found.status == "incomplete_expired":
+    if found.status == "incomplete_expired":
         return
     if said.reason in NOT_ASKED:
         read.unknown[f"ended by {said.reason}"] += 1
         return
-    for product, plan in _lines(state):
-        read.add(
-            "churn",
-            f"{found.id}:cancel:{found.canceled_at}",
-            found.canceled_at,
-            product=product,
-            actor=state.customer,
-            plan=plan,
-            country=country(read, found.customer),
-            reason=said.feedback or "unknown",
-            subscription_id=found.id,
-        )
+    reason, at = said.feedback or "unknown", found.canceled_at or 0
+    _told(read, found, "churn", f"cancel:{at}", at, reason=reason)
 
 
-def _withdrawn(
-    read: Reading,
-    found: shapes.Subscription,
-    state: billing.SubscriptionState,
-    moment: Moment,
-) -> None:
+def _withdrawn(read: Reading, found: shapes.Subscription, moment: Moment) -> None:
     """A cancellation taken back: a trait of the customer, so that it is no second click."""
     before = moment.previous.get("canceled_at")
-    if found.canceled_at is not None or not isinstance(before, int):
-        return
-    for product, plan in _lines(state):
+    if found.canceled_at is None and isinstance(before, int):
+        at, name = moment.at // MICROS, "cancellation_withdrawn"
+        _told(read, found, "identify", f"withdrawn:{before}", at, name=name)
+
+
+def _told(
+    read: Reading,
+    found: shapes.Subscription,
+    kind: str,
+    key: str,
+    at: int,
+    *,
+    reason: str = "",
+    name: str = "",
+) -> None:
+    """The event for each product of the subscription once, with its first plan."""
+    plans: dict[str, str] = {}
+    for item in found.items.data if found.items else ():
+        price = _price_of(item)
+        if price is not None and not item.deleted:
+            plan = read.plan(price.id, id_of(price.product), price.nickname)
+            plans.setdefault(_product_of(read, found, item, price), plan)
+    for product, plan in plans.items():
         read.add(
-            "identify",
-            f"{found.id}:withdrawn:{before}",
-            moment.at // 1_000_000,
+            kind,
+            f"{found.id}:{key}",
+            at,
             product=product,
-            actor=state.customer,
-            name="cancellation_withdrawn",
+            actor=id_of(found.customer),
             plan=plan,
+            country=country(read, found.customer),
+            reason=reason,
+            name=name,
             subscription_id=found.id,
         )
-
-
-def _lines(state: billing.SubscriptionState) -> Iterator[tuple[str, str]]:
-    """Each product of the subscription once, with its first plan."""
-    plans: dict[str, str] = {}
-    for item in state.items:
-        plans.setdefault(item.product, item.price.plan)
-    yield from plans.items()
 
 
 def country(read: Reading, customer: shapes.Payer) -> str:

@@ -82,7 +82,7 @@ def read(delivery: Delivery, origin: Origin) -> Reading:
 
 
 def _try(found: Reading, use: Callable[[], None]) -> None:
-    """Use one object whole, or not at all."""
+    """Use one object whole, or not at all; of one that waits, what it says already."""
     rows, records = len(found.rows), len(found.records)
     try:
         use()
@@ -91,6 +91,7 @@ def _try(found: Reading, use: Callable[[], None]) -> None:
         found.wants |= waits.wants
         for kind in sorted({want.kind for want in waits.wants}):
             found.unknown[f"waits for {kind}"] += 1
+        return  # what is said already needs nothing more
     except Unusable as reason:
         found.refuse(reason.code, reason.reason)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
