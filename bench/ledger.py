@@ -78,7 +78,7 @@ def measure(subscriptions: int, preset: str) -> dict[str, float]:
     policy, zone, coding = PRESETS[preset], Zone("America/New_York"), Coding()
     until = BEGIN + YEARS * 365 * DAY_MICROS
     decode = levels = 0.0
-    for first, body in _bodies(subscriptions):
+    for first, body in bodies(subscriptions):
         began = time.perf_counter()
         states = DECODER.decode(body)
         decoded = time.perf_counter()
@@ -99,7 +99,7 @@ def measure(subscriptions: int, preset: str) -> dict[str, float]:
     }
 
 
-def _bodies(subscriptions: int) -> Iterator[tuple[int, bytes]]:
+def bodies(subscriptions: int) -> Iterator[tuple[int, bytes]]:
     """The states of some thousand subscriptions at a time, as they are kept."""
     chance = random.Random(7)
     at_once = 5000
