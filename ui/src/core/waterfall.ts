@@ -335,10 +335,11 @@ export function betweenWaterfalls(from: WaterfallScene, to: WaterfallScene, t: n
     ...to,
     height: mix(from.height, to.height, t),
     bars: to.bars.map((bar) => mixed(before.get(bar.key) ?? origin(bar, from.bars), bar, t)),
-    connectors: to.connectors.map((link) => {
+    // What joins bars that are only just coming apart is drawn when they have arrived.
+    connectors: to.connectors.flatMap((link) => {
       const was = links.get(link.key);
-      if (!was) return link;
-      return { key: link.key, x1: mix(was.x1, link.x1, t), y1: mix(was.y1, link.y1, t), x2: mix(was.x2, link.x2, t), y2: mix(was.y2, link.y2, t) };
+      if (!was) return [];
+      return [{ key: link.key, x1: mix(was.x1, link.x1, t), y1: mix(was.y1, link.y1, t), x2: mix(was.x2, link.x2, t), y2: mix(was.y2, link.y2, t) }];
     }),
   };
 }
