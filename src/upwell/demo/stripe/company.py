@@ -43,6 +43,7 @@ class Company:
 
     def __init__(self, accounts: tuple[FakeStripe, ...]) -> None:
         self.accounts = accounts
+        self.stories: dict[str, str] = {}  # customer -> name of the story
         self._stories: list[tuple[float, int, FakeStripe, Story]] = []
         self._told = 0
 
@@ -112,16 +113,22 @@ def _cast(
         span = 30 * DAY if number % 3 == 0 else now - start - 45 * DAY
         at = start + dice.randrange(max(1, span))
         own = random.Random(f"{account.account}-{number}")
-        told.tell(at, account, _arrives(account, shelf, own, number, tell))
+        told.tell(at, account, _arrives(told, account, shelf, own, number, tell))
 
 
 def _arrives(
-    account: FakeStripe, shelf: Shelf, dice: random.Random, number: int, tell: Tale
+    told: Company,
+    account: FakeStripe,
+    shelf: Shelf,
+    dice: random.Random,
+    number: int,
+    tell: Tale,
 ) -> Story:
     name = f"{dice.choice(_NAMES)} {dice.choice(_TRADES)}"
     address = f"office{number}@{name.split()[0].lower()}{number % 40}.example"
     external = {"account_id": f"A{number:05d}"} if number % 4 == 0 else {}
     who = account.create_customer(name, address, dice.choice(_COUNTRIES), metadata=external)
+    told.stories[who["id"]] = tell.__name__
     yield from tell(Scene(account, *shelf, who, dice))
 
 
