@@ -179,13 +179,18 @@ class Pull:
         """Journal the events of webhooks again, with what they only pointed to."""
         while self._heard:
             delivery = self._heard.popleft()
-            missing = wants(delivery, self.link.origin)
             raw = msgspec.Raw(delivery.body)
+            try:
+                event = msgspec.json.decode(raw, type=fetch.Head)
+            except (msgspec.MsgspecError, UnicodeError):
+                continue  # signed, and no event: translation has set it aside
+            missing = wants(delivery, self.link.origin)
+            if self._catalogue is not None:
+                fetch.note_discounts([raw], self._catalogue)
             if missing:
                 about = {**delivery.about, "completes": delivery.seq}
                 again = self._delivery(self._clock(), about)
                 self._append(self._full(again, "events", [raw], history=False))
-            event = msgspec.json.decode(raw, type=fetch.Head)
             self._know([event.id])
 
     def _know(self, ids: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ are read is in the events, so nothing falls between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,8 @@ from upwell.sources.stripe import shapes
 from upwell.sources.stripe.reading import Want
 from upwell.sources.stripe.shapes import id_of
 from upwell.sources.stripe.translate import wants
+
+T = TypeVar("T")
 
 VERSION = "2026-10-28.endive"
 """The version of the API that every request asks for."""
@@ -137,8 +139,12 @@ class Head(msgspec.Struct, frozen=True):
     type: str = ""
 
 
+class _Thing(msgspec.Struct, frozen=True):
+    id: str = ""  # the account's balance has none
+
+
 class _Changed(msgspec.Struct, frozen=True):
-    object: Head
+    object: _Thing
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -155,6 +161,14 @@ class _List(msgspec.Struct, frozen=True):
 _HEAD = msgspec.json.Decoder(Head)
 _CHANGE = msgspec.json.Decoder(_Change)
 _LIST = msgspec.json.Decoder(_List)
+
+
+def understood(decoder: msgspec.json.Decoder[T], raw: bytes | msgspec.Raw) -> T | None:
+    """The object, or None where it is not as the API describes it: translation says so then."""
+    try:
+        return decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
 
 
 def page(get: Get, path: str, query: Query) -> Page:
@@ -240,8 +254,8 @@ def unclear(rows: Sequence[msgspec.Raw]) -> set[str]:
     seen: set[tuple[str, int]] = set()
     found = set()
     for row in rows:
-        event = _CHANGE.decode(row)
-        if event.type == "customer.subscription.updated":
+        event = understood(_CHANGE, row)
+        if event is not None and event.type == "customer.subscription.updated":
             key = (event.data.object.id, event.created)
             if key in seen:
                 found.add(event.data.object.id)
@@ -290,15 +304,15 @@ class Catalogue:
         """The catalogue of an account, archived prices and products too."""
         found = cls()
         for row in _every(get, NAMES["products"]):
-            product = _PRODUCT.decode(row)
-            found.products[product.id] = product
+            if (product := understood(_PRODUCT, row)) is not None:
+                found.products[product.id] = product
             found.opened = _HEAD.decode(row).created  # the last of the list is the oldest
         for row in _every(get, NAMES["prices"]):
-            price = _PRICE.decode(row)
-            found.prices[price.id] = price
+            if (price := understood(_PRICE, row)) is not None:
+                found.prices[price.id] = price
         for row in _every(get, NAMES["coupons"]):
-            coupon = _COUPON.decode(row)
-            found.coupons[coupon.id] = coupon
+            if (coupon := understood(_COUPON, row)) is not None:
+                found.coupons[coupon.id] = coupon
         return found
 
     def names(self) -> dict[str, str]:
@@ -379,7 +393,7 @@ def completed(
     read_at = delivery.received_at // 1_000_000
     extra = _billed(rows, catalogue) if history and name == "invoices" else {}
     if name == "events":
-        _note_discounts(rows, catalogue)
+        note_discounts(rows, catalogue)
     for _ in range(ROUNDS):
         kept = body(name, rows, read_at=read_at, history=history, extra=extra)
         delivery = msgspec.structs.replace(delivery, body=kept)
@@ -418,25 +432,26 @@ def _price(id_: str, get: Get, catalogue: Catalogue) -> shapes.Price | None:
     if id_ not in catalogue.prices:
         query = {"expand": ("tiers", "currency_options")}
         raw = _one(get, f"/v1/prices/{id_}", query)
-        catalogue.prices[id_] = _PRICE.decode(raw) if raw else None
+        catalogue.prices[id_] = understood(_PRICE, raw) if raw else None
     return catalogue.prices[id_]
 
 
 def _coupon(id_: str, get: Get, catalogue: Catalogue) -> shapes.Coupon | None:
     if id_ not in catalogue.coupons:
         raw = _one(get, f"/v1/coupons/{id_}", {})
-        catalogue.coupons[id_] = _COUPON.decode(raw) if raw else None
+        catalogue.coupons[id_] = understood(_COUPON, raw) if raw else None
     return catalogue.coupons[id_]
 
 
-def _note_discounts(rows: Sequence[msgspec.Raw], catalogue: Catalogue) -> None:
+def note_discounts(rows: Sequence[msgspec.Raw], catalogue: Catalogue) -> None:
     """Remember discounts that events tell of: one that ended is nowhere else any more."""
     for row in rows:
-        event = _EVENT.decode(row)
-        if event.type.startswith("customer.discount."):
+        event = understood(_EVENT, row)
+        if event is not None and event.type.startswith("customer.discount."):
             _room(catalogue)
-            found = _DISCOUNT.decode(event.data.object)
-            catalogue.discounts[found.id] = found
+            found = understood(_DISCOUNT, event.data.object)
+            if found is not None:
+                catalogue.discounts[found.id] = found
 
 
 def _room(catalogue: Catalogue) -> None:
@@ -448,9 +463,9 @@ def _discounts(subscription: str, get: Get) -> dict[str, shapes.Discount | None]
     """The discounts at work on a subscription and its items, by id."""
     query = {"expand": ("discounts", "items.data.discounts")}
     raw = _one(get, f"/v1/subscriptions/{subscription}", query)
-    if raw is None:
+    found = understood(_SUBSCRIPTION, raw) if raw else None
+    if found is None:
         return {}
-    found = _SUBSCRIPTION.decode(raw)
     every = [*(found.discounts or ())]
     every += [
         one for item in (found.items.data if found.items else ()) for one in item.discounts or ()
@@ -469,7 +484,8 @@ def _paid_by(intent: str, get: Get) -> shapes.Invoice | None:
         "expand": ("data.invoice",),
     }
     links = page(get, "/v1/invoice_payments", query).rows
-    invoice = _PAYMENT.decode(links[0]).invoice if links else None
+    link = understood(_PAYMENT, links[0]) if links else None
+    invoice = link.invoice if link else None
     return invoice if isinstance(invoice, shapes.Invoice) else None
 
 
@@ -509,7 +525,9 @@ def _billed(rows: Sequence[msgspec.Raw], catalogue: Catalogue) -> dict[str, dict
     prices: dict[str, Any] = {}
     coupons: dict[str, Any] = {}
     for row in rows:
-        found = _INVOICE.decode(row)
+        found = understood(_INVOICE, row)
+        if found is None:
+            continue
         lines = found.lines.data if found.lines else ()
         for line in lines:
             details = line.pricing.price_details if line.pricing else None
