@@ -159,6 +159,11 @@ def test_products_that_one_customer_changes_between(desk: Desked) -> None:
         "mail": "0.00",
         "docs": "150.00",
     }
+    # A bar that is split shows where it came from: 50 more is 100 less here and 150 more there.
+    assert {part.key: part.bridge.expansion for part in answer.parts} == {
+        "mail": "-100.00",
+        "docs": "150.00",
+    }
     by_plan = desk.bridges("02-01", "03-01", by="plan")
     assert by_plan.parts[0].bridge == by_plan.bridge
 

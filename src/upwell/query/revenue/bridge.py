@@ -125,7 +125,7 @@ def bridge(plan: Plan, ledgers: Ledgers, label: dict[str, str]) -> BridgeAnswer:
     assert plan.currency is not None
     currency = plan.currency
     (total,) = bars_of(whole, whole.table(), [0])
-    parts = _parts(asked, total) if plan.question.by else []
+    parts = _parts(asked, whole, total) if plan.question.by else []
     return BridgeAnswer(
         currency=currency,
         policy=asked.policy.name,
@@ -203,13 +203,16 @@ def _together(row: Sequence[Quote | None]) -> list[tuple[Quote, list[int]]]:
     return list(found.values())
 
 
-def _parts(asked: Asked, total: Bridges) -> list[tuple[str, Bars]]:
-    """The bridge of each value of the split; parts of the whole add up to it to the last digit."""
-    table = asked.table()
+def _parts(asked: Asked, undivided: Asked, total: Bridges) -> list[tuple[str, Bars]]:
+    """The bridge of each value of the split; parts of the whole add up to it to the last digit.
+
+    What was classified for the whole is attributed, also to products.
+    """
+    table = asked.table(undivided.scope)
     keys = [(key.name, key.number) for key in asked.keys(table) if key.number is not None]
     wholes = _wholes(asked, table, [number for _, number in keys])
     found = [(name, bars) for (name, _), bars in zip(keys, wholes, strict=True)]
-    if asked.by == "product" or not found:
+    if not found:
         return found
     # Each part was rounded on its own: the largest one takes what is left of the last digit.
     largest = max(range(len(found)), key=lambda n: abs(found[n][1].closing))

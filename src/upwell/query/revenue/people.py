@@ -14,7 +14,7 @@ from upwell.money import major
 from upwell.period import to_instant
 from upwell.projection.book import Book
 from upwell.query.plan import Plan
-from upwell.query.revenue.bridge import FLOW_OF, MOVES
+from upwell.query.revenue.bridge import FLOW_OF, MOVES, undivided
 from upwell.query.revenue.exchange import valued
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import FLOWS
@@ -121,7 +121,7 @@ def moved(
 
 def _rows_of(asked: Asked, kinds: Sequence[int], key: str | None) -> Part:
     """The rows of the question's days that are of these kinds, and of one key of its split."""
-    part = asked.shelf.part(scope_of(asked.plan))
+    part = asked.shelf.part(scope_of(undivided(asked.plan)))  # as the bar was classified
     inside, slot = placed(part, asked.cuts)
     chosen = inside & (slot > 0) & np.isin(part.kind, kinds)
     if asked.by is not None and key is not None:
