@@ -418,7 +418,7 @@ def syncing(house: House, link: Link, pulls: Pulls | None, since: int) -> Iterat
 def _step(one: Progress) -> dict[str, Any]:
     left = "" if one.seconds_left is None else f", about {clock_words(one.seconds_left)} left"
     label = f"{one.source}: {one.label} ({one.done} of {one.total}{left})"
-    return {"label": label, "done": int(one.share * 1000), "total": 1000}
+    return {"label": label, "done": int(one.share * 100), "total": 100, "of": "share"}
 
 
 def clock_words(seconds: float) -> str:

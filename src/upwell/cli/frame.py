@@ -156,6 +156,8 @@ def _counts(step: Mapping[str, Any]) -> str:
     done, total = step.get("done"), step.get("total")
     if done is None:
         return ""
+    if step.get("of") == "share":
+        return f"{done} %"
     return f"{done:,} of {total:,}" if total else f"{done:,}"
 
 
