@@ -105,6 +105,12 @@ class House:
         number = people.numbers.get((source, customer))
         return "" if number is None else people.all[number].country
 
+    def name_of(self, source: str, customer: str) -> str:
+        """What a customer is called, where the source has said; otherwise the id."""
+        people = self.projection.books.people
+        number = people.numbers.get((source, customer))
+        return (number is not None and people.all[number].name) or customer
+
     def stand_on_sources(self) -> None:
         """The same where only the sources are others: connected, assigned, with other names."""
         self.stand_on(msgspec.structs.replace(self.ground, sources=self.links.origins()))

@@ -25,7 +25,7 @@ from upwell.metrics.catalog import CATALOG
 from upwell.period import GRAINS, to_date, to_instant, to_micros
 from upwell.query import Question
 from upwell.query.revenue.door import Revenue
-from upwell.query.rows import Rows
+from upwell.query.rows import Row, Rows
 from upwell.settings import secret
 from upwell.web import door, shapes
 from upwell.web.gate import Gate
@@ -282,12 +282,14 @@ class Joined:
     def _happened(self, question: Question, limit: int) -> Sequence[tuple[dt.datetime, str | None]]:
         """When each event behind a question happened, and to which customer."""
         found = self.house.rows(question, SYSTEM, limit=limit)
-        return [
-            (row.event.timestamp, str(row.event.metadata.get("customer") or row.event.actor_id))
-            if row.event.metadata.get("customer") or row.event.actor_id
-            else (row.event.timestamp, None)
-            for row in found.rows
-        ]
+        return [(row.event.timestamp, self._called(row)) for row in found.rows]
+
+    def _called(self, row: Row) -> str | None:
+        """The customer behind an event, by name where one is known."""
+        said, actor = row.event.metadata.get("customer"), row.event.actor_id
+        if said or not actor:
+            return str(said) if said else None
+        return self.house.name_of(row.delivery.source, actor)
 
 
 def _channels(house: House) -> tuple[sending.Channel, ...]:

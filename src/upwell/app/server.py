@@ -86,15 +86,20 @@ def run(
     port: int,
     *,
     demo: bool = False,
+    prepare: Callable[[House], None] = lambda _: None,
     beside: Beside | None = None,
     greet: Callable[[Running], None] = lambda _: None,
 ) -> None:
-    """Own the directory, open the house, serve it, and close everything in order."""
+    """Own the directory, open the house, serve it, and close everything in order.
+
+    `prepare` is called with the open house before anything runs.
+    """
     import uvloop
 
     with own(data, "upwell demo" if demo else "upwell serve"):
         house = House(data, settings, now)
         try:
+            prepare(house)
             running = Running(house, host, port, demo)
             commands = handlers(Commands(house, running.joined.gate, running.joined.pulls))
             with serve_control(data, commands):

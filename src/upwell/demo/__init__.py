@@ -5,7 +5,7 @@ A pure function of a seed and an instant; docs/decisions/demo-company.md says ho
     quillmoor = company()
     for body in history(quillmoor, now): ...            # NDJSON, newest week first
     live(quillmoor, since, until, told=now)             # goes on where the history stopped
-    burst(quillmoor, start, told=now)                   # one product loses customers
+    sales(quillmoor, today, 1.0).deeds                  # what customers do at the billing system
 
 *Levels.* Billing, signups and sessions exist for all 24 months: every product's own database
 knows them. Page views and product actions exist since each product got the browser SDK, 61 to 84
@@ -16,7 +16,8 @@ runs at the rate of its history.
 """
 
 from upwell.demo.cast import Company, Launch, Outage, Plan, Product, company
-from upwell.demo.stream import Mark, burst, history, live, marks, total_events
+from upwell.demo.sales import burst, sales
+from upwell.demo.stream import Mark, history, live, marks, total_events
 
 __all__ = [
     "Company",
@@ -30,5 +31,6 @@ __all__ = [
     "history",
     "live",
     "marks",
+    "sales",
     "total_events",
 ]

@@ -94,6 +94,7 @@ class Company:
     outage: Outage
     burst: str = "mail"  # the product that loses customers while you watch
     always_on: str = "relay"  # the product whose customers are machines
+    apart: str = "rota"  # the product that came with an account of its own at the billing system
 
     def product(self, id: str) -> Product:
         """The product of that id; raises KeyError where there is none."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
-from upwell.demo.cast import Company, Product
+from upwell.demo.cast import Product
 from upwell.demo.columns import Columns
-from upwell.demo.lives import REASONS, People, currencies
+from upwell.demo.lives import People
 from upwell.demo.rhythm import DAY
 from upwell.period import to_date
 
@@ -17,12 +17,6 @@ _SHORT = {
     "engagement": "en",
     "signup": "su",
     "activation": "ac",
-    "trial": "tr",
-    "revenue": "in",
-    "refund": "re",
-    "payment_failed": "pf",
-    "payment_recovered": "pr",
-    "churn": "ch",
     "kpi": "kp",
 }
 """How the idempotency key of each type begins."""
@@ -36,14 +30,11 @@ class Words:
     plans: tuple[str, ...]
     countries: list[str]  # by actor
     channels: list[str]  # by actor
-    customers: dict[int, str]  # by actor, of those who ever paid
     paths: tuple[str, ...]
     actions: tuple[str, ...]
-    reasons: tuple[str, ...]
-    currencies: tuple[str, ...]
 
 
-def words(company: Company, product: Product, people: People, customers: dict[int, str]) -> Words:
+def words(product: Product, people: People) -> Words:
     """The words of one product."""
     countries = [code for code, _ in product.countries]
     channels = [name for name, _ in product.channels]
@@ -52,11 +43,8 @@ def words(company: Company, product: Product, people: People, customers: dict[in
         plans=("free", "trial", *(plan.name for plan in product.plans)),
         countries=[countries[i] for i in people.country.tolist()],
         channels=[channels[i] for i in people.channel.tolist()],
-        customers=customers,
         paths=product.paths,
         actions=tuple(name for name, _ in product.actions),
-        reasons=tuple(name for name, _ in REASONS),
-        currencies=currencies(company, product),
     )
 
 
@@ -122,55 +110,6 @@ def _arrival(events: Columns, say: Words) -> list[str]:
     ]
 
 
-def _money(events: Columns, say: Words) -> list[str]:
-    head, short = _head(events, say), _SHORT[events.type]
-    counted = events.type.startswith("payment_")  # the event is a count, the amount is told beside
-    found = []
-    for t, a, n, p, amount, c in zip(
-        when(events.at.tolist()),
-        events.actor.tolist(),
-        events.n.tolist(),
-        events.plan.tolist(),
-        events.amount.tolist(),
-        events.currency.tolist(),
-        strict=True,
-    ):
-        currency = say.currencies[c]
-        money = _decimal(amount, currency)
-        value = "" if counted else f'"value":"{money}","currency":"{currency}",'
-        beside = f'"amount":"{money}","currency":"{currency}",' if counted else ""
-        found.append(
-            f'{head}{value}"timestamp":"{t}","actor_id":"{say.product}_u_{a:05d}",'
-            f'"idempotency_key":"{short}-{a}-{n}","metadata":{{"plan":"{say.plans[p]}",'
-            f'"country":"{say.countries[a]}","channel":"{say.channels[a]}",{beside}'
-            f'"customer":"{say.customers[a]}"}}}}'
-        )
-    return found
-
-
-def _churn(events: Columns, say: Words) -> list[str]:
-    head = _head(events, say)
-    found = []
-    for t, a, p, reason, amount, c in zip(
-        when(events.at.tolist()),
-        events.actor.tolist(),
-        events.plan.tolist(),
-        events.detail.tolist(),
-        events.amount.tolist(),
-        events.currency.tolist(),
-        strict=True,
-    ):
-        currency = say.currencies[c]
-        found.append(
-            f'{head}"timestamp":"{t}","actor_id":"{say.product}_u_{a:05d}",'
-            f'"idempotency_key":"ch-{a}","metadata":{{"plan":"{say.plans[p]}",'
-            f'"country":"{say.countries[a]}","channel":"{say.channels[a]}",'
-            f'"reason":"{say.reasons[reason]}","mrr":"{_decimal(amount, currency)}",'
-            f'"currency":"{currency}","customer":"{say.customers[a]}"}}}}'
-        )
-    return found
-
-
 def _gauge(events: Columns, say: Words) -> list[str]:
     head = _head(events, say)
     return [
@@ -186,17 +125,8 @@ _WRITERS = {
     "session": _visit,
     "page_view": _detailed,
     "engagement": _detailed,
-    "revenue": _money,
-    "refund": _money,
-    "payment_failed": _money,
-    "payment_recovered": _money,
-    "churn": _churn,
     "kpi": _gauge,
 }
-
-
-def _decimal(minor: int, currency: str) -> str:
-    return str(minor) if currency == "JPY" else f"{minor // 100}.{minor % 100:02d}"
 
 
 @lru_cache(maxsize=1)

@@ -77,6 +77,8 @@ class Subscriptions:
     growth: Floats  # of seats, a month
     currency: Ints  # position in `currencies(product)`
     reason: Ints  # position in REASONS
+    turn: Ints  # the change to another plan
+    turned: Ints  # that plan; where `turn` is NEVER the same one
 
     def __len__(self) -> int:
         return len(self.person)
@@ -227,7 +229,11 @@ def _subscribe(
     if product.id == company.always_on:
         end[cast] = NEVER
     currency = _currency(company, product)[country[person]]
-    return Subscriptions(person, start, end, plan, months, seats, growth, currency, reason)
+    turn, turned = _turns(product, start, plan, rng)
+    turn[cast] = NEVER
+    return Subscriptions(
+        person, start, end, plan, months, seats, growth, currency, reason, turn, turned
+    )
 
 
 def _seats(product: Product, plan: Ints, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -236,6 +242,20 @@ def _seats(product: Product, plan: Ints, rng: np.random.Generator) -> tuple[Floa
     drawn = np.maximum(2, np.round(mean * rng.lognormal(-0.18, 0.6, len(plan))))
     growth = np.clip(rng.normal(0.006, 0.009, len(plan)), -0.01, 0.03)
     return np.where(mean > 1, drawn, 1.0), np.where(mean > 1, growth, 0.0)
+
+
+def _turns(
+    product: Product, start: Ints, plan: Ints, rng: np.random.Generator
+) -> tuple[Ints, Ints]:
+    """When customers change to another plan, mostly the next larger one, and which."""
+    last = len(product.plans) - 1
+    up = rng.exponential(1 / 0.0055, len(plan))  # months
+    down = rng.exponential(1 / 0.0018, len(plan))
+    up[plan == last] = down[plan == 0] = 1e6
+    months = np.minimum(up, down)
+    turned = np.where(up < down, np.minimum(plan + 1, last), np.maximum(plan - 1, 0))
+    turn = start + ((2 + months) * MONTH * DAY).astype(np.int64)
+    return np.where(months < 1e5, turn, NEVER), turned
 
 
 def _currency(company: Company, product: Product) -> Ints:

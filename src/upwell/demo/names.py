@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 
 
@@ -63,6 +65,19 @@ def persons(rng: np.random.Generator, count: int) -> list[str]:
     given = rng.integers(0, len(_GIVEN), count).tolist()
     initial = rng.integers(0, 26, count).tolist()
     return [f"{_GIVEN[g]} {chr(65 + i)}." for g, i in zip(given, initial, strict=True)]
+
+
+def email(name: str, country: str, person: bool, number: int) -> str:
+    """An address that fits a name; `number` tells persons of one name apart."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = ["".join(c for c in word if c.isalnum()) for word in plain.split()]
+    if person:
+        return f"{words[0]}.{words[1]}{number}@mail.example"
+    desk = _DESKS[number % len(_DESKS)]
+    return f"{desk}@{words[0]}-{words[1]}.{country.lower()}.example"
+
+
+_DESKS = ("billing", "accounts", "office", "finance", "hello", "admin")
 
 
 def _company(country: str, a: float, b: float, c: float) -> str:

@@ -8,111 +8,236 @@ import sys
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from upwell import app, demo
 from upwell.app import House, Running
-from upwell.app.house import Filling, house
+from upwell.app.house import Filling, house, now
 from upwell.app.server import serve
+from upwell.demo.afar import Afar
 from upwell.demo.cast import Company
-from upwell.event import GrowthEvent
+from upwell.demo.rhythm import today_of
+from upwell.demo.stage import ACCOUNTS
+from upwell.demo.wire import Frame, Go, Live
+from upwell.event import Delivery
 from upwell.period import to_micros
-from upwell.settings import Product, Settings, Workspace
+from upwell.settings import Product, Server, Settings, Workspace
 from upwell.sources import http
+from upwell.sources.stripe import fetch
+from upwell.sources.stripe.fetch import Catalogue
 
 __all__ = ["Parts", "play", "run_demo"]
+
+log = structlog.get_logger()
 
 SOURCE = "demo"
 TOLD = "demo-told.json"  # when the story was told: a restart goes on with the same one
 AHEAD = 12  # bodies that may wait for the loop while history is written
 BURST_AFTER = dt.timedelta(seconds=5)  # the story itself waits another minute and a half
+BILLED = 95_000  # about how many objects the billing system tells at scale 1
+LABEL = "two years of history"
 
 
 class Told(msgspec.Struct):
-    """What a restart must know: the story's instant, whether history and the burst are in."""
+    """What a restart must know: the story's instant, whether history is in, when the burst is."""
 
     at: dt.datetime
     scale: float
     filled: bool = False
-    burst: bool = False
+    burst: dt.datetime | None = None
     live: dt.datetime | None = None
 
 
-def settings_of(company: Company) -> Settings:
+def settings_of(company: Company, afar: Afar) -> Settings:
     """The demo company's configuration."""
     return Settings(
         workspace=Workspace(
             name=company.name, timezone=company.timezone, currency=company.currency
         ),
+        server=Server(allow_private_urls=afar.private()),
         products=tuple(
             Product(id=p.id, name=p.name, countries=tuple(code for code, _ in p.countries))
             for p in company.products
         ),
+        sources=afar.sources(company.apart),
     )
 
 
 def run_demo(*, data: Path, port: int, scale: float) -> None:
     """Serve the demo company until told to stop."""
     company = demo.company()
+    afar = Afar(port)
+
+    def prepare(opened: House) -> None:
+        """Start the billing system for the story of this directory, before anything asks it."""
+        told = _recall(data, scale, now())
+        _start(afar, company, told)
+        _follow_from(opened, told)
 
     async def beside(opened: House) -> None:
-        await play(opened, company, scale)
+        await play(opened, company, afar)
 
-    app.run(
-        data,
-        settings_of(company),
-        "127.0.0.1",
-        port,
-        demo=True,
-        beside=beside,
-        greet=_greet,
+    try:
+        app.run(
+            data,
+            settings_of(company, afar),
+            "127.0.0.1",
+            port,
+            demo=True,
+            prepare=prepare,
+            beside=beside,
+            greet=_greet,
+        )
+    finally:
+        afar.end()
+
+
+async def play(opened: House, company: Company, afar: Afar) -> None:
+    """Fill in history, then go on live; every event passes the door that clients use."""
+    told = _recall(opened.data, 1.0, opened.clock())
+    try:
+        if not told.filled:
+            await _fill(opened, company, told, afar)
+            told.filled = True
+            told.live = told.at
+            _remember(opened.data, told)
+        await _live(opened, company, told, afar)
+    except Exception as error:
+        log.error("the demo has stopped telling", error=repr(error))
+        raise
+    finally:
+        afar.end()
+
+
+def _start(afar: Afar, company: Company, told: Told) -> None:
+    live = told.live if told.filled else None
+    afar.start(
+        seed=company.seed,
+        today=today_of(company, told.at),
+        told=int(told.at.timestamp()),
+        scale=told.scale,
+        live=None if live is None else int(live.timestamp()),
+        burst=None if live is None else told.burst,
     )
 
 
-async def play(opened: House, company: Company, scale: float) -> None:
-    """Fill in history, then go on live; every event passes the door that clients use."""
-    told = _recall(opened.data, scale, opened.clock())
-    if not told.filled:
-        await _fill(opened, company, told)
-        told.filled = True
-        told.live = told.at
-        _remember(opened.data, told)
-    await _live(opened, company, told)
+def _follow_from(opened: House, told: Told) -> None:
+    """Let accounts be read from the story's instant on: their past is handed over as pages."""
+    since = int(told.at.timestamp())
+    cursor = fetch.Cursor(started=since, step="", seen_at=since, balance_at=since)
+    for source in ACCOUNTS:
+        if opened.journal.pulled(source) is None:
+            opened.journal.append(
+                [
+                    Delivery(
+                        kind="stripe",
+                        source=source,
+                        received_at=to_micros(opened.clock()),
+                        about={"pull": msgspec.to_builtins(cursor)},
+                        body=fetch.body("events", [], read_at=since),
+                    )
+                ]
+            )
 
 
-async def _fill(opened: House, company: Company, told: Told) -> None:
+def _learn(opened: House) -> None:
+    """Take over what the accounts' products and prices are called, and whose they are."""
+    for source in ACCOUNTS:
+        calls = opened.links.calls(opened.links.find(source))
+        try:
+            opened.links.learned(source, Catalogue.of(calls.get))
+        finally:
+            calls.close()
+
+
+class _Progress:
+    """What is on its way in, told to whoever looks: visits and bills in one number."""
+
+    def __init__(self, opened: House, total: int, scale: float) -> None:
+        self._opened = opened
+        self._billed = round(BILLED * scale)
+        self._total = total + self._billed
+        self._used = self._share = 0.0
+        self._tell()
+
+    def used(self, events: int) -> None:
+        self._used += events
+        self._tell()
+
+    def billed(self, share: float) -> None:
+        self._share = share
+        self._tell()
+
+    def _tell(self) -> None:
+        done = round(self._used + self._share * self._billed)
+        self._opened.filling = Filling(label=LABEL, source=SOURCE, done=done, total=self._total)
+
+
+async def _fill(opened: House, company: Company, told: Told, afar: Afar) -> None:
     loop = asyncio.get_running_loop()
     total = await loop.run_in_executor(None, demo.total_events, company, told.at, told.scale)
-    bodies = demo.history(company, told.at, told.scale)
-    done = 0
-    seq = 0
-    opened.filling = Filling(label="two years of history", source=SOURCE, done=0, total=total)
+    progress = _Progress(opened, total, told.scale)
     try:
-        while True:
-            body = await loop.run_in_executor(None, next, bodies, None)
-            if body is None:
-                break
-            taken, seq = await _send(opened, body, history=True)
-            while seq - opened.flow.applied.seq > AHEAD:
-                await asyncio.sleep(0.02)
-            done += taken
-            opened.filling = Filling(
-                label="two years of history", source=SOURCE, done=done, total=total
-            )
-        await opened.flow.applied_to(seq, 600)
+        async with asyncio.TaskGroup() as both:
+            used = both.create_task(_fill_used(opened, company, told, progress))
+            billed = both.create_task(_fill_billed(opened, afar, progress))
+        await opened.flow.applied_to(max(used.result(), billed.result()), 600)
     finally:
         opened.filling = None
 
 
-async def _live(opened: House, company: Company, told: Told) -> None:
+async def _fill_used(opened: House, company: Company, told: Told, progress: _Progress) -> int:
+    """Signups, sessions, views and actions, newest first; the last delivery."""
     loop = asyncio.get_running_loop()
-    began = opened.clock()
+    bodies = demo.history(company, told.at, told.scale)
+    seq = 0
+    while (body := await loop.run_in_executor(None, next, bodies, None)) is not None:
+        taken, seq = await _send(opened, body, history=True)
+        progress.used(taken)
+        await _room(opened, seq)
+    return seq
+
+
+async def _fill_billed(opened: House, afar: Afar, progress: _Progress) -> int:
+    """The accounts' past, oldest first, as they tell it; the last delivery."""
+    if await asyncio.to_thread(afar.read) is not None:
+        await asyncio.to_thread(_learn, opened)
+    afar.ask(Go())
+    seq = 0
+    while (frame := await asyncio.to_thread(afar.read)) is not None and frame.kind == "page":
+        seq = await _keep(opened, frame)
+        progress.billed(frame.share)
+        await _room(opened, seq)
+    if frame is None:
+        log.error("the demo company's billing system has ended")
+    return seq
+
+
+async def _keep(opened: House, frame: Frame) -> int:
+    """One page of an account's past in the journal."""
+    delivery = Delivery(
+        kind="stripe",
+        source=frame.source,
+        received_at=to_micros(opened.clock()),
+        about={"history": True, "countries": frame.countries},
+        body=frame.body,
+    )
+    return await opened.journal.submit(delivery, None)
+
+
+async def _room(opened: House, seq: int) -> None:
+    """Wait while the loop is far behind."""
+    while seq - opened.flow.applied.seq > AHEAD:
+        await asyncio.sleep(0.02)
+
+
+async def _live(opened: House, company: Company, told: Told, afar: Afar) -> None:
+    loop = asyncio.get_running_loop()
+    if told.burst is None:
+        told.burst = opened.clock() + BURST_AFTER
+        _remember(opened.data, told)
+    afar.ask(Live(told.burst))
     since = told.live or told.at
-    surprises: list[tuple[dt.datetime, GrowthEvent]] = []
-    if not told.burst:
-        surprises = await loop.run_in_executor(
-            None, lambda: demo.burst(company, began + BURST_AFTER, told=told.at, scale=told.scale)
-        )
-        told.burst = True
     while True:
         until = opened.clock()
         happened = await loop.run_in_executor(
@@ -121,14 +246,11 @@ async def _live(opened: House, company: Company, told: Told) -> None:
                 company, since, until, told=told.at, scale=told.scale
             ),
         )
-        now_due = [event for at, event in surprises if at <= until]
-        surprises = [entry for entry in surprises if entry[0] > until]
-        events = [event for _, event in happened] + now_due
-        if events:
+        if happened:
+            events = [event for _, event in happened]
             await _send(opened, msgspec.json.encode(events), history=False)
         since = told.live = until
-        if not surprises:
-            _remember(opened.data, told)
+        _remember(opened.data, told)
         await asyncio.sleep(0.4)
 
 

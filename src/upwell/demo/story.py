@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
-from upwell.demo import names
-from upwell.demo.billing import gauges, payments
+from upwell.demo.billing import gauges
 from upwell.demo.cast import Company, Product
 from upwell.demo.columns import Columns, Ints
 from upwell.demo.lines import Words, lines, words
-from upwell.demo.lives import Subscriptions, populate
-from upwell.demo.rhythm import Calendar, calendar
+from upwell.demo.lives import NEVER, PAYMENT_FAILED, People, Subscriptions, populate
+from upwell.demo.rhythm import DAY, Calendar, calendar
 from upwell.demo.visits import arrivals, visits
+
+DUNNED = 25 * DAY  # how long, on average, one whose card has failed still has the product
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,6 @@ class Part:
     product: Product
     tables: tuple[Columns, ...]
     say: Words
-    bought: Subscriptions
 
     def table(self, type: str) -> Columns:
         """The events of one type; raises KeyError where the product has none."""
@@ -88,37 +88,23 @@ def tell(company: Company, today: dt.date, scale: float) -> Story:
     days = calendar(company, today)
     parts = []
     for number, product in enumerate(company.products):
-        rng = np.random.default_rng([company.seed, number])
-        people, bought = populate(company, product, days, rng, scale)
-        money, bought = payments(company, product, days, bought, rng)
+        people, bought, rng = cast_of(company, number, days, scale)
+        left = (bought.reason == PAYMENT_FAILED) & (bought.end < NEVER)
+        used = replace(bought, end=np.where(left, bought.end + DUNNED, bought.end))
         found = [
             *arrivals(people),
-            *visits(company, product, days, people, bought, rng),
-            *money,
+            *visits(company, product, days, people, used, rng),
             gauges(days, bought),
         ]
         tables = tuple(table.take(np.argsort(table.at, kind="stable")) for table in found)
-        say = words(
-            company, product, people, _customers(company, product, number, people.country, bought)
-        )
-        parts.append(Part(product, tables, say, bought))
+        parts.append(Part(product, tables, words(product, people)))
     return Story(days, tuple(parts))
 
 
-def _customers(
-    company: Company,
-    product: Product,
-    number: int,
-    country: Ints,
-    bought: Subscriptions,
-) -> dict[int, str]:
-    # From a generator of its own, drawn in order of persons, so that the first persons, who are
-    # the same at every scale, have the same names at every scale.
-    rng = np.random.default_rng([company.seed, number, 1])
-    persons = sorted(bought.person.tolist())
-    if product.people:
-        found = names.persons(rng, len(persons))
-    else:
-        codes = [code for code, _ in product.countries]
-        found = names.companies(rng, [codes[i] for i in country[persons].tolist()])
-    return dict(zip(persons, found, strict=True))
+def cast_of(
+    company: Company, number: int, days: Calendar, scale: float
+) -> tuple[People, Subscriptions, np.random.Generator]:
+    """Who uses a product and what they buy; and the generator that tells on from there."""
+    rng = np.random.default_rng([company.seed, number])
+    people, bought = populate(company, company.products[number], days, rng, scale)
+    return people, bought, rng

@@ -1,4 +1,4 @@
-"""The story as it goes through the door: batches of history, live events, and the burst."""
+"""What is used, as it goes through the door: batches of history, and live events."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from upwell.demo.billing import cancellations
 from upwell.demo.cast import Company
 from upwell.demo.columns import Ints
-from upwell.demo.lines import lines
-from upwell.demo.lives import ALWAYS_ON, BURST_SIZE
+from upwell.demo.lives import ALWAYS_ON
 from upwell.demo.rhythm import Calendar, calendar, outage_index, today_of, tuesday
 from upwell.demo.story import Part, Story, tell
 from upwell.event import GrowthEvent
@@ -27,8 +25,6 @@ LINGERS = 3 * 3600  # seconds after a session's start in which its user still do
 EVERY = 34.0  # seconds between two actions of such a user
 HUMANS, MACHINES = 4.2, 1.6  # actions a second: at most, and at least
 FLOOR = 3.2  # actions a second that machines fill up to when people sleep
-
-BURST_AFTER, BURST_LASTS = 90.0, 80.0  # seconds
 
 _decode = msgspec.json.Decoder(GrowthEvent).decode
 
@@ -91,31 +87,6 @@ def live(
             if since <= at < until
         )
     return sorted(found, key=lambda pair: pair[0])
-
-
-def burst(
-    company: Company, start: dt.datetime, *, told: dt.datetime, scale: float = 1.0
-) -> list[tuple[dt.datetime, GrowthEvent]]:
-    """Twenty-one cancellations in the calmest product, from 90 s after `start`, within 80 s.
-
-    Most are on one plan, in one country, for one reason; all of them paid until today. Their keys
-    do not depend on `start`: a customer leaves once.
-    """
-    story = tell(company, today_of(company, told), scale)
-    part = next(part for part in story.parts if part.product.id == company.burst)
-    rng = np.random.default_rng([company.seed, 2])
-    order = rng.permutation(BURST_SIZE)
-    # Slowly at first, then all at once, then the rest.
-    offsets = BURST_AFTER + BURST_LASTS * np.sort(rng.beta(2.0, 2.6, BURST_SIZE))
-    moments = [start + dt.timedelta(milliseconds=round(1000 * x)) for x in offsets.tolist()]
-    at = np.empty(len(part.bought), dtype=np.int64)
-    at[order] = [_seconds(moment) for moment in moments]
-    left = cancellations(company, part.product, story.days, part.bought, order, at)
-    events = [_decode(line) for line in lines(left, part.say)]
-    return [
-        (moment, msgspec.structs.replace(event, timestamp=moment))
-        for moment, event in zip(moments, events, strict=True)
-    ]
 
 
 def marks(company: Company, told: dt.datetime) -> list[Mark]:

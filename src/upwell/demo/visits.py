@@ -32,14 +32,12 @@ _VIEWS = (0.40, 0.24, 0.17, 0.12, 0.07)  # shares of a product's paths
 
 
 def arrivals(people: People) -> list[Columns]:
-    """Signups, trials and activations."""
+    """Signups and activations."""
     new = np.flatnonzero(people.born >= 0)
     plan = np.where(people.trial < NEVER, TRIAL, FREE)
-    trial = np.flatnonzero(people.trial < NEVER)
     done = np.flatnonzero((people.activated < NEVER) & (people.born >= 0))
     return [
         columns("signup", people.signup[new], new, plan=plan[new]),
-        columns("trial", people.trial[trial], trial, plan=TRIAL),
         columns("activation", people.activated[done], done, plan=plan[done]),
     ]
 
@@ -144,7 +142,9 @@ def _active_days(
         every = np.tile(np.arange(days.length), ALWAYS_ON)
         who = np.concatenate([machines, who[person]])
         when = np.concatenate([every, when[person]])
-    theirs = bought.plan[people.subscriber[who]] + PLANS_FROM
+    row = people.subscriber[who]
+    turned = when >= index_of(days, bought.turn)[row]
+    theirs = np.where(turned, bought.turned[row], bought.plan[row]) + PLANS_FROM
     return (
         np.concatenate([actor, who]),
         np.concatenate([index, when]),

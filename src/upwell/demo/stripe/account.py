@@ -39,6 +39,7 @@ class Account:
         settles: Mapping[str, tuple[str, Decimal]] | None = None,
         scrambled: bool = False,
         hears: Hears | None = None,
+        marks: bool = False,
         api_version: str = API_VERSION,
     ) -> None:
         self.lock = threading.RLock()
@@ -48,6 +49,7 @@ class Account:
         )
         self.world.scrambled = scrambled
         self.world.hears = hears
+        self.world.marks = marks
         self.api = Api(self.world, name)
         self._post = random.Random(f"post-{seed}")
         self._delivered: dict[str, int] = {}  # address -> number of the last event it was sent
@@ -72,6 +74,11 @@ class Account:
         """What happened, oldest first: the last 30 days, or everything with `archive`."""
         with self.lock:
             return self.world.remembered()
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest event, heard or not; -1 before the first."""
+        return self.world.sent - 1
 
     def after(self, number: int) -> list[Event]:
         """The events that are still remembered and have a number greater than this one."""

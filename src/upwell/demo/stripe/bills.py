@@ -163,6 +163,9 @@ class Bills:
             card = "ok"  # paid by transfer
         came = card is not None and self._attempt(invoice, customer, card)
         if came:
+            if not (by_hand and invoice["attempt_count"]):
+                # https://docs.stripe.com/api/invoices/object#invoice_object-attempt_count
+                world.change(invoice, {"attempt_count": invoice["attempt_count"] + 1})
             self._settle(invoice)
         else:
             self._failed(invoice, count=not by_hand)
@@ -173,7 +176,11 @@ class Bills:
         identity = world.intents.get(invoice["id"])
         if identity is None:
             amount = invoice["amount_remaining"]
-            intent = world.add(cash.payment_intent(world, customer, amount, invoice["currency"]))
+            intent = world.add(
+                cash.payment_intent(
+                    world, customer, amount, invoice["currency"], self._marks(invoice)
+                )
+            )
             intent["description"] = (
                 "Subscription creation"
                 if invoice["billing_reason"] == "subscription_create"
@@ -187,6 +194,14 @@ class Bills:
             intent["amount"] = invoice["amount_remaining"]
         charge = self._till.charge(customer, intent, card)
         return bool(charge["paid"])
+
+    def _marks(self, invoice: Json) -> Json:
+        """What the company's own code writes on a payment: whose it is."""
+        parent = invoice["parent"]
+        if not self._world.marks or parent is None:
+            return {}
+        marks: Json = parent["subscription_details"]["metadata"]
+        return marks
 
     def _settle(self, invoice: Json) -> None:
         world = self._world
@@ -207,7 +222,6 @@ class Bills:
             {
                 "amount_paid": invoice["amount_due"],
                 "amount_remaining": 0,
-                "attempt_count": max(invoice["attempt_count"], 1 if invoice["amount_due"] else 0),
                 "attempted": True,
                 "auto_advance": False,
                 "next_payment_attempt": None,

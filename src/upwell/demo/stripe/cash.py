@@ -56,7 +56,9 @@ _BY_CARD = ["card"]
 _NOWHERE = address(None)
 
 
-def payment_intent(world: World, customer: Json, amount: int, currency: str) -> Json:
+def payment_intent(
+    world: World, customer: Json, amount: int, currency: str, metadata: Json
+) -> Json:
     """The wish to collect an amount."""
     identity = world.new_id("pi")
     return {
@@ -81,7 +83,7 @@ def payment_intent(world: World, customer: Json, amount: int, currency: str) -> 
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": world.livemode,
-        "metadata": {},
+        "metadata": metadata,
         "next_action": None,
         "on_behalf_of": None,
         "payment_method": customer["invoice_settings"]["default_payment_method"],
@@ -150,7 +152,7 @@ def charge(world: World, customer: Json, intent: Json, declined: str | None) -> 
         "failure_message": payment_error(declined)["message"] if declined else None,
         "fraud_details": {},
         "livemode": world.livemode,
-        "metadata": {},
+        "metadata": intent["metadata"],
         "on_behalf_of": None,
         "outcome": outcome,
         "paid": not declined,
@@ -201,7 +203,7 @@ def refund(world: World, charge: Json, amount: int, reason: str | None) -> Json:
         "created": world.now,
         "currency": charge["currency"],
         "destination_details": {"card": {"type": "refund"}, "type": "card"},
-        "metadata": {},
+        "metadata": charge["metadata"] if world.marks else {},
         "payment_intent": charge["payment_intent"],
         "reason": reason,
         "receipt_number": None,
@@ -232,7 +234,7 @@ def dispute(world: World, charge: Json, reason: str) -> Json:
         },
         "is_charge_refundable": False,
         "livemode": world.livemode,
-        "metadata": {},
+        "metadata": charge["metadata"] if world.marks else {},
         "payment_intent": charge["payment_intent"],
         "payment_method_details": {
             "card": {

@@ -18,6 +18,8 @@ class FakeStripe(Subscribing):
     `retries` are the days between attempts at an invoice, `outcome` what becomes of the
     subscription after the last, `give_up` marks the invoice uncollectible then; `payouts` is
     "daily", "weekly" or None; `scrambled` lists events of one second in any order, as Stripe may;
+    `marks` writes a subscription's metadata on its payments, their refunds and disputes, as a
+    company does by its own code (Stripe does not);
     `hears` says which events are written down at all (None: every one);
     `settles` books a currency in another: {"gbp": ("usd", Decimal(…))}.
     """

@@ -16,8 +16,12 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     fake: FakeStripe
 
-    def __init__(self, fake: FakeStripe, port: int) -> None:
-        super().__init__(("127.0.0.1", port), _Handler)
+    def __init__(self, fake: FakeStripe, port: int, listening: socket.socket | None) -> None:
+        super().__init__(("127.0.0.1", port), _Handler, bind_and_activate=listening is None)
+        if listening is not None:
+            self.socket.close()
+            self.socket = listening
+            self.server_address = listening.getsockname()
         self.fake = fake
         self._open: set[socket.socket] = set()
 
@@ -71,9 +75,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve(fake: FakeStripe, port: int = 0) -> Iterator[str]:
-    """Answer as `api.stripe.com` would; -> the address, for `StripeClient(base_addresses=…)`."""
-    server = _Server(fake, port)
+def serve(
+    fake: FakeStripe, port: int = 0, *, listening: socket.socket | None = None
+) -> Iterator[str]:
+    """Answer as `api.stripe.com` would; -> the address, for `StripeClient(base_addresses=…)`.
+
+    On a port of this machine, or where somebody is `listening` already.
+    """
+    server = _Server(fake, port, listening)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

@@ -73,6 +73,7 @@ class World:
         self, *, now: int, seed: int, livemode: bool, api_version: str, archive: bool
     ) -> None:
         self.now = now
+        self.marks = False  # whether payments carry their subscription's metadata
         self.hears: Hears | None = None  # which events are written down; None: all
         self.livemode = livemode
         self.scrambled = False  # whether the list of events has no order within a second
@@ -100,7 +101,7 @@ class World:
         self._unheard = 0
         self._offset = self.random.getrandbits(48)
         self._drop_at = 20_000
-        self._sent = 0
+        self.sent = 0  # events so far
         self._agenda: list[tuple[int, int, int, str, str]] = []
         self._scheduled = 0
 
@@ -149,18 +150,18 @@ class World:
         if self.hears is not None:
             heard = [kind for kind in heard if self.hears(kind, row, previous)]
         if not heard:
-            self._sent += len(kinds)
+            self.sent += len(kinds)
             return
         body = _encode(row)
         before = _encode(previous) if previous else None
         for kind in kinds:
             if kind not in heard:
-                self._sent += 1
+                self.sent += 1
                 continue
-            scattered = (self._sent * _STRIDE + self._offset) & (1 << 48) - 1
+            scattered = (self.sent * _STRIDE + self._offset) & (1 << 48) - 1
             identity = f"evt_1{self._when()}{_spelled(scattered, 8)}"
-            self.log.append(Event(self._sent, identity, kind, self.now, body, before))
-            self._sent += 1
+            self.log.append(Event(self.sent, identity, kind, self.now, body, before))
+            self.sent += 1
         if len(self.log) > self._drop_at and not self._archive:
             del self.log[: self.oldest()]
             self._drop_at = 2 * len(self.log) + 20_000
