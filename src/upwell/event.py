@@ -77,8 +77,9 @@ class GrowthEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 DeliveryKind = Literal[
-    "events", "import", "stripe", "config", "retract", "restore", "retranslate", "erasure"
-]
+    "events", "import", "stripe", "config", "identity",
+    "retract", "restore", "retranslate", "erasure",
+]  # fmt: skip
 
 
 class Delivery(msgspec.Struct, frozen=True, kw_only=True):

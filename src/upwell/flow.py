@@ -26,7 +26,7 @@ from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import SCHEMA, Change, DeadLetter, Delivery, Position, Translated
 from upwell.journal import DAMAGED, Journal
 from upwell.projection import Outcome, Projection, Staged, store
-from upwell.projection.ground import Ground
+from upwell.projection.ground import Ground, Relinked
 from upwell.sources import files, http, stripe
 
 log = structlog.get_logger()
@@ -307,8 +307,11 @@ class Flow:
         if DAMAGED in about:
             projection.settle(delivery.seq, translate(delivery, frozenset()).dead)
         elif delivery.kind == "config":
-            ground = msgspec.json.decode(delivery.body, type=Ground)
+            ground = msgspec.json.decode(delivery.body, type=Ground).over(projection.ground)
             result["refolded"] = projection.set_ground(ground, delivery.seq, delivery.received_at)
+        elif delivery.kind == "identity":
+            change = msgspec.json.decode(delivery.body, type=Relinked)
+            result["refolded"] = projection.relink(change, delivery.seq, delivery.received_at)
         elif delivery.kind == "retract":
             result["retracted"] = projection.supersede(delivery, about["deliveries"])
         elif delivery.kind == "restore":
@@ -326,7 +329,7 @@ class Flow:
 
     def _tell(self, delivery: Delivery, done: Done) -> None:
         """Say that a command has taken effect: to whoever gave it, and to the watchers."""
-        refolded = done.result.get("refolded", delivery.kind != "config")
+        refolded = done.result.get("refolded", delivery.kind not in ("config", "identity"))
         with self._moved:
             self._done[delivery.seq] = done
             while len(self._done) > DONE_KEPT:

@@ -31,7 +31,7 @@ from upwell.projection.book import Book
 from upwell.projection.books import Books, Entry, counts_like, rules, unreadable
 from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
 from upwell.projection.folding import Folding
-from upwell.projection.ground import Ground
+from upwell.projection.ground import Ground, Relinked
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.ledger import Moment
 from upwell.projection.refold import load, refold, relocate
@@ -233,8 +233,11 @@ class Projection:
         with self._commit(seq) as db:
             write_dead(db, dead)
 
-    def set_ground(self, ground: Ground, seq: int, at: int) -> bool:
-        """Stand on another configuration from `at` on; returns whether sums were folded again."""
+    def set_ground(self, ground: Ground, seq: int, at: int, change: Relinked | None = None) -> bool:
+        """Stand on another configuration from `at` on; returns whether sums were folded again.
+
+        `change` is what is kept of it where only those who belong together are others.
+        """
         zone = Zone(ground.timezone)
         again = recounts = False
 
@@ -257,7 +260,8 @@ class Projection:
                 refold(db, ground, zone)
             recounts = not counts_like(ground, self.ground)
             if recounts:
-                db.execute("insert into grounds values (?, ?, ?)", [seq, at, text])
+                kept = text if change is None else msgspec.json.encode(change).decode()
+                db.execute("insert into grounds values (?, ?, ?)", [seq, at, kept])
                 old = self._db.cursor()
                 before, after = (
                     self._books.epoch(one, Zone(one.timezone)) for one in (self.ground, ground)
@@ -266,6 +270,10 @@ class Projection:
                 if zone.name != self.zone.name:
                     billing.relocate_money(db, zone)
         return again or (recounts and bool(len(self._books.main.rows.line)))
+
+    def relink(self, change: Relinked, seq: int, at: int) -> bool:
+        """Let other customers be one from `at` on; returns whether any number may have changed."""
+        return self.set_ground(change.of(self.ground), seq, at, change)
 
     def rebuild(self) -> None:
         """Drop every sum and fold the stored events again.

@@ -26,7 +26,7 @@ from upwell.projection import billing
 from upwell.projection.billing import LEDGER, Changed, Told, Version
 from upwell.projection.book import Book, People, Person, joined
 from upwell.projection.commit import Memory, Seen
-from upwell.projection.ground import Ground, leaves_out
+from upwell.projection.ground import Ground, Relinked, leaves_out
 from upwell.projection.kin import Kin, of_customer
 from upwell.projection.ledger import Account, Difference, Epoch, Moment, difference
 from upwell.projection.shelf import Shelf
@@ -422,10 +422,14 @@ def _showing(book: Book, found: Difference) -> Callable[[], None]:
 def epochs(db: duckdb.DuckDBPyConnection) -> list[tuple[int, int, Ground]]:
     """The configurations that ledgers were counted under: from which delivery, from when."""
     rows = db.execute("select seq, recorded_at, body from grounds order by seq").fetchall()
-    return [
-        (0, 0, Ground()),
-        *((seq, at, msgspec.json.decode(body, type=Ground)) for seq, at, body in rows),
-    ]
+    found, ground = [(0, 0, Ground())], Ground()
+    for seq, at, body in rows:
+        if body.startswith('{"type":"identity"'):
+            ground = msgspec.json.decode(body, type=Relinked).of(ground)
+        else:
+            ground = msgspec.json.decode(body, type=Ground)
+        found.append((seq, at, ground))
+    return found
 
 
 def _moments(versions: Sequence[Version], times: Sequence[Moment], judged: bool) -> list[Moment]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
@@ -27,7 +27,23 @@ class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
     retired: bool = False
 
 
-class Ground(msgspec.Struct, frozen=True, kw_only=True):
+class Relinked(msgspec.Struct, frozen=True, kw_only=True, tag="identity"):
+    """How those who belong together change: groups that end, groups that begin, what is by hand."""
+
+    gone: tuple[tuple[str, ...], ...] = ()
+    come: tuple[tuple[str, ...], ...] = ()
+    by_hand: tuple[tuple[str, ...], ...] = ()
+    alone: tuple[str, ...] = ()
+
+    def of(self, ground: Ground) -> Ground:
+        """The configuration after it."""
+        merges = {*ground.merges}.difference(self.gone).union(self.come)
+        return msgspec.structs.replace(
+            ground, merges=tuple(sorted(merges)), by_hand=self.by_hand, alone=self.alone
+        )
+
+
+class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The configuration that changes results; equal grounds give equal sums."""
 
     name: str = "Workspace"
@@ -42,13 +58,18 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
     gross_margin: Decimal = Decimal(1)
     rates: tuple[tuple[str, Decimal], ...] = ()  # constant, by hand: worth of one in `currency`
     sources: tuple[Origin, ...] = ()
-    merges: tuple[tuple[str, ...], ...] = ()  # customers that are one person, as `source:id`
+    rules: tuple[str, ...] = ("external_id", "email")  # by which customers are one (`identity`)
+    # Customers that are one person, as `source:id`. They come by deliveries of their own, which
+    # say only what changed: a configuration that names none keeps those there are.
+    merges: tuple[tuple[str, ...], ...] = ()
+    by_hand: tuple[tuple[str, ...], ...] = ()  # joined by people
+    alone: tuple[str, ...] = ()  # parted by people
 
     def origin(self, source: str) -> Origin:
         """The configured source of that name; one that nobody configured belongs to no product."""
         return next((one for one in self.sources if one.id == source), Origin(id=source))
 
-    @property
+    @cached_property
     def same(self) -> dict[tuple[str, str], tuple[str, str]]:
         """The customers that were merged into another: source and id of both."""
         found = {}
@@ -56,6 +77,14 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True):
             first, *rest = [(name.partition(":")[0], name.partition(":")[2]) for name in group]
             found.update(dict.fromkeys(rest, first))
         return found
+
+    def over(self, other: Ground) -> Ground:
+        """This configuration with the merges of another where it names none itself."""
+        if self.merges or self.by_hand or self.alone:
+            return self
+        return msgspec.structs.replace(
+            self, merges=other.merges, by_hand=other.by_hand, alone=other.alone
+        )
 
     def counts_like(self, other: Ground) -> bool:
         """Whether ledgers counted by the same rules are the same on both."""
