@@ -78,7 +78,7 @@ class GrowthEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 DeliveryKind = Literal[
     "events", "import", "stripe", "config", "identity",
-    "retract", "restore", "retranslate", "erasure",
+    "retract", "restore", "retranslate", "erasure", "close",
 ]  # fmt: skip
 
 

@@ -316,6 +316,10 @@ class Flow:
             result["retracted"] = projection.supersede(delivery, about["deliveries"])
         elif delivery.kind == "restore":
             result["restored"] = projection.restore(delivery, about["retraction"])
+        elif delivery.kind == "close":
+            month, again = about["month"], bool(about.get("reopen"))
+            at = delivery.received_at
+            result["changed"] = projection.close_month(month, delivery.seq, at, reopen=again)
         elif delivery.kind == "retranslate":
             staged = list(self._reread(about, delivery.seq))
             if staged:
@@ -447,6 +451,12 @@ def _sample(staged: Iterable[Staged], outcome: Outcome) -> tuple[dict[str, Any],
         }
         for row in found[-SAMPLE:]
     )
+
+
+def closing(month: str, now: int, *, reopen: bool = False, by: str = "") -> Delivery:
+    """The command that closes a month ("2026-01") and all before it, or opens it again."""
+    about = {"month": month, "reopen": reopen, "by": by}
+    return Delivery(kind="close", source="upwell", received_at=now, about=about)
 
 
 def retraction(

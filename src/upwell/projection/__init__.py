@@ -25,10 +25,11 @@ from upwell.billing import SubscriptionState
 from upwell.event import DIMENSIONS, SCHEMA, DeadLetter, Delivery, Position, Touched, Translated
 from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.period import Zone
-from upwell.projection import billing, store
+from upwell.projection import billing, closes, store
 from upwell.projection.billing import Told
 from upwell.projection.book import Book
 from upwell.projection.books import Books, Entry, counts_like, rules, unreadable
+from upwell.projection.closes import Close
 from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
 from upwell.projection.folding import Folding
 from upwell.projection.ground import Ground, Relinked
@@ -71,6 +72,7 @@ class Projection:
         self.ground = Ground()
         self.zone = Zone("UTC")
         self.applied = 0
+        self.closes: tuple[Close, ...] = ()  # every close of a month there ever was
         self.generation = 0  # counts how often all sums were replaced
         self._memory = Memory()
         self._books = Books()
@@ -232,6 +234,20 @@ class Projection:
         """Move the position over a delivery that changes nothing here, or cannot."""
         with self._commit(seq) as db:
             write_dead(db, dead)
+
+    def close_month(self, month: str, seq: int, at: int, *, reopen: bool = False) -> bool:
+        """Close a month and all before it, or open it and all after it; False if that is so."""
+
+        def show() -> None:
+            self.closes = known
+
+        with self._commit(seq, show) as db:
+            if reopen:
+                changed = closes.reopen(db, month, at)
+            else:
+                changed = closes.close(db, month, seq, at)
+            known = closes.load(db)
+        return changed
 
     def set_ground(self, ground: Ground, seq: int, at: int, change: Relinked | None = None) -> bool:
         """Stand on another configuration from `at` on; returns whether sums were folded again.
@@ -500,6 +516,7 @@ class Projection:
         ground = msgspec.json.decode(text, type=Ground) if text else Ground()
         memory = load(self._db)
         self._count_rows(self._db)
+        self.closes = closes.load(self._db)
         self.ground, self.zone, self._memory = ground, Zone(ground.timezone), memory
         self.generation += 1
         self._load_books(ground)

@@ -9,7 +9,7 @@ import fnmatch
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
@@ -56,6 +56,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     policy: str = "upwell"  # counting rules of recurring revenue, by name
     fiscal_year_start: int = 1  # month, 1 to 12
     gross_margin: Decimal = Decimal(1)
+    closed_months: Literal["restate", "adjust"] = "restate"
     rates: tuple[tuple[str, Decimal], ...] = ()  # constant, by hand: worth of one in `currency`
     sources: tuple[Origin, ...] = ()
     rules: tuple[str, ...] = ("external_id", "email")  # by which customers are one (`identity`)

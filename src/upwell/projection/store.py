@@ -54,6 +54,8 @@ create table if not exists dead_letters(seq bigint, idx integer, source varchar,
 create table if not exists source_counts(source varchar, events bigint, repeats bigint);
 create table if not exists outgoing(seq bigint, idx integer, version_seq bigint);
 create table if not exists grounds(seq bigint, recorded_at bigint, body varchar);
+create table if not exists closes("month" varchar, seq bigint, closed_at bigint,
+  reopened_at bigint);
 create table if not exists billing(       -- what billing sources said, every version of it
   no bigint, kind varchar, source varchar, id varchar, customer varchar, product varchar,
   ts bigint, ord varchar, subject ubigint, -- `subject`: whose records are read together

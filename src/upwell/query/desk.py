@@ -61,7 +61,8 @@ class Desk:
     def answer(self, question: Question, viewer: Viewer, now: dt.datetime) -> Answer:
         """The answer as of `now`; Rejected where the question cannot be answered as asked."""
         projection = self.projection
-        stands = (projection.generation, projection.ground)  # before the plan, which rests on it
+        # before the plan, which rests on it
+        stands = (projection.generation, projection.ground, projection.closes)
         asked = self.plan(question, viewer, now)
         position = projection.position  # before reading: what is read is this or newer
         marker = (msgspec.json.encode(question), *stands, *self._moving(asked))

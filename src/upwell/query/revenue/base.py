@@ -29,6 +29,7 @@ from upwell.query.revenue.part import (
     chosen,
     covers,
 )
+from upwell.query.revenue.pieces import adjusted
 from upwell.query.revenue.sums import I64, Mask, firsts, ranges
 
 Arrays = tuple[NDArray[Any], ...]
@@ -163,6 +164,15 @@ class Shelf:
         return self._made(scope, rows, index[np.lexsort((rows.at[index], group))])
 
     def _made(self, scope: Scope, rows: Rows, ordered: NDArray[Any]) -> Part:
+        """The part of the rows in this order that are of the scope, as closed months want it."""
+        if not scope.pieces:
+            return self._known(scope, rows, ordered)
+        return adjusted(
+            scope.pieces,
+            lambda at: self._known(scope._replace(known_at=at, pieces=()), rows, ordered),
+        )
+
+    def _known(self, scope: Scope, rows: Rows, ordered: NDArray[Any]) -> Part:
         """The part of the rows in this order that stand and are of the scope, classified."""
         few = len(ordered) < len(rows.line) // 4
         taken = rows.take(ordered) if few else rows

@@ -16,11 +16,21 @@ from upwell.money import Quote, major
 from upwell.query.plan import Plan
 from upwell.query.question import Unconverted
 from upwell.query.revenue import measures
+from upwell.query.revenue.closed import closed_months
 from upwell.query.revenue.exchange import worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import FLOWS
-from upwell.query.revenue.part import CHURN, CONTRACTION, EXPANSION, NEW, NONE, REACTIVATION, Part
-from upwell.query.revenue.reading import Asked, scope_of
+from upwell.query.revenue.part import (
+    CHURN,
+    CONTRACTION,
+    EXPANSION,
+    NEW,
+    NONE,
+    REACTIVATION,
+    RESTATEMENT,
+    Part,
+)
+from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.shapes import (
     Bridge,
     BridgeAnswer,
@@ -40,6 +50,11 @@ FLOW_OF = {
     "contraction": "contraction_mrr",
     "churn": "churned_mrr",
 }
+
+
+def kinds_of(movement: str) -> tuple[tuple[int, ...], int]:
+    """The kinds of rows that make a bar, and the sign it shows them with."""
+    return ((RESTATEMENT,), 1) if movement == "restatement" else FLOWS[FLOW_OF[movement]]
 
 
 class Bars(NamedTuple):
@@ -97,11 +112,13 @@ def bars_of(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bridges]:
     currencies, exchange, quotes = asked.book.currencies, asked.exchange, asked.quotes
     levels = measures.levels(table, asked.cuts)
     moved = [measures.of_kinds(table, *FLOWS[FLOW_OF[name]]) for name in MOVES]
+    late = measures.of_kinds(table, (RESTATEMENT,), 1)
     before = [exchange.closing(currency, asked.plan.start - 1) for currency in currencies]
     found = []
     for key in keys:
         ends = measures.stock(levels[key], quotes)
         flows = [measures.flow(one[key], quotes) for one in moved]
+        restated = measures.flow(late[key], quotes)
         opening, lost = 0, dict(ends.lost)
         for code in np.flatnonzero(table.opening[key]).tolist():
             if (quote := before[code]) is not None:
@@ -109,11 +126,12 @@ def bars_of(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bridges]:
         bars = []
         for n in range(len(asked.cuts.spans)):
             closing = ends.values[n] or 0
-            bars.append(Bars(opening, tuple(flow.values[n] or 0 for flow in flows), 0, closing))
+            each = tuple(flow.values[n] or 0 for flow in flows)
+            bars.append(Bars(opening, each, restated.values[n] or 0, closing))
             opening = closing
-        for flow in flows:
+        for flow in (restated, *flows):
             lost |= {name: units for name, units in flow.lost.items() if name not in lost}
-        marks = any(one.provisional for one in (ends, *flows))
+        marks = any(one.provisional for one in (ends, restated, *flows))
         found.append(Bridges(bars, lost, marks))
     return found
 
@@ -148,6 +166,7 @@ def bridge(plan: Plan, ledgers: Ledgers, label: dict[str, str]) -> BridgeAnswer:
             )
             for bucket, bars in zip(plan.buckets, total.bars, strict=False)
         ),
+        closed=closed_months(whole, ledgers.closes),
         unconverted=tuple(
             Unconverted(currency=name, total=major(units, name))
             for name, units in sorted(total.lost.items())
@@ -169,6 +188,8 @@ def _wholes(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bars]:
     rates = [_together(row) for row in quotes.moving]
     moved = [measures.of_kinds(table, *FLOWS[FLOW_OF[name]]) for name in MOVES]
 
+    late = measures.of_kinds(table, (RESTATEMENT,), 1)
+
     def flow(amounts: I64) -> int:
         total = 0
         for code in np.flatnonzero(amounts.any(axis=1)).tolist():
@@ -187,7 +208,7 @@ def _wholes(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bars]:
         Bars(
             stock(table.opening[key], before),
             tuple(flow(one[key]) for one in moved),
-            0,
+            flow(late[key]),
             stock(ends[key], after),
         )
         for key in keys
@@ -216,7 +237,7 @@ def _parts(asked: Asked, undivided: Asked, total: Bridges) -> list[tuple[str, Ba
         return found
     # Each part was rounded on its own: the largest one takes what is left of the last digit.
     largest = max(range(len(found)), key=lambda n: abs(found[n][1].closing))
-    name, bars = found[largest]
+    name, _ = found[largest]
     whole, rest = total.whole, [part for n, (_, part) in enumerate(found) if n != largest]
     found[largest] = (
         name,
@@ -225,7 +246,7 @@ def _parts(asked: Asked, undivided: Asked, total: Bridges) -> list[tuple[str, Ba
             tuple(
                 amount - sum(part.moves[n] for part in rest) for n, amount in enumerate(whole.moves)
             ),
-            bars.restatement,
+            whole.restatement - sum(part.restatement for part in rest),
             whole.closing - sum(part.closing for part in rest),
         ),
     )
@@ -235,8 +256,8 @@ def _parts(asked: Asked, undivided: Asked, total: Bridges) -> list[tuple[str, Ba
 def _causes(asked: Asked, currency: str) -> list[Cause]:
     table = asked.table(by="cause")
     found = []
-    for movement in MOVES:
-        kinds, sign = FLOWS[FLOW_OF[movement]]
+    for movement in (*MOVES, "restatement"):
+        kinds, sign = kinds_of(movement)
         moved = measures.of_kinds(table, kinds, sign)
         for code, cause in enumerate(CAUSES):
             customers = int(table.moved[code][:, list(kinds)].sum())
@@ -251,7 +272,7 @@ def _causes(asked: Asked, currency: str) -> list[Cause]:
 
 def _cross(asked: Asked, currency: str) -> Cross | None:
     """Between products of customers who stayed; None where there is one product only."""
-    book, cuts, scope = asked.book, asked.cuts, scope_of(asked.plan)
+    book, cuts, scope = asked.book, asked.cuts, asked.scope
     if len(scope.products) < 2 or not cuts.spans:
         return None
     many, policy = max(1, len(book.currencies)), asked.policy

@@ -98,7 +98,7 @@ class Revenue:
                         for choice in CHOICES
                     ),
                 )
-                for policy in PRESETS.values()
+                for policy in map(self.desk.ledgers.policy, PRESETS)
             ),
         )
 

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
 
+import msgspec
 import numpy as np
 
 from upwell.metrics.policy import MetricPolicy, policy_named
@@ -14,13 +15,18 @@ from upwell.metrics.revenue.ledger import Weights
 from upwell.money import Rates
 from upwell.projection import Projection
 from upwell.projection.book import FOREVER, Book
+from upwell.projection.closes import Close
 from upwell.projection.ground import Ground
 from upwell.query.plan import Plan
 from upwell.query.revenue.base import Shelf
 from upwell.query.revenue.exchange import Exchange
+from upwell.query.revenue.measures import FLOWS
+from upwell.query.revenue.part import Piece
+from upwell.query.revenue.pieces import pieces_of
 from upwell.query.revenue.sums import I64
 from upwell.query.revenue.told import Told
 
+KEPT = frozenset(("mrr", "arr", *FLOWS))  # metrics whose closed months can be kept
 MOST_BOOKS = 4  # of different counting rules, of which parts are kept
 
 
@@ -48,8 +54,25 @@ class Ledgers:
         return self._projection.ground
 
     def policy(self, name: str | None) -> MetricPolicy:
-        """The counting rules of a question, or the workspace's own; Rejected where unknown."""
-        return policy_named(name or self.ground.policy)
+        """The counting rules of a question, or the workspace's own; Rejected where unknown.
+
+        What becomes of closed months is the workspace's own choice under all of them.
+        """
+        ground = self.ground
+        found = policy_named(name or ground.policy)
+        return msgspec.structs.replace(found, closed_months=ground.closed_months)
+
+    @property
+    def closes(self) -> tuple[Close, ...]:
+        """Every close of a month there ever was."""
+        return self._projection.closes
+
+    def pieces(self, plan: Plan) -> tuple[Piece, ...]:
+        """Which days of MRR stay as they were known when their month closed; empty: none."""
+        policy = self.policy(plan.question.policy)
+        if policy.closed_months == "restate" or plan.metric.name not in KEPT:
+            return ()
+        return pieces_of(self.closes, plan.zone, plan.known_at)
 
     def book(self, name: str | None) -> Book:
         """The book of these rules; Unavailable while it is being made."""

@@ -20,7 +20,6 @@ from upwell.metrics.revenue.causes import CAUSES
 from upwell.money import converted, from_nanos
 from upwell.period import to_instant
 from upwell.projection import Projection
-from upwell.projection.book import KINDS
 from upwell.query.breakdown import Pair, is_other, largest
 from upwell.query.lines import APART
 from upwell.query.plan import Plan
@@ -30,7 +29,16 @@ from upwell.query.revenue.cash import cash_rows
 from upwell.query.revenue.exchange import Exchange, nanos_of, valued
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import COUNTS, FLOWS
-from upwell.query.revenue.part import CHURN, CONTRACTION, EXPANSION, NEW, NONE, REACTIVATION, Part
+from upwell.query.revenue.part import (
+    CHURN,
+    CONTRACTION,
+    EXPANSION,
+    MOVEMENTS,
+    NEW,
+    NONE,
+    REACTIVATION,
+    Part,
+)
 from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.sums import I64, Mask
 from upwell.query.revenue.table import coded, names_of, placed
@@ -250,7 +258,7 @@ def _row(asked: Asked, found: Found, n: int) -> Row:
     value = int(found.values[n])
     own = from_nanos(nanos_of(int(part.delta[n]), line.currency))
     about: dict[str, Scalar] = {
-        "movement": KINDS[int(part.kind[n])],
+        "movement": MOVEMENTS[int(part.kind[n])],
         "cause": CAUSES[int(part.cause[n])],
         "plan": line.plan,
         "interval": line.interval,

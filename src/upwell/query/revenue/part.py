@@ -17,15 +17,26 @@ from upwell.query.lines import MISSING
 from upwell.query.revenue.sums import I64, Mask
 
 NONE, NEW, EXPANSION, CONTRACTION, CHURN, REACTIVATION = range(len(KINDS))
+RESTATEMENT = len(KINDS)  # made when a question is answered; no row of the ledger has it
+MOVEMENTS = (*KINDS, "restatement")
 FILTERS = ("plan", "interval", "country", "currency", "source")
 Where = tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class Piece(NamedTuple):
+    """The days from `day` on, which begins at the instant `at`, as known at another (None: now)."""
+
+    day: int
+    at: int
+    known_at: int | None
 
 
 class Scope(NamedTuple):
     """Which rows are meant: products, filters, as known at an instant (None: now).
 
     `apart`: customers of each product by themselves. `split`: the dimension of which each value
-    has customers of its own, for counts of who pays for it.
+    has customers of its own, for counts of who pays for it. `pieces`: closed months are as they
+    were known when they closed, and what was learned since is a restatement.
     """
 
     products: tuple[str, ...]
@@ -33,6 +44,7 @@ class Scope(NamedTuple):
     apart: bool = False
     known_at: int | None = None
     split: str | None = None
+    pieces: tuple[Piece, ...] = ()
 
 
 class Part(NamedTuple):

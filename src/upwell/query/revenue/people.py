@@ -14,10 +14,9 @@ from upwell.money import major
 from upwell.period import to_instant
 from upwell.projection.book import Book
 from upwell.query.plan import Plan
-from upwell.query.revenue.bridge import FLOW_OF, MOVES, undivided
+from upwell.query.revenue.bridge import MOVES, kinds_of, undivided
 from upwell.query.revenue.exchange import valued
 from upwell.query.revenue.ledgers import Ledgers
-from upwell.query.revenue.measures import FLOWS
 from upwell.query.revenue.part import Part
 from upwell.query.revenue.reading import Asked, scope_of
 from upwell.query.revenue.shapes import MovedCustomer, MovedCustomers
@@ -77,15 +76,15 @@ def moved(
     plan: Plan, ledgers: Ledgers, movement: str, key: str | None, page: Page
 ) -> MovedCustomers:
     """Whose MRR made a bar of the bridge, the largest first."""
-    if movement not in MOVES:
+    if movement not in (*MOVES, "restatement"):
         raise Rejected(
             "unknown_movement",
             f"Unknown movement '{movement[:40]}'.",
-            fix=f"One of {', '.join(MOVES)}.",
+            fix=f"One of {', '.join(MOVES)}, restatement.",
             where="movement",
         )
     asked = Asked(plan, ledgers)
-    kinds, sign = FLOWS[FLOW_OF[movement]]
+    kinds, sign = kinds_of(movement)
     part = _rows_of(asked, kinds, key)
     amounts = _worth(asked, part, sign)
     order = np.argsort(part.person, kind="stable")
@@ -121,7 +120,9 @@ def moved(
 
 def _rows_of(asked: Asked, kinds: Sequence[int], key: str | None) -> Part:
     """The rows of the question's days that are of these kinds, and of one key of its split."""
-    part = asked.shelf.part(scope_of(undivided(asked.plan)))  # as the bar was classified
+    part = asked.shelf.part(
+        scope_of(undivided(asked.plan), pieces=asked.pieces)
+    )  # as the bar was classified
     inside, slot = placed(part, asked.cuts)
     chosen = inside & (slot > 0) & np.isin(part.kind, kinds)
     if asked.by is not None and key is not None:

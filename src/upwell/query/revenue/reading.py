@@ -16,7 +16,7 @@ from upwell.query.revenue import measures
 from upwell.query.revenue.cuts import Cuts, cuts
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import Amounts, Quotes
-from upwell.query.revenue.part import FILTERS, Scope
+from upwell.query.revenue.part import FILTERS, Piece, Scope
 from upwell.query.revenue.table import Table, earliest, names_of, tabled
 
 OWN_SPLITS = ("plan", "interval", "country", "currency", "source")
@@ -46,6 +46,7 @@ class Asked:
         own = ledgers.ground.currency
         self.exchange = ledgers.exchange(self.policy, plan.currency or own)
         self._ledgers = ledgers
+        self.pieces = ledgers.pieces(plan)
         daily = self.policy.fx == "tx_date" and not plan.hourly
         found = cuts(plan, self.exchange.fiscal_start, daily=daily)
         self.cuts = found._replace(until=until or self._ahead())
@@ -76,7 +77,7 @@ class Asked:
     @property
     def scope(self) -> Scope:
         """The rows meant."""
-        return scope_of(self.plan)
+        return scope_of(self.plan, pieces=self.pieces)
 
     @property
     def members(self) -> Scope:
@@ -87,7 +88,7 @@ class Asked:
         self, scope: Scope | None = None, at: Cuts | None = None, by: str | None = None
     ) -> Table:
         """The table of rows by the question's key, or another one."""
-        chosen, when, key = scope or scope_of(self.plan), at or self.cuts, by or self.by
+        chosen, when, key = scope or self.scope, at or self.cuts, by or self.by
         book = self.book
         first = earliest(book) if key == "cohort" else None
         found = self.shelf.sum(
@@ -170,7 +171,7 @@ class Asked:
         return found
 
 
-def scope_of(plan: Plan, split: str | None = None) -> Scope:
+def scope_of(plan: Plan, split: str | None = None, pieces: tuple[Piece, ...] = ()) -> Scope:
     """Which rows a question is about."""
     return Scope(
         products=plan.products,
@@ -178,6 +179,7 @@ def scope_of(plan: Plan, split: str | None = None) -> Scope:
         apart=plan.question.by == "product",
         known_at=plan.known_at,
         split=split,
+        pieces=pieces,
     )
 
 

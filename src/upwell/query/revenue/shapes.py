@@ -62,8 +62,19 @@ class BridgeBucket(_Shape, frozen=True):
     bridge: Bridge
 
 
+class ClosedMonth(_Shape, frozen=True):
+    """A closed month: by how much MRR at its end is another now than it was known when it closed.
+
+    `/v1/changes` from `closed_at` on lists what made the difference.
+    """
+
+    month: str
+    closed_at: dt.datetime
+    restated: str
+
+
 class BridgeAnswer(_Shape, frozen=True):
-    """A bridge with what it rests on.
+    """A bridge with what it rests on; `closed` are the months of it that are closed.
 
     `parts` attribute what was classified for the whole; by product each product is classified on
     its own, so that only their net movements add up, not their kinds.
@@ -80,6 +91,7 @@ class BridgeAnswer(_Shape, frozen=True):
     cross: Cross | None
     parts: tuple[BridgePart, ...]
     buckets: tuple[BridgeBucket, ...]
+    closed: tuple[ClosedMonth, ...] = ()
     unconverted: tuple[Unconverted, ...] = ()
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.metrics.revenue.ledger import months
-from upwell.projection.book import CAUSES, KINDS, Book
+from upwell.projection.book import CAUSES, Book
 from upwell.query.lines import MISSING
 from upwell.query.revenue.cuts import Cuts
-from upwell.query.revenue.part import CHURN, NEW, REACTIVATION, Part, attribute
+from upwell.query.revenue.part import CHURN, MOVEMENTS, NEW, REACTIVATION, Part, attribute
 from upwell.query.revenue.sums import I64, Mask, added, counted
 
 SPLITS = ("product", "plan", "interval", "country", "currency", "source", "cause", "cohort")
@@ -45,7 +45,7 @@ class Table(NamedTuple):
 def tabled(part: Part, book: Book, by: str | None, cuts: Cuts) -> Table:
     """The table of a part's rows; rows after the last slot are still to come."""
     codes, keys = coded(part, book, by)
-    many, slots, kinds = max(1, len(book.currencies)), cuts.slots + 1, len(KINDS)
+    many, slots, kinds = max(1, len(book.currencies)), cuts.slots + 1, len(MOVEMENTS)
     inside, slot = placed(part, cuts)
     if not inside.all():
         part, codes, slot = part.take(inside), codes[inside], slot[inside]

@@ -1,0 +1,64 @@
+"""MRR with closed months kept as they were (R15): pieces of the past, each as known at its close.
+
+What two neighbouring pieces know differently of the days before the later one stands on that one's
+first day, as a restatement: so MRR at any day is what was known of it, and rows still add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+
+import numpy as np
+
+from upwell.period import Zone
+from upwell.projection.closes import Close, standing
+from upwell.query.revenue.part import RESTATEMENT, Part, Piece
+from upwell.query.revenue.sums import firsts
+
+BEGINNING = -(2**31)
+
+
+def pieces_of(closes: Iterable[Close], zone: Zone, known_at: int | None) -> tuple[Piece, ...]:
+    """The past in pieces, up to what is open; empty where no month is closed.
+
+    `known_at` is the past time that is asked for (UTC micros), None for now.
+    """
+    found: list[Piece] = []
+    day = BEGINNING
+    for close in standing(closes, known_at):
+        found.append(Piece(day, zone.opens(day) if found else 0, close.at))
+        day = close.end
+    return (*found, Piece(day, zone.opens(day), known_at)) if found else ()
+
+
+def adjusted(pieces: Sequence[Piece], known: Callable[[int | None], Part]) -> Part:
+    """The rows of all pieces by group and time; `known` gives those known at an instant."""
+    found: list[Part] = []
+    before: Part | None = None
+    for n, piece in enumerate(pieces):
+        part = known(piece.known_at)
+        if before is not None:
+            found += [_restated(before, part, piece, -1), _restated(part, before, piece, 1)]
+        own = part.day >= piece.day
+        if n + 1 < len(pieces):
+            own &= part.day < pieces[n + 1].day
+        found.append(part.take(own))
+        before = part
+    whole = reduce(Part.joined, found)
+    whole = whole.take(np.lexsort((whole.at, whole.group)))
+    late = np.flatnonzero(whole.kind == RESTATEMENT)
+    whole.head[late] = firsts(whole.group[late], whole.day[late])
+    return whole
+
+
+def _restated(part: Part, other: Part, piece: Piece, sign: int) -> Part:
+    """The rows before a piece that only one of two parts has, on the piece's first day."""
+    only = part.take((part.day < piece.day) & ~np.isin(part.place, other.place))
+    return only._replace(
+        day=np.full_like(only.day, piece.day),
+        at=np.full_like(only.at, piece.at),
+        delta=only.delta * sign,
+        kind=np.full_like(only.kind, RESTATEMENT),
+        head=np.zeros_like(only.head),
+    )
