@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
@@ -353,17 +353,10 @@ class Flow:
 
         What was retracted stays out.
         """
-        source, since, seqs = about.get("source"), about.get("since", 0), about.get("deliveries")
         products, ground = self.projection.products, self.projection.ground
         out = retracted(self.journal, before)
         for old in deliveries(self.journal, upto=before - 1):
-            if (
-                old.kind in EVENTS
-                and old.seq not in out
-                and (source is None or old.source == source)
-                and old.received_at >= since
-                and (seqs is None or old.seq in seqs)
-            ):
+            if old.kind in EVENTS and old.seq not in out and rereads(about, old):
                 yield Staged(old, translate(old, products, origin=ground.origin(old.source)))
 
     def _publish(self, change: Change) -> None:
@@ -392,6 +385,16 @@ def deliveries(journal: Journal, after: int = 0, upto: int | None = None) -> Ite
         if not part:
             return
         after = part[-1][0].seq
+
+
+def rereads(about: Mapping[str, Any], old: Delivery) -> bool:
+    """Whether an order to read anew, as its `about` says, is about an old delivery."""
+    source, since, seqs = about.get("source"), about.get("since", 0), about.get("deliveries")
+    return (
+        (source is None or old.source == source)
+        and old.received_at >= since
+        and (seqs is None or old.seq in seqs)
+    )
 
 
 def retracted(journal: Journal, before: int) -> frozenset[int]:

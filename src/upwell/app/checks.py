@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -13,10 +13,11 @@ import msgspec
 from upwell.app.calls import Calls, NotAllowed
 from upwell.app.connect import Link
 from upwell.app.house import House
+from upwell.billing import Origin
 from upwell.egress import Guard
 from upwell.errors import Problem, UpwellError
 from upwell.event import Delivery
-from upwell.flow import EVENTS, translate
+from upwell.flow import EVENTS, rereads, translate
 from upwell.journal import DAMAGED
 from upwell.period import to_instant, to_micros
 from upwell.projection import Staged
@@ -173,14 +174,15 @@ def _events(house: House) -> list[Difference]:
     """Whether every event in the journal is stored, and every stored event is in the journal."""
     projection = house.projection
     db = projection.reader()
-    ever = [order.body for order in house.journal.every("config") if DAMAGED not in order.about]
-    grounds = [msgspec.json.decode(body, type=Ground) for body in ever]
-    products = frozenset(product.id for ground in grounds for product in ground.products)
+    ever = [order for order in house.journal.every("config") if DAMAGED not in order.about]
+    grounds = {order.seq: msgspec.json.decode(order.body, type=Ground) for order in ever}
+    anew = [order for order in house.journal.every("retranslate") if DAMAGED not in order.about]
+    products = frozenset(product.id for ground in grounds.values() for product in ground.products)
     found: list[str] = []
     expected = after = 0
     for part in _slices(house):
         staged = [
-            Staged(d, translate(d, products, origin=projection.ground.origin(d.source)))
+            Staged(d, translate(d, products, origin=_origin_then(d, grounds, anew)))
             for d in part
             if d.kind in EVENTS
         ]
@@ -198,6 +200,22 @@ def _events(house: House) -> list[Difference]:
         found.append(f"{row[0] - row[1]} stored events share a key")
     said = f"{expected:,} events in the journal, {row[0]:,} stored under as many keys"
     return [("events", found, said)]
+
+
+def _origin_then(
+    delivery: Delivery, grounds: Mapping[int, Ground], anew: Sequence[Delivery]
+) -> Origin | None:
+    """The source as it was when the delivery was read last: names and assignments change later."""
+    read = max(
+        (
+            order.seq
+            for order in anew
+            if order.seq > delivery.seq and rereads(order.about, delivery)
+        ),
+        default=delivery.seq,
+    )
+    stood = max((seq for seq in grounds if seq < read), default=None)
+    return None if stood is None else grounds[stood].origin(delivery.source)
 
 
 def _slices(house: House) -> Iterator[list[Delivery]]:

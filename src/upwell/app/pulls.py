@@ -68,6 +68,7 @@ class Pull:
         self._catalogue: Catalogue | None = None
         self._recent: OrderedDict[str, None] = OrderedDict()
         self._heard: deque[Delivery] = deque(maxlen=RECENT)
+        self._lately: list[tuple[int, msgspec.Raw]] = []  # events since the last look, by second
         last = journal.pulled(link.id)
         about = last.about["pull"] if last else None
         self.cursor = msgspec.convert(about, Cursor) if about else None
@@ -151,6 +152,7 @@ class Pull:
             self._take("events", page, after)
             if self.progress is not None:
                 yield self.progress
+        self._settle(now)
         for page, after in fetch.balanced(self._calls.get, self.cursor):
             self._take("balance_transactions", page, after)
 
@@ -169,7 +171,17 @@ class Pull:
             self._keep(name, Page(fresh, page.has_more), after, started, read=page)
         self._know(head.id for head in page.heads)
         self.cursor = after
-        if name == "events" and (ids := fetch.unclear(fresh)):
+        if name == "events":
+            self._lately += [(head.created, row) for row, head in new]
+
+    def _settle(self, now: int) -> None:
+        """Read anew what changed more than once in a second, however it was told.
+
+        What a list shows stands before the events of its second, so those of `now` wait.
+        """
+        ids = fetch.unclear([row for at, row in self._lately if at < now])
+        self._lately = [(at, row) for at, row in self._lately if at >= now]
+        if ids:
             started = self._clock()
             rows = fetch.again(self._calls.get, ids)
             again = self._delivery(started, {"again": sorted(ids)})
@@ -191,6 +203,8 @@ class Pull:
                 about = {**delivery.about, "completes": delivery.seq}
                 again = self._delivery(self._clock(), about)
                 self._append(self._full(again, "events", [raw], history=False))
+            if event.id not in self._recent:
+                self._lately.append((event.created, raw))
             self._know([event.id])
 
     def _know(self, ids: Iterable[str]) -> None:
