@@ -14,6 +14,7 @@ from upwell.access import SYSTEM
 from upwell.alerts import inbox
 from upwell.alerts.rules import rules
 from upwell.app import checks
+from upwell.app.closing import close_month
 from upwell.app.house import Filling, House, read_settings
 from upwell.app.pulls import Pulls, syncing
 from upwell.app.reporting import write_report
@@ -186,6 +187,11 @@ class Commands:
             Delivery(kind="restore", source="upwell", received_at=now, about=about)
         )
         return {**done.result, "position": done.seq}
+
+    def close(self, month: str, reopen: bool = False) -> dict[str, Any]:
+        """Close a month and all before it, or open it and all after it again."""
+        done = close_month(self._house, month, reopen=reopen)
+        return {"month": month, "closed": not reopen, "position": done.seq}
 
     def rebuild(self) -> dict[str, Any]:
         """Fold the stored events again."""

@@ -14,6 +14,7 @@ from upwell.alerts.look import Watched
 from upwell.alerts.rules import rules
 from upwell.app import checks
 from upwell.app.accounts import Accounts
+from upwell.app.closing import Closing
 from upwell.app.house import House
 from upwell.app.pulls import Pulls
 from upwell.app.reporting import keep_report
@@ -68,6 +69,7 @@ class Joined:
             )
         )
         self.pulls = Pulls(house.links, house.journal, house.clock)
+        self.closing = Closing(house)
         house.reading = self._reading
         accounts = Accounts(
             house.links,
@@ -124,9 +126,11 @@ class Joined:
         self.sender.start()
         self.dispatch.start()
         self.pulls.start()
+        self.closing.start()
 
     def stop(self) -> None:
         """End the watching and sending; what waits stays in the outbox."""
+        self.closing.stop()
         self.pulls.stop()
         self.dispatch.stop()
         self.sender.stop()

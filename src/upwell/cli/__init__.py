@@ -35,6 +35,7 @@ COMMANDS = (
     keeping.retranslate,
     keeping.verify,
     keeping.retract,
+    keeping.close,
     keeping.key,
     running.config,
     running.version,

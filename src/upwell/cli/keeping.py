@@ -125,6 +125,16 @@ def retract(
 
 
 @click.command()
+@click.argument("month", metavar="MONTH")
+@click.option("--reopen", is_flag=True, help="Open it again, and every month after it.")
+@as_json
+@places
+def close(home: Home, month: str, reopen: bool, as_json: bool) -> None:
+    """Close a month, such as 2026-01, and every month before it."""
+    _put(ask(home, "close", month=month, reopen=reopen), as_json)
+
+
+@click.command()
 @as_json
 @places
 def rebuild(home: Home, as_json: bool) -> None:

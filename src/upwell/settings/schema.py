@@ -54,6 +54,21 @@ class Workspace(_Table, frozen=True, kw_only=True):
     gross_margin: Annotated[
         Decimal, Meta(description="Share of revenue kept after its cost, for `ltv`.")
     ] = Decimal(1)
+    closed_months: Annotated[
+        Literal["restate", "adjust"],
+        Meta(
+            description="What a late fact does to MRR of a closed month: `restate` changes it and "
+            "says by how much, `adjust` keeps it and shows the change in the first open month."
+        ),
+    ] = "restate"
+    close_after_days: Annotated[
+        int | None,
+        Meta(
+            ge=0,
+            description="Closes each month by itself so many days after its end, once the past "
+            "of every source was read; by default only `upwell close` does.",
+        ),
+    ] = None
     exclude: Annotated[
         tuple[Text, ...],
         Meta(

@@ -59,6 +59,7 @@ def changes(plan: Plan, ledgers: Ledgers, since: int, until: int) -> Changes:
             customer=book.persons[of.person].name or name_of(book, of.person),
             product=book.lines[of.line].product,
             plan=book.lines[of.line].plan,
+            source=book.lines[of.line].source,
             delivery=told[of][1],
             recorded_at=to_instant(told[of][0]),
         )
@@ -73,6 +74,7 @@ def changes(plan: Plan, ledgers: Ledgers, since: int, until: int) -> Changes:
                 customer="",
                 product="",
                 plan="",
+                source="",
                 delivery=None,
                 recorded_at=to_instant(until),
             )

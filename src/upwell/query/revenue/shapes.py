@@ -295,6 +295,7 @@ class Change(_Shape, frozen=True):
     customer: str
     product: str
     plan: str
+    source: str
     delivery: int | None
     recorded_at: dt.datetime
 
