@@ -62,9 +62,8 @@ class Workspace(_Table, frozen=True, kw_only=True):
         ),
     ] = "restate"
     close_after_days: Annotated[
-        int | None,
+        Annotated[int, Meta(ge=0)] | None,
         Meta(
-            ge=0,
             description="Closes each month by itself so many days after its end, once the past "
             "of every source was read; by default only `upwell close` does.",
         ),
