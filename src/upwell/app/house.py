@@ -22,6 +22,7 @@ import structlog
 from upwell import settings as config
 from upwell.access import Viewer
 from upwell.app.connect import Links
+from upwell.app.identity import Identity
 from upwell.billing import Origin
 from upwell.event import EVENT_TYPES, DeadLetter, Delivery, Translated
 from upwell.flow import Flow, translate
@@ -82,6 +83,7 @@ class House:
             self.desk = Desk(self.projection)
             remote = settings is not None and settings.warehouse.url != "duckdb"
             self.flow = Flow(self.journal, self.projection, remote)
+            self.identity = Identity(self.flow, self.clock)
             self.flow.start()
             opened.callback(self.flow.stop)
             if settings is not None:
@@ -250,6 +252,7 @@ def ground_of(settings: Settings) -> Ground:
             for p in settings.products
         ),
         policy=workspace.policy,
+        rules=settings.identity.rules,
         fiscal_year_start=workspace.fiscal_year_start,
         gross_margin=workspace.gross_margin,
         closed_months=workspace.closed_months,

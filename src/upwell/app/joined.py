@@ -16,6 +16,7 @@ from upwell.app import checks
 from upwell.app.accounts import Accounts
 from upwell.app.closing import Closing
 from upwell.app.house import House
+from upwell.app.identity import Linking
 from upwell.app.pulls import Pulls
 from upwell.app.reporting import keep_report
 from upwell.egress import Guard
@@ -70,6 +71,7 @@ class Joined:
         )
         self.pulls = Pulls(house.links, house.journal, house.clock)
         self.closing = Closing(house)
+        self.linking = Linking(house.identity, house.flow)
         house.reading = self._reading
         accounts = Accounts(
             house.links,
@@ -126,11 +128,13 @@ class Joined:
         self.sender.start()
         self.dispatch.start()
         self.pulls.start()
+        self.linking.start()
         self.closing.start()
 
     def stop(self) -> None:
         """End the watching and sending; what waits stays in the outbox."""
         self.closing.stop()
+        self.linking.stop()
         self.pulls.stop()
         self.dispatch.stop()
         self.sender.stop()

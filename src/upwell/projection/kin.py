@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import duckdb
 import xxhash
 
 from upwell.billing import Customer, SubscriptionState
 from upwell.projection import billing
 from upwell.projection.billing import Told
-from upwell.projection.ground import Ground
+from upwell.projection.ground import Ground, leaves_out
+from upwell.projection.identity import Payer
 
 
 class Kin:
@@ -70,6 +72,32 @@ class Kin:
         whole = frozenset(self.closed(subjects))
         for subject in whole:
             self.links[subject] = whole
+
+
+def payers(
+    db: duckdb.DuckDBPyConnection, exclude: tuple[str, ...], only: Iterable[tuple[str, str]] = ()
+) -> list[Payer]:
+    """Every customer, or `only` these, as rules of identity see them; nobody who is left out.
+
+    One who was deleted is known by what was said before.
+    """
+    named = [f"{source}\n{customer}" for source, customer in only]
+    rows = db.execute(_PAYERS.format(also=_ONLY if named else ""), [named] if named else [])
+    return [
+        Payer(f"{source}:{id_}", email or "", external or "", created)
+        for source, id_, email, external, created in rows.fetchall()
+        if not leaves_out(exclude, id_, email or "")
+    ]
+
+
+_ONLY = "and source || chr(10) || id in (select unnest(?::varchar[]))"
+_PAYERS = """
+select source, id, json_extract_string(body, '$.email'), json_extract_string(body, '$.external'),
+  json_extract_string(body, '$.created')::bigint
+from (
+  select source, id, arg_max(body, (json_extract(body, '$.deleted') is null, ts, ord)) as body
+  from billing where kind = 'cus' and superseded_seq is null {also} group by source, id)
+"""
 
 
 def of_customer(source: str, customer: str) -> int:

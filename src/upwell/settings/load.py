@@ -18,7 +18,8 @@ from upwell.settings.lines import Path as KeyPath
 from upwell.settings.lines import line_of, lines_of
 from upwell.settings.schema import Settings
 
-SECTIONS = ("workspace", "server", "smtp", "warehouse")  # single tables: the environment overrides
+# Single tables: the environment overrides.
+SECTIONS = ("workspace", "server", "identity", "smtp", "warehouse")
 
 
 class ConfigError(Rejected):

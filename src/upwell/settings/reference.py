@@ -22,9 +22,9 @@ that Upwell does not know is an error that names the nearest one. `upwell check`
 and says on which line something is wrong and what to change.
 
 Secrets are `env:NAME` (an environment variable) or `file:PATH`, read when they are needed.
-Keys of `[workspace]`, `[server]`, `[smtp]` and `[warehouse]` can be set by the environment:
-`UPWELL_WORKSPACE_TIMEZONE=Europe/Berlin`; lists are separated by commas. Spans of time are
-written `30s`, `5m`, `2h`, `14d`.
+Keys of `[workspace]`, `[server]`, `[identity]`, `[smtp]` and `[warehouse]` can be set by the
+environment: `UPWELL_WORKSPACE_TIMEZONE=Europe/Berlin`; lists are separated by commas. Spans of
+time are written `30s`, `5m`, `2h`, `14d`.
 
 This page is made by `python -m upwell.settings`.
 """

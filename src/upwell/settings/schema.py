@@ -108,6 +108,19 @@ class Server(_Table, frozen=True, kw_only=True):
     ] = ()
 
 
+class Identity(_Table, frozen=True, kw_only=True):
+    """Which customers of several accounts are one company."""
+
+    rules: Annotated[
+        tuple[Literal["external_id", "email", "domain"], ...],
+        Meta(
+            description="Customers with the same trait are one: `external_id` (your own id, from "
+            "the account's metadata), `email` (the whole address), `domain` (of the address; "
+            "mail providers' do not count). `[]` joins nobody."
+        ),
+    ] = ("external_id", "email")
+
+
 class Smtp(_Table, frozen=True, kw_only=True):
     """The mail server that alerts and reports leave by."""
 
@@ -378,6 +391,7 @@ class Settings(_Table, frozen=True, kw_only=True):
 
     workspace: Workspace = Workspace()
     server: Server = Server()
+    identity: Identity = Identity()
     smtp: Smtp = Smtp()
     warehouse: Warehouse = Warehouse()
     products: tuple[Product, ...] = ()

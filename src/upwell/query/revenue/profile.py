@@ -14,6 +14,8 @@ from upwell.money import SCALE, major
 from upwell.period import add_months, to_date, to_day, to_instant
 from upwell.projection import Projection
 from upwell.projection.book import KINDS, Line, Person
+from upwell.projection.identity import Payer, groups
+from upwell.projection.kin import payers
 from upwell.query.plan import Plan
 from upwell.query.revenue.directory import STATUSES, Statuses, lifetime, lines_of
 from upwell.query.revenue.exchange import nanos_of, worth
@@ -60,7 +62,7 @@ class Shown(NamedTuple):
 def profile(plan: Plan, ledgers: Ledgers, statuses: Statuses, name: str) -> Profile:
     """Everything known of a customer in the plan's products; NotFound for others' customers."""
     asked = Asked(plan, ledgers)
-    person = number_of(asked.book, name)
+    person = _head(asked, ledgers, number_of(asked.book, name))
     part = asked.shelf.part(scope_of(plan), np.array([person], dtype=np.int32))
     shown = Shown(asked, person, part)
     whole = set(asked.book.products) <= set(plan.products)
@@ -98,7 +100,29 @@ def _facts(shown: Shown, projection: Projection, statuses: Statuses, mrr: int) -
         status=STATUSES[status],
         mrr=shown.text(mrr),
         lifetime_value=None if paid is None else shown.text(paid),
-        sources=tuple(CustomerId(source=source, id=id_, name=who.name) for source, id_ in who.ids),
+        sources=_accounts(shown, projection),
+    )
+
+
+def _head(asked: Asked, ledgers: Ledgers, person: int) -> int:
+    """Who stands for all that are one with a customer."""
+    own = asked.book.persons[person].ids[0]
+    return asked.book.people.number(*ledgers.ground.same.get(own, own))
+
+
+def _accounts(shown: Shown, projection: Projection) -> tuple[CustomerId, ...]:
+    """Every account that is this customer, and by which rule."""
+    who, ground = shown.who, projection.ground
+    found: dict[str, str] = {}
+    if len(who.ids) > 1:
+        known = payers(projection.reader(), ground.exclude, who.ids)
+        told = {payer.name for payer in known}
+        known += [Payer(name) for name in map(":".join, who.ids) if name not in told]
+        for group in groups(known, ground.rules, ground.by_hand, ground.alone):
+            found.update(zip(group.members, group.rules, strict=True))
+    return tuple(
+        CustomerId(source=source, id=id_, name=who.name, rule=found.get(f"{source}:{id_}"))
+        for source, id_ in who.ids
     )
 
 

@@ -143,11 +143,12 @@ class Customers(_Shape, frozen=True):
 
 
 class CustomerId(_Shape, frozen=True):
-    """The name of a customer in one source."""
+    """The name of a customer in one source; `rule` joins it with the others, null where alone."""
 
     source: str
     id: str
     name: str
+    rule: str | None = None
 
 
 class CustomerFacts(_Shape, frozen=True):
