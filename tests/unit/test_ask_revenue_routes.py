@@ -11,6 +11,7 @@ import pytest
 from tests.unit.test_ask_revenue import move
 from tests.unit.web_house import Built
 from upwell.projection.book import Book, Person
+from upwell.state import people
 
 pytestmark = pytest.mark.anyio
 
@@ -163,3 +164,24 @@ async def test_what_became_known_later(built: Built) -> None:
 
 async def test_nothing_to_reconcile(built: Built) -> None:
     assert await get(built, "/v1/reconciliation?from=2026-01-01&to=2026-04-01") == {"rows": []}
+
+
+async def test_customers_are_joined_and_parted_by_who_may_and_it_is_noted(built: Built) -> None:
+    merge, body = "/v1/customers/stripe:cus_a/merge", {"customers": ["app:u1"]}
+    async with built.client(headers=built.key("read")) as client:
+        assert (await client.post(merge, json=body)).status_code == 403
+    async with built.client(headers=built.key("admin", products=("mail",))) as client:
+        assert (await client.post(merge, json=body)).status_code == 403
+    async with built.client(headers=built.key("admin")) as client:
+        done = await client.post(merge, json=body)
+        assert done.json() == {
+            "accounts": ["stripe:cus_a", "app:u1"],
+            "changed": True,
+            "position": "0-1",
+        }
+        assert (await client.post("/v1/customers/app:u1/unmerge")).status_code == 200
+        assert (await client.post(merge, json={"customers": ["nobody"]})).status_code == 404
+        assert (await client.post(merge, json={"customers": "x"})).status_code == 400
+    noted = [(entry.action, entry.about) for entry in people.trail(built.state)]
+    assert ("customers_merged", "stripe:cus_a app:u1") in noted
+    assert ("customer_unmerged", "app:u1") in noted

@@ -15,6 +15,7 @@ import pytest
 from tests.laws.world import NOW, batch
 from tests.oracle.plain import Event
 from upwell.access import SYSTEM
+from upwell.app.commands import Commands
 from upwell.app.house import House
 from upwell.app.identity import Identity, Linking
 from upwell.errors import NotFound, Rejected
@@ -26,6 +27,7 @@ from upwell.query import Question
 from upwell.query.revenue.door import Revenue
 from upwell.settings import Product, Settings
 from upwell.settings.schema import Identity as Rules
+from upwell.state import people
 
 DAY = 86_400_000_000
 PRODUCTS = (Product(id="mail"), Product(id="docs"))
@@ -251,3 +253,13 @@ def test_who_is_left_out_joins_nobody(tmp_path: Path) -> None:
     assert found.caught_up(30)
     assert not found.identity.refresh()
     found.close()
+
+
+def test_the_commands_say_what_is_one_and_note_it(house: House) -> None:
+    commands = Commands(house)
+    done = commands.customers_merge(["mail:m2", "mail:m3"])
+    assert (done.accounts, done.changed) == (("mail:m2", "mail:m3"), True)
+    assert commands.customers_unmerge(["mail:m3"]).accounts == ("mail:m3",)
+    noted = [(entry.action, entry.about) for entry in people.trail(house.state)]
+    assert ("customers_merged", "mail:m2 mail:m3") in noted
+    assert ("customer_unmerged", "mail:m3") in noted

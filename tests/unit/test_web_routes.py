@@ -36,6 +36,8 @@ SCOPES = {
     ("GET", "/v1/sources/{source}/account"): "admin",
     ("PUT", "/v1/sources/{source}/assignments"): "admin",
     ("POST", "/v1/sources/{source}/{act}"): "admin",
+    ("POST", "/v1/customers/{id}/merge"): "admin",
+    ("POST", "/v1/customers/{id}/unmerge"): "admin",
 }
 """What each route needs, where it is not `read`; the test reads the routes from the schema."""
 
@@ -65,6 +67,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/reports"): {"month": "2026-10"},
     ("POST", "/v1/sources/stripe"): {"id": "docs-stripe", "api_key": "rk_test_1"},
     ("PUT", "/v1/sources/{source}/assignments"): {"prod_1": "mail"},
+    ("POST", "/v1/customers/{id}/merge"): {"customers": ["cus_1"]},
     ("POST", "/v1/events"): [],
 }
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
 from upwell.web.meters import Meters
-from upwell.web.parts import Accounts, Parts
+from upwell.web.parts import Accounts, Linking, Parts
 from upwell.web.site import Site, site
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -51,6 +52,13 @@ def account_of(source: str) -> shapes.Account:
     return shapes.Account(
         source=source, account="acct_1", livemode=False, permissions=(), products=(), webhook=""
     )
+
+
+def linked(names: Sequence[str]) -> shapes.Linked:
+    """What is named is one, once anybody knows it."""
+    if "nobody" in names or not all(re.fullmatch(r"\w+:?\w+", name) for name in names):
+        raise NotFound("unknown_customer", f"There is no customer '{names[0]}'.")
+    return shapes.Linked(accounts=tuple(names), changed=True, position="0-1")
 
 
 class Clock:
@@ -110,6 +118,7 @@ class Built:
             metrics=_metrics,
             sources=lambda _: _SOURCES,
             accounts=self._accounts,
+            linking=Linking(merge=linked, unmerge=linked),
             dead_letters=lambda limit: _LETTERS[:limit],
             first_day=lambda: dt.date(2024, 11, 22),
             alerts=lambda _: [self.alert],

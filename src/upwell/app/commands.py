@@ -26,7 +26,7 @@ from upwell.query import Answer
 from upwell.query.revenue.compare import compare, figure
 from upwell.query.rows import Rows
 from upwell.sources import files
-from upwell.web import asking
+from upwell.web import asking, shapes
 from upwell.web.gate import Gate
 
 Step = dict[str, Any]
@@ -146,12 +146,31 @@ class Commands:
             row = house.links.row(link.id)
             found[link.id] = row.error if row and row.failed else ""
         house.caught_up()
+        if self._pulls is None:  # no server finds who belongs together
+            house.identity.refresh()
         return {
             "sources": [
                 {"id": name, "ok": not error, "error": error} for name, error in found.items()
             ],
             "stored": _stored(house) - before,
         }
+
+    def customers_merge(self, customers: list[str]) -> shapes.Linked:
+        """Several accounts are one customer."""
+        self._house.caught_up()
+        done = self._house.identity.merge(customers)
+        self._note("customers_merged", customers)
+        return done
+
+    def customers_unmerge(self, customers: list[str]) -> shapes.Linked:
+        """These accounts are customers of their own."""
+        self._house.caught_up()
+        done = self._house.identity.unmerge(customers)
+        self._note("customer_unmerged", customers)
+        return done
+
+    def _note(self, action: str, about: list[str]) -> None:
+        self._gate.note(SYSTEM, action, " ".join(about)[:320], "", self._house.clock())
 
     def source_pause(self, id: str, paused: bool) -> dict[str, Any]:
         """Stop reading a source, or go on."""

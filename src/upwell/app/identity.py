@@ -22,6 +22,7 @@ from upwell.projection.ground import Relinked
 from upwell.projection.identity import Payer, groups, joined, parted
 from upwell.projection.kin import payers
 from upwell.query.revenue.people import name_of, number_of
+from upwell.web.shapes import Linked
 
 log = structlog.get_logger()
 
@@ -29,13 +30,6 @@ CALM = 1.0  # seconds in which what comes together is waited for
 LATEST = 60.0  # and no longer than this, however much comes
 EVERY = 60.0  # between two maps that differ; the more groups, the longer
 SHARE = 20  # of the time that looking takes, so long is not looked again
-
-
-class Linked(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of joining or parting by hand: the accounts that are one with the first named."""
-
-    accounts: tuple[str, ...]
-    changed: bool
 
 
 class Identity:
@@ -85,7 +79,8 @@ class Identity:
     def _linked(self, name: str, changed: bool) -> Linked:
         merges = self._flow.projection.ground.merges
         group = next((group for group in merges if name in group), (name,))
-        return Linked(accounts=group, changed=changed)
+        position = str(self._flow.applied)
+        return Linked(accounts=group, changed=changed, position=position)
 
     def _stand(self, by_hand: tuple[tuple[str, ...], ...], alone: tuple[str, ...]) -> bool:
         projection = self._flow.projection

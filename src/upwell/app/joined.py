@@ -34,6 +34,7 @@ from upwell.web.gate import Gate
 from upwell.web.live import live_route
 from upwell.web.meters import Meters
 from upwell.web.parts import Accounts as Doors
+from upwell.web.parts import Linking as ByHand
 from upwell.web.parts import Parts
 
 
@@ -112,6 +113,7 @@ class Joined:
                 assign=accounts.assign,
                 pause=accounts.pause,
             ),
+            linking=ByHand(merge=house.identity.merge, unmerge=house.identity.unmerge),
             dead_letters=self._dead_letters,
             first_day=house.first_day,
             alerts=self._alerts,

@@ -30,6 +30,7 @@ COMMANDS = (
     asking.alerts,
     asking.sources,
     reading.source,
+    reading.customers,
     keeping.dead_letters,
     keeping.rebuild,
     keeping.retranslate,

@@ -1,6 +1,8 @@
-"""Commands about sources that are read: sync, pause, resume."""
+"""Commands about sources that are read and the customers they tell of: sync, pause, merge."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import click
 
@@ -56,3 +58,34 @@ def resume(home: Home, id: str, as_json: bool) -> None:
     """Go on reading a source from where it was."""
     done = ask(home, "source_pause", id=id, paused=False)
     put_json(done) if as_json else click.echo(f"{id}: is read again")
+
+
+@click.group()
+def customers() -> None:
+    """Customers with several accounts."""
+
+
+@customers.command()
+@click.argument("names", nargs=-1, required=True, metavar="SOURCE:ID…")
+@as_json
+@places
+def merge(home: Home, names: tuple[str, ...], as_json: bool) -> None:
+    """Say that several accounts are one customer; `unmerge` takes it back."""
+    _put_linked(ask(home, "customers_merge", customers=list(names)), as_json)
+
+
+@customers.command()
+@click.argument("names", nargs=-1, required=True, metavar="SOURCE:ID…")
+@as_json
+@places
+def unmerge(home: Home, names: tuple[str, ...], as_json: bool) -> None:
+    """Say that accounts are customers of their own, whatever the rules join."""
+    _put_linked(ask(home, "customers_unmerge", customers=list(names)), as_json)
+
+
+def _put_linked(done: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        put_json(done)
+        return
+    said = "one customer" if len(done["accounts"]) > 1 else "a customer of its own"
+    click.echo(f"{', '.join(done['accounts'])}: {said}{'' if done['changed'] else ', as before'}")

@@ -44,6 +44,14 @@ class Accounts:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Linking:
+    """Which customers are one by hand; both may block, and raise NotFound."""
+
+    merge: Callable[[Sequence[str]], shapes.Linked]
+    unmerge: Callable[[Sequence[str]], shapes.Linked]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """The concrete things behind the routes; blocking ones are called in threads.
 
@@ -73,6 +81,7 @@ class Parts:
     metrics: Callable[[], Sequence[shapes.Metric]]
     sources: Callable[[Viewer], shapes.Sources]
     accounts: Accounts
+    linking: Linking
     dead_letters: Callable[[int], Sequence[DeadLetter]]
     first_day: Callable[[], dt.date | None]
 

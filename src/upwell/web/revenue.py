@@ -29,7 +29,7 @@ from upwell.query.revenue.shapes import (
 )
 from upwell.web import asking, shapes
 from upwell.web.numbers import TakesQuestion, limit_of, said
-from upwell.web.routes import PARAMETERS, Call, needs
+from upwell.web.routes import PARAMETERS, Call, needs, whole_company
 
 _TAGS = ["Revenue"]
 _SPAN = ("product", "from", "to", "grain", "by", "where", "known_at", "policy", "currency")
@@ -114,6 +114,43 @@ async def see_customers(
 async def see_customer(request: Call, id: FromPath[str]) -> Profile:
     """Subscriptions, movements, payments and MRR of one customer, by `source:id` or the id."""
     return await request.run(request.parts.revenue.customer, id, request.viewer)
+
+
+@post(
+    "/v1/customers/{id:str}/merge",
+    status_code=200,
+    guards=needs("admin"),
+    tags=_TAGS,
+    summary="Several accounts, one customer",
+)
+async def merge(request: Call, id: FromPath[str], data: JSONBody[shapes.Linking]) -> shapes.Linked:
+    """From now on these are one customer of the company, whatever the rules say."""
+    whole_company(request.visitor)
+    names = [id, *data.customers]
+    done = await request.run(request.parts.linking.merge, names)
+    await _note(request, "customers_merged", " ".join(names))
+    return done
+
+
+@post(
+    "/v1/customers/{id:str}/unmerge",
+    status_code=200,
+    guards=needs("admin"),
+    tags=_TAGS,
+    summary="An account on its own",
+)
+async def unmerge(request: Call, id: FromPath[str]) -> shapes.Linked:
+    """From now on this account is a customer of its own, and no rule joins it again."""
+    whole_company(request.visitor)
+    done = await request.run(request.parts.linking.unmerge, [id])
+    await _note(request, "customer_unmerged", id)
+    return done
+
+
+async def _note(request: Call, action: str, about: str) -> None:
+    await request.run(
+        request.gate.note, request.viewer, action, about[:320], request.address, request.now()
+    )
 
 
 @post(
@@ -203,6 +240,8 @@ ROUTES: tuple[Any, ...] = (
     see_moved,
     see_customers,
     see_customer,
+    merge,
+    unmerge,
     see_cohorts,
     see_policies,
     see_why,

@@ -366,6 +366,20 @@ class Assigned(_Shape, frozen=True):
     position: str
 
 
+class Linking(_Shape, frozen=True):
+    """Other customers, each as `source:id`, or an id that only one has."""
+
+    customers: tuple[str, ...]
+
+
+class Linked(_Shape, frozen=True):
+    """The accounts that are this customer from now on, and whether that is new."""
+
+    accounts: tuple[str, ...]
+    changed: bool
+    position: str
+
+
 class Taken(_Shape, frozen=True):
     """A webhook was kept."""
 
