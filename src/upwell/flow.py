@@ -317,9 +317,7 @@ class Flow:
         elif delivery.kind == "restore":
             result["restored"] = projection.restore(delivery, about["retraction"])
         elif delivery.kind == "close":
-            month, again = about["month"], bool(about.get("reopen"))
-            at = delivery.received_at
-            result["changed"] = projection.close_month(month, delivery.seq, at, reopen=again)
+            result["changed"] = projection.close_month(delivery)
         elif delivery.kind == "retranslate":
             staged = list(self._reread(about, delivery.seq))
             if staged:

@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
 import msgspec
 import pytest
 from hypothesis import given
@@ -27,7 +26,7 @@ from tests.laws.test_revenue_answers import (
 )
 from upwell.access import SYSTEM
 from upwell.period import DAY_MICROS, add_months, to_date, to_day
-from upwell.projection import Projection, closes, store
+from upwell.projection import Projection, closes
 from upwell.query import Question
 
 WORLD_PRODUCTS = tuple(one.id for one in WORLD.products)
@@ -74,9 +73,8 @@ def test_closed_months_stay_and_bridges_close(
     where: dict[str, tuple[str, ...]],
     by: str | None,
 ) -> None:
-    house, db = Told(projection), duckdb.connect()
-    db.execute(store.TABLES)
-    projection.closes = ()
+    house = Told(projection)
+    projection.closes = known = ()
     kept: dict[str, Decimal] = {}  # what MRR at the end of closed months was, when they closed
     asked = where | {"currency": ("USD",)}
     question = Question(
@@ -92,13 +90,13 @@ def test_closed_months_stay_and_bridges_close(
         }
         for n, command in enumerate(wanted, 1):
             if command.reopen:
-                closes.reopen(db, command.month, at + n * (DAY_MICROS // 4))
+                known = closes.reopened(known, command.month, at + n * (DAY_MICROS // 4))
                 kept = {month: mrr for month, mrr in kept.items() if month < command.month}
             else:
-                closes.close(db, command.month, seq, at + n * (DAY_MICROS // 4))
+                known = closes.closed(known, command.month, seq, at + n * (DAY_MICROS // 4))
                 new = {m: mrr for m, mrr in truth.items() if m <= command.month and m not in kept}
                 kept |= new
-            projection.closes = closes.load(db)
+            projection.closes = known
         answer = house.revenue.bridge(question, SYSTEM)
         every = [answer.bridge, *(bucket.bridge for bucket in answer.buckets)]
         for bar in (*every, *(part.bridge for part in answer.parts)):

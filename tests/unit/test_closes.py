@@ -15,6 +15,7 @@ from tests.laws.test_corrections import restore, retract
 from tests.laws.world import PRODUCTS, World, batch, right, world
 from tests.oracle.plain import Event
 from upwell.access import SYSTEM
+from upwell.app import checks
 from upwell.app.closing import Closing, close_month
 from upwell.app.commands import Commands
 from upwell.app.house import House
@@ -237,5 +238,18 @@ def test_never_by_itself_unless_told(tmp_path: Path) -> None:
     house = opened(tmp_path, {"at": "02-20"})
     try:
         assert Closing(house).look() is None
+    finally:
+        house.close()
+
+
+def test_verify_compares_closes_with_the_journal(tmp_path: Path) -> None:
+    house = opened(tmp_path, {"at": "02-03"})
+    try:
+        commands = Commands(house)
+        commands.close("2026-01")
+        assert {c["name"]: c["ok"] for c in checks.verify(house)}["closes"]
+        assert len(list(checks.verify(house))) == checks.COUNT
+        house.projection.closes = ()
+        assert not {c["name"]: c["ok"] for c in checks.verify(house)}["closes"]
     finally:
         house.close()

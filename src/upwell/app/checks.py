@@ -20,14 +20,14 @@ from upwell.event import Delivery
 from upwell.flow import EVENTS, rereads, translate
 from upwell.journal import DAMAGED
 from upwell.period import to_instant, to_micros
-from upwell.projection import Staged
+from upwell.projection import Staged, closes
 from upwell.projection.ground import Ground
 from upwell.projection.verify import Difference, differences, differing
 from upwell.settings import Settings, StripeSource, secret
 from upwell.sources.stripe.fetch import NEEDED
 
 QUIET = 24 * 3600 * 1_000_000  # a source that sent nothing for a day is quiet
-COUNT = 6
+COUNT = 8
 SHOWN = 5
 
 
@@ -167,7 +167,17 @@ def _waiting(house: House) -> str:
 
 
 def _sums(house: House) -> list[Difference]:
-    return list(differences(house.projection))
+    return [*differences(house.projection), _closes(house)]
+
+
+def _closes(house: House) -> Difference:
+    """Whether the months that are closed are those that the journal says."""
+    known: closes.Closes = ()
+    for order in house.journal.every("close"):
+        if order.seq <= house.projection.applied and DAMAGED not in order.about:
+            known = closes.after(known, order)
+    wrong = [] if known == house.projection.closes else ["other months than the journal closes"]
+    return "closes", wrong, f"{len(closes.standing(known))} closes of months as in the journal"
 
 
 def _events(house: House) -> list[Difference]:

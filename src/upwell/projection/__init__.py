@@ -235,18 +235,17 @@ class Projection:
         with self._commit(seq) as db:
             write_dead(db, dead)
 
-    def close_month(self, month: str, seq: int, at: int, *, reopen: bool = False) -> bool:
+    def close_month(self, delivery: Delivery) -> bool:
         """Close a month and all before it, or open it and all after it; False if that is so."""
+        known = closes.after(self.closes, delivery)
+        changed = known != self.closes
 
         def show() -> None:
             self.closes = known
 
-        with self._commit(seq, show) as db:
-            if reopen:
-                changed = closes.reopen(db, month, at)
-            else:
-                changed = closes.close(db, month, seq, at)
-            known = closes.load(db)
+        with self._commit(delivery.seq, show) as db:
+            if changed:
+                closes.write(db, known)
         return changed
 
     def set_ground(self, ground: Ground, seq: int, at: int, change: Relinked | None = None) -> bool:

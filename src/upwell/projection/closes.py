@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import duckdb
 
+from upwell.event import Delivery
 from upwell.period import add_months, to_day
 
 
@@ -32,6 +33,9 @@ class Close(NamedTuple):
     def end(self) -> int:
         """The first local day that is not closed by it."""
         return to_day(add_months(first_of(self.month), 1))
+
+
+Closes = tuple[Close, ...]
 
 
 def first_of(month: str) -> dt.date:
@@ -54,35 +58,49 @@ def standing(closes: Iterable[Close], at: int | None = None) -> list[Close]:
     )
 
 
-def load(db: duckdb.DuckDBPyConnection) -> tuple[Close, ...]:
-    """All there ever were."""
+def after(closes: Closes, delivery: Delivery) -> Closes:
+    """The closes once a delivery of kind `close` is applied; the same where it changes nothing."""
+    month, at = str(delivery.about["month"]), delivery.received_at
+    if delivery.about.get("reopen"):
+        return reopened(closes, month, at)
+    return closed(closes, month, delivery.seq, at)
+
+
+def closed(closes: Closes, month: str, seq: int, at: int) -> Closes:
+    """With a month closed, unless it is."""
+    first_of(month)
+    if any(one.month >= month for one in standing(closes)):
+        return closes
+    return (*closes, Close(month, seq, at))
+
+
+def reopened(closes: Closes, month: str, at: int) -> Closes:
+    """With a month and those after it open again."""
+    before = add_months(first_of(month), -1).strftime("%Y-%m")
+    stood = standing(closes)
+    ended = [one for one in stood if one.month >= month]
+    if not ended:
+        return closes
+    found = tuple(
+        one._replace(reopened_at=at) if one.reopened_at is None and one.month >= month else one
+        for one in closes
+    )
+    if any(one.month == before for one in stood):
+        return found
+    # What the first of them had closed before this month stays as it was closed then.
+    return (*found, Close(before, ended[0].seq, ended[0].at))
+
+
+def load(db: duckdb.DuckDBPyConnection) -> Closes:
+    """All there ever were, in their order."""
     rows = db.execute(
-        'select "month", seq, closed_at, reopened_at from closes order by closed_at, seq, "month"'
+        'select "month", seq, closed_at, reopened_at from closes order by rowid'
     ).fetchall()
     return tuple(Close(*row) for row in rows)
 
 
-def close(db: duckdb.DuckDBPyConnection, month: str, seq: int, at: int) -> bool:
-    """Close a month; False where it is closed already."""
-    first_of(month)
-    if any(one.month >= month for one in standing(load(db))):
-        return False
-    db.execute("insert into closes values (?, ?, ?, null)", [month, seq, at])
-    return True
-
-
-def reopen(db: duckdb.DuckDBPyConnection, month: str, at: int) -> bool:
-    """Open a month and those after it again; False where it is open already."""
-    before = add_months(first_of(month), -1).strftime("%Y-%m")
-    stood = standing(load(db))
-    ended = [one for one in stood if one.month >= month]
-    if not ended:
-        return False
-    db.execute(
-        'update closes set reopened_at = ? where reopened_at is null and "month" >= ?', [at, month]
-    )
-    if all(one.month != before for one in stood):
-        # What the first of them had closed before this month stays as it was closed then.
-        first = ended[0]
-        db.execute("insert into closes values (?, ?, ?, null)", [before, first.seq, first.at])
-    return True
+def write(db: duckdb.DuckDBPyConnection, closes: Closes) -> None:
+    """Keep these in the place of those that are kept."""
+    db.execute("delete from closes")
+    if closes:
+        db.executemany("insert into closes values (?, ?, ?, ?)", closes)

@@ -22,6 +22,7 @@ from upwell.query.question import Answer, Compared, Point, Question, Series, Unc
 from upwell.query.read import elapsed_totals, read
 from upwell.query.remembered import Remembered
 from upwell.query.revenue import Ledgers, elapsed, movements
+from upwell.query.revenue.closed import note_of
 from upwell.query.then import freshness, unknown_then
 
 MINUTE, QUARTER = (
@@ -99,6 +100,8 @@ class Desk:
         earlier = self._earlier(asked)
         pairs = beside(asked, reading, earlier)
         pairs, note = largest(asked, pairs)
+        if asked.how == "ledger" and not note:
+            note = note_of(asked, self.ledgers)
         if unknown := self._unknown(asked):
             note = self._why_unknown(asked, unknown)
             for line in (line for pair in pairs for line in pair if line is not None):

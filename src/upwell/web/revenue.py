@@ -78,7 +78,7 @@ async def see_bridge(request: Call) -> BridgeAnswer:
 async def see_moved(
     request: Call,
     movement: Annotated[
-        str, said("movement", "new, expansion, reactivation, contraction or churn.")
+        str, said("movement", "new, expansion, reactivation, contraction, churn or restatement.")
     ] = "",
     key: Annotated[str | None, said("key", "With `by`: whose bar is meant.")] = None,
     limit: _Limit = None,

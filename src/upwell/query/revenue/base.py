@@ -29,7 +29,7 @@ from upwell.query.revenue.part import (
     chosen,
     covers,
 )
-from upwell.query.revenue.pieces import adjusted
+from upwell.query.revenue.pieces import adjusted, late
 from upwell.query.revenue.sums import I64, Mask, firsts, ranges
 
 Arrays = tuple[NDArray[Any], ...]
@@ -165,12 +165,19 @@ class Shelf:
 
     def _made(self, scope: Scope, rows: Rows, ordered: NDArray[Any]) -> Part:
         """The part of the rows in this order that are of the scope, as closed months want it."""
+        whole = self._known(scope._replace(pieces=()), rows, ordered)
         if not scope.pieces:
-            return self._known(scope, rows, ordered)
-        return adjusted(
+            return whole
+        people = late(rows, scope.pieces)  # of all others every piece knows the same
+        mine = ordered[np.isin(rows.person[ordered], people)]
+        if not len(mine):
+            return whole
+        own = adjusted(
             scope.pieces,
-            lambda at: self._known(scope._replace(known_at=at, pieces=()), rows, ordered),
+            lambda at: self._known(scope._replace(known_at=at, pieces=()), rows, mine),
         )
+        both = whole.take(~np.isin(whole.person, people)).joined(own)
+        return both.take(np.lexsort((both.at, both.group)))
 
     def _known(self, scope: Scope, rows: Rows, ordered: NDArray[Any]) -> Part:
         """The part of the rows in this order that stand and are of the scope, classified."""

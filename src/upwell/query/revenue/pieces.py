@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import reduce
 
 import numpy as np
+from numpy.typing import NDArray
 
 from upwell.period import Zone
+from upwell.projection.book import FOREVER, Rows
 from upwell.projection.closes import Close, standing
 from upwell.query.revenue.part import RESTATEMENT, Part, Piece
 from upwell.query.revenue.sums import firsts
@@ -32,6 +34,16 @@ def pieces_of(closes: Iterable[Close], zone: Zone, known_at: int | None) -> tupl
     return (*found, Piece(day, zone.opens(day), known_at)) if found else ()
 
 
+def late(rows: Rows, pieces: Sequence[Piece]) -> NDArray[np.int32]:
+    """The customers of whom something was learned of a piece's days after its close."""
+    starts = [piece.day for piece in pieces]
+    knows = [FOREVER if piece.known_at is None else piece.known_at for piece in pieces]
+    known = np.array(knows, dtype=np.int64)[np.searchsorted(starts, rows.day, side="right") - 1]
+    ends = rows.superseded_at
+    after = (rows.recorded_at > known) | ((ends > known) & (ends < FOREVER))
+    return np.unique(rows.person[after])
+
+
 def adjusted(pieces: Sequence[Piece], known: Callable[[int | None], Part]) -> Part:
     """The rows of all pieces by group and time; `known` gives those known at an instant."""
     found: list[Part] = []
@@ -47,8 +59,8 @@ def adjusted(pieces: Sequence[Piece], known: Callable[[int | None], Part]) -> Pa
         before = part
     whole = reduce(Part.joined, found)
     whole = whole.take(np.lexsort((whole.at, whole.group)))
-    late = np.flatnonzero(whole.kind == RESTATEMENT)
-    whole.head[late] = firsts(whole.group[late], whole.day[late])
+    booked = np.flatnonzero(whole.kind == RESTATEMENT)
+    whole.head[booked] = firsts(whole.group[booked], whole.day[booked])
     return whole
 
 
