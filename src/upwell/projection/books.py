@@ -7,9 +7,10 @@ ledger inside the caller's transaction, and says what memory must show once that
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import NamedTuple, cast
 
 import duckdb
@@ -269,7 +270,7 @@ class Books:
         for ground in known:
             self._kin.merge(ground)
         judged = any(ground.exclude for ground in known)
-        times = [Moment(seq, at, number) for number, (seq, at, _) in enumerate(grounds)]
+        times = Times([Moment(seq, at) for seq, at, _ in grounds], known)
         own = [
             self.epoch(ground, Zone(ground.timezone), policy or policy_named(ground.policy))
             for ground in known
@@ -341,7 +342,7 @@ class Books:
         for version in billing.fetch(old, self._kin.closed({int(row[0]) for row in rows})):
             if version.kind in LEDGER:
                 versions[self._kin.root(version.subject)].append(version)
-        times = [Moment(0, 0)]
+        times = Times([Moment(0, 0)], [ground])
         for own in versions.values():
             moments = [m for m in _moments(own, times, bool(ground.exclude)) if m.seq > since]
             if moments:
@@ -393,8 +394,9 @@ class Books:
         return list(latest.values())
 
     def _inform(self, infos: Iterable[Customer], ground: Ground) -> None:
-        moved = [self._set(record, ground) for record in infos]
-        self.people.join(ground.same)
+        known = list(infos)
+        moved = [self._set(record, ground) for record in known]
+        self.people.join(ground.around((record.source, record.id) for record in known))
         for book in (self.main, *self.others.values()):
             book.moved(moved)
 
@@ -432,7 +434,30 @@ def epochs(db: duckdb.DuckDBPyConnection) -> list[tuple[int, int, Ground]]:
     return found
 
 
-def _moments(versions: Sequence[Version], times: Sequence[Moment], judged: bool) -> list[Moment]:
+class Times:
+    """The moments of all configurations, and which of them an account is counted at."""
+
+    def __init__(self, moments: Sequence[Moment], grounds: Sequence[Ground]) -> None:
+        self.moments = moments
+        self.starts = [moment.seq for moment in moments]
+        self._all: list[int] = [0]  # those that everybody is counted at
+        self._own: defaultdict[int, list[int]] = defaultdict(list)  # by subject
+        for number, (before, after) in enumerate(pairwise(grounds), 1):
+            if not counts_like(before, msgspec.structs.replace(after, merges=before.merges)):
+                self._all.append(number)
+                continue
+            differ = before.same.items() ^ after.same.items()
+            for subject in {of_customer(*member) for pair in differ for member in pair}:
+                self._own[subject].append(number)
+
+    def of(self, versions: Sequence[Version]) -> Iterator[Moment]:
+        """When the configuration of an account changed."""
+        own = {n for v in versions if v.subject in self._own for n in self._own[v.subject]}
+        for number in (*self._all, *own):
+            yield self.moments[number]
+
+
+def _moments(versions: Sequence[Version], times: Times, judged: bool) -> list[Moment]:
     """When an account was counted: at each delivery that changed it, and at each configuration."""
     found: dict[int, int] = {}
     for version in versions:
@@ -443,12 +468,8 @@ def _moments(versions: Sequence[Version], times: Sequence[Moment], judged: bool)
     if not found:
         return []
     first = min(found)
-    found.update({time.seq: time.at for time in times if time.seq > first})
-    starts = [time.seq for time in times]
-    return [
-        Moment(seq, found[seq], int(np.searchsorted(starts, seq, side="right")) - 1)
-        for seq in sorted(found)
-    ]
+    found.update({time.seq: time.at for time in times.of(versions) if time.seq > first})
+    return [Moment(seq, found[seq], bisect_right(times.starts, seq) - 1) for seq in sorted(found)]
 
 
 def _streamed(

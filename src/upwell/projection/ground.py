@@ -6,7 +6,7 @@ It comes as a delivery like everything else, so that the state stays a function 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -78,6 +78,20 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             first, *rest = [(name.partition(":")[0], name.partition(":")[2]) for name in group]
             found.update(dict.fromkeys(rest, first))
         return found
+
+    @cached_property
+    def _groups(self) -> dict[tuple[str, str], list[tuple[str, str]]]:
+        found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for member, first in self.same.items():
+            found.setdefault(first, []).append(member)
+        return found
+
+    def around(
+        self, customers: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], tuple[str, str]]:
+        """The part of `same` about those who are one with these customers."""
+        firsts = {self.same.get(customer, customer) for customer in customers}
+        return {member: first for first in firsts for member in self._groups.get(first, ())}
 
     def over(self, other: Ground) -> Ground:
         """This configuration with the merges of another where it names none itself."""
