@@ -11,10 +11,10 @@ from functools import lru_cache
 from upwell.billing import Cash, Customer, Origin, Payment, Record, SubscriptionState
 from upwell.demo import company
 from upwell.demo.rhythm import today_of
-from upwell.demo.stage import APART, MAIN, Stage
+from upwell.demo.stage import Stage
 from upwell.demo.stripe import FakeStripe
 from upwell.demo.vendor import past
-from upwell.demo.wire import Frame
+from upwell.demo.wire import APART, MAIN, Frame
 from upwell.event import Delivery
 from upwell.metrics.policy import policy_named
 from upwell.metrics.revenue.mrr import levels

@@ -25,9 +25,10 @@ from upwell.demo import marks
 from upwell.demo.feed import ENDPOINT
 from upwell.demo.rhythm import today_of
 from upwell.demo.sales import burst
-from upwell.demo.stage import APART, MAIN, Stage
+from upwell.demo.stage import Stage
 from upwell.demo.stripe.world import Json
 from upwell.demo.vendor import past
+from upwell.demo.wire import APART, MAIN
 
 SMALL, SCALE = 0.03, 0.6
 TODAY = today_of(COMPANY, NOW)

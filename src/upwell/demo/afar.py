@@ -12,8 +12,7 @@ from typing import IO, cast
 
 import msgspec
 
-from upwell.demo.stage import ACCOUNTS, APART
-from upwell.demo.wire import Command, Door, Frame, Order, read
+from upwell.demo.wire import ACCOUNTS, APART, Command, Door, Frame, Order, read
 from upwell.settings import StripeSource
 
 HERE = "127.0.0.1"
@@ -37,6 +36,7 @@ class Afar:
             for source, listening in zip(ACCOUNTS, self._listening, strict=True)
         )
         self._process: subprocess.Popen[bytes] | None = None
+        self.ended = False
 
     def sources(self, apart: str) -> tuple[StripeSource, ...]:
         """The accounts as the configuration has them; one is of the product `apart` alone."""
@@ -100,6 +100,7 @@ class Afar:
 
     def end(self) -> None:
         """End it, if it runs; whoever waits in `read` gets None."""
+        self.ended = True
         self._release()
         process = self._process
         if process is None:

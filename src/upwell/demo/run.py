@@ -17,8 +17,7 @@ from upwell.app.server import serve
 from upwell.demo.afar import Afar
 from upwell.demo.cast import Company
 from upwell.demo.rhythm import today_of
-from upwell.demo.stage import ACCOUNTS
-from upwell.demo.wire import Frame, Go, Live
+from upwell.demo.wire import ACCOUNTS, Frame, Go, Live
 from upwell.event import Delivery
 from upwell.period import to_micros
 from upwell.settings import Product, Server, Settings, Workspace
@@ -140,10 +139,10 @@ def _follow_from(opened: House, told: Told) -> None:
             )
 
 
-def _learn(opened: House) -> None:
+def _learn(opened: House, afar: Afar) -> None:
     """Take over what the accounts' products and prices are called, and whose they are."""
     for source in ACCOUNTS:
-        calls = opened.links.calls(opened.links.find(source))
+        calls = opened.links.calls(opened.links.find(source), lambda: afar.ended)
         try:
             opened.links.learned(source, Catalogue.of(calls.get))
         finally:
@@ -201,7 +200,7 @@ async def _fill_used(opened: House, company: Company, told: Told, progress: _Pro
 async def _fill_billed(opened: House, afar: Afar, progress: _Progress) -> int:
     """The accounts' past, oldest first, as they tell it; the last delivery."""
     if await asyncio.to_thread(afar.read) is not None:
-        await asyncio.to_thread(_learn, opened)
+        await asyncio.to_thread(_learn, opened, afar)
     afar.ask(Go())
     seq = 0
     while (frame := await asyncio.to_thread(afar.read)) is not None and frame.kind == "page":

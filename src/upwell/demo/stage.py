@@ -15,9 +15,7 @@ from upwell.demo.sales import Sale, Who, sales
 from upwell.demo.shop import Shop
 from upwell.demo.stripe import FakeStripe
 from upwell.demo.stripe.world import Json
-
-MAIN, APART = "stripe", "stripe-eu"
-ACCOUNTS = (MAIN, APART)
+from upwell.demo.wire import APART, MAIN
 
 FEEDBACK = {
     "price": "too_expensive",

@@ -12,6 +12,10 @@ from typing import IO, Literal
 
 import msgspec
 
+MAIN, APART = "stripe", "stripe-eu"
+ACCOUNTS = (MAIN, APART)
+"""The accounts by their sources' names: all products but one, and that one."""
+
 _LENGTH = struct.Struct(">I")
 
 
