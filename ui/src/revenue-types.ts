@@ -136,7 +136,8 @@ export interface Profile {
     status: Status;
     mrr: string;
     lifetime_value: string | null;
-    sources: { source: string; id: string; name: string }[];
+    /** Every account that is this customer; `rule` joined it with the others. */
+    sources: { source: string; id: string; name: string; rule?: string | null }[];
   };
   currency?: string;
   subscriptions: SubscriptionLine[];

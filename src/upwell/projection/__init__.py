@@ -28,7 +28,7 @@ from upwell.period import Zone
 from upwell.projection import billing, closes, store
 from upwell.projection.billing import Told
 from upwell.projection.book import Book
-from upwell.projection.books import Books, Entry, counts_like, rules, unreadable
+from upwell.projection.books import Books, Entry, counts_like, merges_only, rules, unreadable
 from upwell.projection.closes import Close
 from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
 from upwell.projection.folding import Folding
@@ -255,10 +255,14 @@ class Projection:
         """
         zone = Zone(ground.timezone)
         again = recounts = False
+        relinked: Callable[[], None] | None = None
 
         def stand() -> None:
             if again:
                 self._load()
+            elif relinked is not None:
+                self._stop_folding()
+                relinked()
             elif recounts:
                 self._load_books(ground)
             self.ground, self.zone = ground, zone
@@ -281,7 +285,10 @@ class Projection:
                 before, after = (
                     self._books.epoch(one, Zone(one.timezone)) for one in (self.ground, ground)
                 )
-                self._books.recount(db, old, before, after, Moment(seq, at))
+                if merges_only(self.ground, ground):
+                    relinked = self._books.relink(db, old, before, after, Moment(seq, at))
+                else:
+                    self._books.recount(db, old, before, after, Moment(seq, at))
                 if zone.name != self.zone.name:
                     billing.relocate_money(db, zone)
         return again or (recounts and bool(len(self._books.main.rows.line)))
@@ -526,13 +533,17 @@ class Projection:
         """Read the ledger again; those under other rules are counted when next asked for."""
         books = Books(ground.policy)
         books.load(self._db, ground)
-        with self._asked:
-            for folding in self._foldings.values():
-                folding.stop()
+        self._stop_folding()
         for key, seen in books.seen.items():
             self._memory.seen[key] = seen.joined(self._memory.seen.get(key))
         books.main.version += self._books.main.version + 1
         self._books = books
+
+    def _stop_folding(self) -> None:
+        """Let nobody finish a book of what is no more; it is begun again when asked for."""
+        with self._asked:
+            for folding in self._foldings.values():
+                folding.stop()
 
     def _count_rows(self, db: duckdb.DuckDBPyConnection) -> None:
         """Take note of how many rows the sums have now, to know when they have grown."""

@@ -51,6 +51,11 @@ def rules(policy: MetricPolicy) -> MetricPolicy:
     return msgspec.structs.replace(policy, **_ASIDE)
 
 
+def merges_only(one: Ground, other: Ground) -> bool:
+    """Whether two configurations differ, for a ledger, at most in who belongs together."""
+    return counts_like(one, msgspec.structs.replace(other, merges=one.merges))
+
+
 def counts_like(one: Ground, other: Ground) -> bool:
     """Whether a ledger counted on one configuration is the ledger of the other."""
     policies = [rules(policy_named(ground.policy)) for ground in (one, other)]
@@ -184,8 +189,10 @@ class Books:
         moments: defaultdict[int, set[Moment]] = defaultdict(set)
         for subject in changed.subjects if moment is not None else ():
             moments[self._kin.root(subject)].add(cast(Moment, moment))
+        given = {self._kin.root(one.subject) for one in changed.versions if one.gives}
         for version in changed.fresh if moment is None else ():
-            if version.kind == "sub" or (version.kind == "cus" and ground.exclude):
+            judged = bool(ground.exclude) or self._kin.root(version.subject) in given
+            if version.kind == "sub" or (version.kind == "cus" and judged):
                 at = Moment(version.version_seq, version.recorded_at)
                 moments[self._kin.root(version.subject)].add(at)
         versions: defaultdict[int, list[Version]] = defaultdict(list)
@@ -218,18 +225,52 @@ class Books:
         `old` is a second connection, which reads what is stored while `db` writes. Memory is to be
         loaded again afterwards.
         """
-        for ground in (before.ground, after.ground):
-            self._kin.merge(ground)
-        found: Iterable[list[Account]]
-        if counts_like(
-            before.ground, msgspec.structs.replace(after.ground, merges=before.ground.merges)
-        ):
-            found = self._remerged(old, before, after, moment)
-        else:
-            found = self._batches(old, lambda _: [moment], standing=True)
-        for batch in found:
+        for batch in self._batches(old, lambda _: [moment], standing=True):
             self._shelf.write(db, difference(self.main, batch, [after, before]))
         self._shelf.name(db, self.main)
+
+    def relink(
+        self,
+        db: duckdb.DuckDBPyConnection,
+        old: duckdb.DuckDBPyConnection,
+        before: Epoch,
+        after: Epoch,
+        moment: Moment,
+    ) -> Callable[[], None]:
+        """Count those again who belong to others than before; returns how to show it."""
+        for ground in (before.ground, after.ground):
+            self._kin.merge(ground)
+        shows: list[Callable[[], None]] = []
+        known: dict[tuple[str, str], Customer] = {}
+        for batch in self._remerged(old, before, after, moment):
+            for version in (v for account in batch for v in account.versions if v.kind == "cus"):
+                record = cast(Customer, version.record)
+                last = known.setdefault((record.source, record.id), record)
+                if (last.at, last.order) < (record.at, record.order):
+                    known[record.source, record.id] = record
+            found = difference(self.main, batch, [after, before])
+            self._shelf.write(db, found)
+            shows.append(_showing(self.main, found))
+            for policy, book in self.others.items():
+                own = [epoch._replace(policy=policy) for epoch in (after, before)]
+                shows.append(_showing(book, difference(book, batch, own)))
+        differ = {one for pair in before.same.items() ^ after.same.items() for one in pair}
+        numbers = {one: self.people.number(*one) for one in differ}
+        self._shelf.name(db, self.main)
+
+        def show() -> None:
+            for one, number in numbers.items():
+                record = known.get(one)
+                self.people.all[number] = (
+                    _person(record, after.ground) if record else Person((one,))
+                )
+            self.people.join(after.ground.around(differ))
+            for step in shows:
+                step()
+            for book in (self.main, *self.others.values()):
+                book.moved(numbers.values())
+
+        return show
 
     def _remerged(
         self, old: duckdb.DuckDBPyConnection, before: Epoch, after: Epoch, moment: Moment
@@ -443,7 +484,7 @@ class Times:
         self._all: list[int] = [0]  # those that everybody is counted at
         self._own: defaultdict[int, list[int]] = defaultdict(list)  # by subject
         for number, (before, after) in enumerate(pairwise(grounds), 1):
-            if not counts_like(before, msgspec.structs.replace(after, merges=before.merges)):
+            if not merges_only(before, after):
                 self._all.append(number)
                 continue
             differ = before.same.items() ^ after.same.items()
@@ -460,6 +501,7 @@ class Times:
 def _moments(versions: Sequence[Version], times: Times, judged: bool) -> list[Moment]:
     """When an account was counted: at each delivery that changed it, and at each configuration."""
     found: dict[int, int] = {}
+    judged = judged or any(version.gives for version in versions)
     for version in versions:
         if version.kind == "sub" or judged:
             found[version.version_seq] = version.recorded_at
