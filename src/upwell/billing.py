@@ -127,6 +127,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     created: int | None = None
     deleted: bool = False
     reconstructed: bool = False
+    discounts: tuple[Discount, ...] = ()  # where a subscription has none of its own
 
 
 class Cash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="cash"):

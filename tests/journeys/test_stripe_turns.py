@@ -252,3 +252,47 @@ def test_staff_is_left_out_of_the_ledger_also_later(houses: Houses) -> None:
     fake.update_customer(ann, email="ann@acme.example")
     house.step(in_order)
     assert bars(house) == {}
+
+
+@pytest.mark.parametrize("post", [in_order, shuffled(4), None])
+def test_a_coupon_of_the_customer_counts_for_each_subscription(
+    houses: Houses, post: Post | None
+) -> None:
+    """From the day it is given to the day it is taken; not where a subscription has its own."""
+    shop = Shop()
+    house, fake = houses(shop.fake), shop.fake
+    half = fake.create_coupon(percent_off=50)
+    tenth = fake.create_coupon(percent_off=10)
+    ann = shop.customer()
+    first = fake.subscribe(ann, shop.small)
+    fake.advance(10 * DAY)
+    given = fake.discount(ann, half)
+    second = fake.subscribe(ann, shop.large)
+    fake.advance(DAY)
+    house.step(post)
+    assert bars(house) == {"new": "10.00", "expansion": "5.00"}  # of one day
+    fake.discount(first, tenth)
+    fake.advance(DAY)
+    house.step(post)
+    house.settle()
+    assert house.values("mrr", FROM, TO)[" total"] == "19.00"
+    fake.undiscount(given)
+    fake.cancel(second)
+    fake.advance(DAY)
+    house.step(post)
+    house.settle()
+    assert house.values("mrr", FROM, TO)[" total"] == "29.00"
+    assert house.wrong() == {}
+
+
+def test_read_at_the_end_a_coupon_of_the_customer_counts_from_its_start(houses: Houses) -> None:
+    shop = Shop()
+    fake = shop.fake
+    ann = shop.customer()
+    fake.subscribe(ann, shop.small)
+    fake.advance(10 * DAY)
+    fake.discount(ann, fake.create_coupon(percent_off=50))
+    fake.advance(3 * DAY)
+    house = houses(fake)
+    assert bars(house) == {"new": "10.00", "contraction": "5.00"}
+    assert house.wrong() == {}

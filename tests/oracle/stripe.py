@@ -29,6 +29,7 @@ class Account:
         self.fake = fake
         self._told: dict[str, list[tuple[int, Json]]] = defaultdict(list)
         self._discounts: dict[str, Json] = {}
+        self._of_customer: dict[str, list[tuple[int, str | None]]] = defaultdict(list)
         for event in fake.events:
             if event.type.startswith("customer.subscription."):
                 body = event.object
@@ -36,6 +37,9 @@ class Account:
             elif event.type.startswith("customer.discount."):
                 body = event.object
                 self._discounts[body["id"]] = body
+                if not body["subscription"]:  # the customer's as a whole
+                    now = None if event.type.endswith(".deleted") else body["id"]
+                    self._of_customer[body["customer"]].append((event.created, now))
 
     def mrr(self, at: int) -> dict[str, dict[tuple[str, str], Fraction]]:
         """For each subscription at the end of second `at` - 1: (product, currency) -> amount."""
@@ -50,7 +54,7 @@ class Account:
         pause = body["pause_collection"]
         if body["status"] not in ("active", "past_due") or (pause and pause["behavior"] == "void"):
             return {}
-        shared = self._at_work(body["discounts"], at)
+        shared = self._at_work(body["discounts"] or self._inherited(body["customer"], at), at)
         lines = []
         for item in body["items"]["data"]:
             price = item["price"]
@@ -72,6 +76,12 @@ class Account:
             product = self.fake.get("product", item["price"]["product"])["metadata"]["product"]
             found[product, body["currency"].upper()] += net / (1 + tax / 100)
         return {key: amount for key, amount in found.items() if amount}
+
+    def _inherited(self, customer: str, at: int) -> list[str]:
+        """The discount that the customer had as a whole, by the events of discounts alone."""
+        told = self._of_customer[customer]
+        last = next((name for when, name in reversed(told) if when < at), None)
+        return [last] if last else []
 
     def _share(self, coupon: Json, lines: list[Any]) -> None:
         """Take a coupon off all lines, an amount by their weight before discounts."""

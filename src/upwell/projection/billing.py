@@ -100,6 +100,11 @@ class Version(msgspec.Struct, gc=False):
             return (False, -self.seq, -self.idx)
         return (True, self.seq, self.idx)
 
+    @property
+    def gives(self) -> bool:
+        """Whether it tells of a discount of the customer, which the ledger then depends on."""
+        return self.kind == "cus" and '"discounts":' in self.body
+
     def stands(self, seq: int) -> bool:
         """Whether it stood once delivery `seq` was applied."""
         return self.version_seq <= seq and (

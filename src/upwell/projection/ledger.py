@@ -19,6 +19,7 @@ from upwell.event import LATEST
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.coding import CAUSE_CODES
 from upwell.metrics.revenue.fx import constant_weights
+from upwell.metrics.revenue.inherited import inherited
 from upwell.metrics.revenue.ledger import Steps, Weights, fold
 from upwell.metrics.revenue.mrr import levels
 from upwell.money import ecb_rates
@@ -144,11 +145,14 @@ class _Count:
         if epoch.ground.exclude and _left_out(epoch.ground, member, people.get(member, ()), moment):
             return
         person = self._book.people.number(*epoch.same.get(member, member))
-        memo = (moment.epoch, *(version.no for version in standing))
+        payers = _discounted(people.get(member, ()), moment)
+        memo = (moment.epoch, *(version.no for version in (*standing, *payers)))
         found = known.get(memo)
         if found is None:
-            found = known[memo] = self._levels(states, latest, epoch, len(self._behind))
+            whole = inherited(states, [cast(Customer, version.record) for version in payers])
+            found = known[memo] = self._levels(whole.states, latest, epoch, len(self._behind))
             self._behind += [version.seq for version in standing]
+            self._behind += [payers[number].seq for number in whole.behind]
         if not found:
             return
         pair = pairs.get(person)
@@ -325,6 +329,12 @@ def _weights(book: Book, ground: Ground) -> Weights | None:
         return of(currency, day)
 
     return weights
+
+
+def _discounted(versions: Iterable[Version], moment: Moment) -> list[Version]:
+    """What was known of a customer at the moment, if any discount was; else nothing."""
+    known = [version for version in versions if version.stands(moment.seq)]
+    return known if any(version.gives for version in known) else []
 
 
 def _left_out(

@@ -19,6 +19,7 @@ from upwell.metrics.revenue.mrr import Level
 from upwell.metrics.revenue.trials import Trial, trials
 from upwell.period import DAY_MICROS
 from upwell.projection import Projection
+from upwell.query.revenue.payers import discounted
 
 AHEAD = 400 * DAY_MICROS  # how far levels are looked ahead, so that what is kept stays true
 _STATE = msgspec.json.Decoder(SubscriptionState)
@@ -47,8 +48,8 @@ class Told:
     def notices(self, seen: int, known_at: int | None) -> list[Notices]:
         """All there are at an instant, as known now or at another time (UTC micros)."""
         if known_at is not None:
-            states = self._states("recorded_at <= ? and (superseded_at is null or "
-                                  "superseded_at > ?)", [known_at, known_at])  # fmt: skip
+            then = "recorded_at <= ? and (superseded_at is null or superseded_at > ?)"
+            states = self._states(then, "", [known_at, known_at])
             return [self._made(own, seen) for own in states.values()]
         with self._lock:
             if self._generation != self._projection.generation:
@@ -59,8 +60,10 @@ class Told:
             newest = int(row[0]) if row else -1
             if newest > self._read:
                 states = self._states(
-                    "superseded_seq is null and (source, id) in "
-                    "(select (source, id) from billing where kind = 'sub' and no > ?)",
+                    "superseded_seq is null",
+                    " and ((source, id) in (select (source, id) from billing where no > $1)"
+                    " or (source, customer) in (select (source, id) from billing where no > $1))",
+                    [],
                     [self._read],
                 )
                 for key, own in states.items():
@@ -69,23 +72,24 @@ class Told:
             return list(self._of.values())
 
     def _states(
-        self, condition: str, values: Sequence[int]
+        self, known: str, wanted: str, values: Sequence[int], more: Sequence[int] = ()
     ) -> dict[Subscription, list[SubscriptionState]]:
         """The states of the subscriptions that ever were on trial or set to end."""
-        rows = self._projection.reader().execute(
+        db = self._projection.reader()
+        rows = db.execute(
             f"""with chosen as (select source, id, body, ts, ord, no from billing
-              where kind = 'sub' and {condition})
+              where kind = 'sub' and {known}{wanted})
             select source, id, body from chosen where (source, id) in (
               select (source, id) from chosen
               where body like '%"status":"trialing"%' or body like '%"cancel_at":%')
             order by ts, ord, no""",
-            list(values),
+            [*values, *more],
         )
         found: defaultdict[Subscription, list[SubscriptionState]] = defaultdict(list)
         while page := rows.fetchmany(10_000):
             for source, id_, body in page:
                 found[source, id_].append(_STATE.decode(body))
-        return found
+        return discounted(db, found, known, values)
 
     def _made(self, states: Sequence[SubscriptionState], seen: int) -> Notices:
         until = seen + AHEAD

@@ -18,6 +18,7 @@ from upwell.query.plan import Plan
 from upwell.query.revenue.exchange import Exchange, worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import alive
+from upwell.query.revenue.payers import discounted
 from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.shapes import Why, WhyCause
 from upwell.query.revenue.sums import added
@@ -148,17 +149,21 @@ def _known(
     keys = sorted(f"{source}\n{subscription}" for source, subscription in wanted)
     if not keys:
         return {}
-    rows = projection.reader().execute(
-        """select source, id, body from billing
+    db, known = (
+        projection.reader(),
+        "recorded_at <= ? and (superseded_at is null or superseded_at > ?)",
+    )
+    rows = db.execute(
+        f"""select source, id, body from billing
         where kind = 'sub' and source || chr(10) || id in (select unnest(?::varchar[]))
-          and recorded_at <= ? and (superseded_at is null or superseded_at > ?)
+          and {known}
         order by ts, ord, no""",
         [keys, plan.seen, plan.seen],
     )
     found: defaultdict[tuple[str, str], list[SubscriptionState]] = defaultdict(list)
     for source, id_, body in rows.fetchall():
         found[source, id_].append(_STATE.decode(body))
-    return found
+    return discounted(db, found, known, [plan.seen, plan.seen])
 
 
 def _at(

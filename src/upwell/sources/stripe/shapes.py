@@ -56,6 +56,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True):
     address: Address | None = None
     currency: str | None = None
     metadata: dict[str, str] | None = None
+    discount: Discount | None = None
     deleted: bool = False
 
 

@@ -173,6 +173,10 @@ _DECODERS = {
 def _customer(found: Reading, customer: shapes.Customer, moment: Moment, deleted: bool) -> None:
     traits = customer.metadata or {}
     external = next((traits[key] for key in _EXTERNAL if traits.get(key)), "")
+    currency, wants = (customer.currency or "").upper(), set[Want]()
+    given = customer.discount and states.discount(found, customer.discount, currency, wants)
+    if wants:
+        raise Waits(frozenset(wants))
     found.records.append(
         billing.Customer(
             source=found.source,
@@ -183,9 +187,10 @@ def _customer(found: Reading, customer: shapes.Customer, moment: Moment, deleted
             email=(customer.email or "").lower(),
             country=(customer.address.country if customer.address else None) or "",
             external=external,
-            currency=(customer.currency or "").upper(),
+            currency=currency,
             created=micros(customer.created),
             deleted=deleted or customer.deleted,
+            discounts=(given,) if given else (),
         )
     )
 
