@@ -189,8 +189,10 @@ class Books:
         moments: defaultdict[int, set[Moment]] = defaultdict(set)
         for subject in changed.subjects if moment is not None else ():
             moments[self._kin.root(subject)].add(cast(Moment, moment))
+        given = {self._kin.root(one.subject) for one in changed.versions if one.gives}
         for version in changed.fresh if moment is None else ():
-            if version.kind == "sub" or (version.kind == "cus" and ground.exclude):
+            judged = bool(ground.exclude) or self._kin.root(version.subject) in given
+            if version.kind == "sub" or (version.kind == "cus" and judged):
                 at = Moment(version.version_seq, version.recorded_at)
                 moments[self._kin.root(version.subject)].add(at)
         versions: defaultdict[int, list[Version]] = defaultdict(list)
@@ -499,6 +501,7 @@ class Times:
 def _moments(versions: Sequence[Version], times: Times, judged: bool) -> list[Moment]:
     """When an account was counted: at each delivery that changed it, and at each configuration."""
     found: dict[int, int] = {}
+    judged = judged or any(version.gives for version in versions)
     for version in versions:
         if version.kind == "sub" or judged:
             found[version.version_seq] = version.recorded_at
