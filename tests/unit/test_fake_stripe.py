@@ -564,3 +564,28 @@ def test_events_can_be_taken_from_a_number_on() -> None:
     fake.create_customer("Ben")
     assert [event.object["name"] for event in fake.after(last)] == ["Ben"]
     assert fake.after(fake.events[-1].number) == []
+
+
+def test_what_was_settled_long_ago_can_be_forgotten() -> None:
+    def told(*, forgets: bool) -> tuple[FakeStripe, list[bytes]]:
+        fake = account(archive=True, payouts=None)
+        paying = fake.subscribe(fake.create_customer("Ann"), monthly(fake))
+        fake.refund(fake.charge_of(paying["latest_invoice"]), 100)
+        failing = fake.create_customer("Ben")
+        fake.subscribe(failing, monthly(fake))
+        fake.set_card(failing, "expired_card")
+        fake.advance(33 * DAY)
+        if forgets:
+            fake.forget(START + 20 * DAY)
+        fake.advance(60 * DAY)
+        return fake, [event.body for event in fake.events]
+
+    fake, events = told(forgets=True)
+    whole, others = told(forgets=False)
+    assert events == others
+    for kind in ("invoice", "charge", "payment_intent", "invoice_payment", "balance_transaction"):
+        left, every = ({row["id"] for row in one.all(kind)} for one in (fake, whole))
+        assert left < every
+        assert all(row["created"] > START + 20 * DAY for row in fake.all(kind))
+    assert fake.all("refund") == []
+    assert [row["status"] for row in fake.all("subscription")] == ["active", "canceled"]

@@ -118,7 +118,7 @@ class Teller:
         self._account = account
         self._source = source
         self._last = -1
-        self._booked = 0
+        self._booked = ""  # the last movement of the balance that was told
 
     def opening(self, now: int) -> Iterator[Page]:
         """The lists of what was there before anything happened here."""
@@ -148,10 +148,11 @@ class Teller:
             yield self._page("events", rows, beside)._replace(countries=countries)
             self._last = part[-1].number
         table = self._account.world.table("balance_transaction")
-        for names in _parts(table.ids[self._booked :], whole):
+        since = table.place.get(self._booked, -1) + 1
+        for names in _parts(table.ids[since:], whole):
             rows = [msgspec.Raw(msgspec.json.encode(self._with_source(name))) for name in names]
             yield self._page("balance_transactions", rows)
-            self._booked += len(names)
+            self._booked = names[-1]
 
     def _whole(self, event: Event) -> Event:
         """The event of a long invoice with the lines that its body leaves out."""

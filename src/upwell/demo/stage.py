@@ -17,6 +17,8 @@ from upwell.demo.stripe import FakeStripe
 from upwell.demo.stripe.world import Json
 from upwell.demo.wire import APART, MAIN
 
+KEPT = 60 * DAY  # how long settled invoices stay in memory
+
 FEEDBACK = {
     "price": "too_expensive",
     "missing_feature": "missing_features",
@@ -76,6 +78,11 @@ class Stage:
     def now(self) -> int:
         """The clock of both accounts."""
         return self.accounts[MAIN].now
+
+    def forget(self) -> None:
+        """Let go of what was settled long ago, which nobody asks for any more."""
+        for account in self.accounts.values():
+            account.forget(self.now - KEPT)
 
     def add(self, deeds: Iterable[Deed]) -> None:
         """Let more happen, in the future."""
@@ -186,8 +193,8 @@ class Stage:
         )
 
     def _money(self, deed: Deed, account: FakeStripe, bought: Json) -> None:
-        latest = bought["latest_invoice"]
-        if latest is None or account.get("invoice", latest)["amount_paid"] == 0:
+        latest = account.world.table("invoice").rows.get(bought["latest_invoice"])
+        if latest is None or latest["amount_paid"] == 0:
             return
         charge = account.charge_of(latest)
         if deed.what == "decided":

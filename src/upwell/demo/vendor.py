@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import IO, TypeVar
 
@@ -30,6 +30,7 @@ from upwell.demo.stripe.world import DAY, MEMORY, Json
 from upwell.demo.wire import Command, Door, Frame, Go, Live, Order, write
 
 STEP = 7 * DAY  # of the past at once
+FORGETS = 8 * STEP  # of the past, after which memory is cleared
 EVERY = 0.25  # seconds between two looks at the clock
 AGAIN = 2.0  # seconds until a webhook that was refused is sent again
 
@@ -76,12 +77,21 @@ def past(stage: Stage, until: int) -> Iterable[Frame]:
         stage.accounts[source].world.hears = Ear()
         for page in teller.opening(begins):
             yield _frame(source, page, 0.0)
-    while stage.now < until:
-        stage.run(min(stage.now + STEP, until))
-        share = (stage.now - begins) / (until - begins)
+    for end in _steps(begins, until, STEP):
+        stage.run(end)
+        share = (end - begins) / (until - begins)
+        whole = end == until or (end - begins) % FORGETS == 0
         for source, teller in tellers.items():
-            for page in teller.told(whole=stage.now == until):
+            for page in teller.told(whole=whole):
                 yield _frame(source, page, share)
+        if whole:
+            stage.forget()
+
+
+def _steps(since: int, until: int, step: int) -> Iterator[int]:
+    """The ends of steps, the last one at `until`."""
+    yield from range(since + step, until, step)
+    yield until
 
 
 def _frame(source: str, page: Page, share: float) -> Frame:
@@ -101,7 +111,9 @@ def _catch_up(stage: Stage, until: int) -> None:
         for account in stage.accounts.values():
             held.enter_context(account.lock)  # who asks meanwhile waits
             account.world.hears = _deaf
-        stage.run(until - MEMORY)
+        for end in _steps(stage.now, until - MEMORY, FORGETS):
+            stage.run(end)
+            stage.forget()
         for account in stage.accounts.values():
             account.world.hears = None
         stage.run(until)

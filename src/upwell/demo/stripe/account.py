@@ -94,6 +94,11 @@ class Account:
         """Let time pass until then; a time that is past changes nothing."""
         self.advance(max(0, at - self.world.now))
 
+    def forget(self, before: int) -> None:
+        """Keep no more than what has happened since then: of settled invoices and their money."""
+        with self.lock:
+            self.world.forget(before)
+
     def get(self, kind: str, identity: str) -> Json:
         """An object as it stands: `get("invoice", "in_…")`; KeyError where there is none."""
         return self.world.get(kind, identity)

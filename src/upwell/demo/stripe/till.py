@@ -129,7 +129,8 @@ class Till:
         )
 
     def _enter(self, booked: Json) -> Json:
-        self._waiting.append(booked)
+        if self._rhythm:
+            self._waiting.append(booked)
         return self._world.add(booked)
 
     def _pay_out(self, rhythm: str) -> None:

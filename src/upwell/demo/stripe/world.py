@@ -9,7 +9,7 @@ from __future__ import annotations
 import heapq
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -64,6 +64,13 @@ class Table:
         self.place[identity] = len(self.ids)
         self.ids.append(identity)
         self.rows[identity] = row
+
+    def drop(self, gone: Collection[str]) -> None:
+        """Let these be as if they had never been."""
+        if gone:
+            self.rows = {name: row for name, row in self.rows.items() if name not in gone}
+            self.ids = list(self.rows)
+            self.place = {name: place for place, name in enumerate(self.ids)}
 
 
 class World:
@@ -143,6 +150,35 @@ class World:
         rows = self.table("invoice").rows
         found = [rows[identity] for identity in self.invoices_of.get(subscription, ())]
         return [row for row in found if row["status"] in {"draft", "open"}]
+
+    def forget(self, before: int) -> None:
+        """Let go of settled invoices made before then, and of the money that moved for them."""
+        invoices = {
+            name
+            for name, row in self.table("invoice").rows.items()
+            if row["created"] < before and row["status"] in {"paid", "void", "uncollectible"}
+        }
+        intents = {self.intents.pop(name) for name in invoices if name in self.intents}
+        charges = self._those("charge", "payment_intent", intents)
+        back = self._those("refund", "charge", charges) | self._those("dispute", "charge", charges)
+        gone = {
+            "invoice": invoices,
+            "payment_intent": intents,
+            "invoice_payment": {self.payments.pop(name) for name in intents},
+            "charge": charges,
+            "refund": back,
+            "dispute": back,
+            "balance_transaction": self._those("balance_transaction", "source", charges | back),
+        }
+        for kind, names in gone.items():
+            self.table(kind).drop(names)
+        for name in invoices:
+            del self.lines[name]
+        for own in self.invoices_of.values():
+            own[:] = [name for name in own if name not in invoices]
+
+    def _those(self, kind: str, field: str, values: Collection[str]) -> set[str]:
+        return {name for name, row in self.table(kind).rows.items() if row[field] in values}
 
     def emit(self, row: Json, *kinds: str, previous: Json | None = None) -> None:
         """Write down that something happened, with the object as it now stands."""
