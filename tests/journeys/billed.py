@@ -33,7 +33,7 @@ from upwell.sources.stripe.fetch import Gone
 
 MICROS = 1_000_000
 PRODUCTS = ("mail", "forms", "sites", "desk")
-KEY = "sk_test_reader"
+KEY = "sk_live_reader"
 Post = Callable[[list[Event]], list[Event]]  # which events come by webhook, in which order
 
 

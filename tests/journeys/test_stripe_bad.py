@@ -92,7 +92,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Acme]:
     with serve(fake) as url:
         config = folder / "upwell.toml"
         config.write_text(CONFIG.format(host=url.removeprefix("http://")))
-        env = {"ACME_KEY": "rk_test_1", "ACME_SECRET": SECRET}
+        env = {"ACME_KEY": "rk_live_1", "ACME_SECRET": SECRET}
         with Served(folder / "data", config=config, env=env) as served:
             made = Acme(fake, served)
             assert made.until(lambda: made.mrr() == "98.00")
@@ -206,6 +206,17 @@ def test_another_account_is_kept_apart(acme: Acme) -> None:
     made = altered(acme, "connected", lambda *_: None)
     assert acme.post({**made, "account": "acct_other"}) == 200
     assert acme.until(lambda: "other_account" in acme.dead())
+    assert "connected to that of mail-stripe" in acme.dead()["other_account"]
+    assert acme.mrr() == before
+
+
+def test_test_data_is_set_aside(acme: Acme) -> None:
+    """The key in the configuration file is for live data."""
+    before = acme.mrr()
+    made = altered(acme, "tried", lambda *_: None)
+    assert acme.post({**made, "livemode": False}) == 200
+    assert acme.until(lambda: "other_mode" in acme.dead())
+    assert "the key of mail-stripe is for live data" in acme.dead()["other_mode"]
     assert acme.mrr() == before
 
 

@@ -144,6 +144,15 @@ def test_a_key_that_stripe_does_not_take_is_not_kept(company: Company) -> None:
             company.add("sk_live_all", **asked)
 
 
+def test_a_key_for_test_data_is_not_taken_where_live_data_answers(company: Company) -> None:
+    with pytest.raises(Rejected) as refusal:
+        company.add("sk_test_all")
+    assert refusal.value.problem.code == "other_mode"
+    assert "for test data, and the account answers with live data" in refusal.value.problem.message
+    with pytest.raises(NotFound):
+        company.house.links.find("acme")
+
+
 def test_keys_are_kept_in_files_of_their_owner_only(company: Company, tmp_path: Path) -> None:
     company.add("sk_live_canary", webhook_secret="whsec_canary")
     files = list((tmp_path / "secrets").iterdir())

@@ -24,7 +24,7 @@ from upwell.sources.stripe import translate
 from upwell.state.db import State
 
 NOW = 1_767_225_600
-KEY = "sk_test_reader"
+KEY = "sk_live_reader"
 
 
 class Desk:

@@ -9,7 +9,7 @@ import msgspec
 
 from upwell.access import Viewer
 from upwell.app.calls import Calls, NotAllowed
-from upwell.app.connect import API, NAME, Link, Links
+from upwell.app.connect import API, NAME, Link, Links, agree, livemode
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
 from upwell.event import Delivery, Position
@@ -56,9 +56,8 @@ class Accounts:
             created_by=by.id,
         )
         with self._links.trying(asked.api_key, source.api_base) as calls:
-            found = self._look(calls, source.id, None)
+            found = self._look(calls, source.id, None, source.livemode)
         source = msgspec.structs.replace(source, account=found.account)
-        found = msgspec.structs.replace(found, livemode=source.livemode)
         link = self._links.add(source, asked.api_key, asked.webhook_secret)
         self._pulls.begin(link)
         return found
@@ -68,7 +67,7 @@ class Accounts:
         link = self._links.find(id_)
         calls = self._links.calls(link)
         try:
-            return self._look(calls, id_, link)
+            return self._look(calls, id_, link, link.origin.livemode)
         finally:
             calls.close()
 
@@ -125,7 +124,7 @@ class Accounts:
                 where="product_from",
             )
 
-    def _look(self, calls: Calls, id_: str, link: Link | None) -> shapes.Account:
+    def _look(self, calls: Calls, id_: str, link: Link | None, mode: bool | None) -> shapes.Account:
         permissions = tuple(
             shapes.Permission(name=step.permission, ok=_may(calls, step.path)) for step in NEEDED
         )
@@ -135,6 +134,7 @@ class Accounts:
             origin = link.origin if link else None
             counts = _counts(calls) if "Subscriptions" in allowed else None
             found = Catalogue.of(calls.get)
+            agree(mode, found)
             assigned = (origin.assign if origin else {}) or {}
             one = origin.product if origin else None
             prices: dict[str, list[str]] = {}
@@ -154,17 +154,11 @@ class Accounts:
         return shapes.Account(
             source=id_,
             account=_account(calls),
-            livemode=link.origin.livemode if link else None,
+            livemode=mode,
             permissions=permissions,
             products=products,
             webhook=f"{self._public_url}/hooks/stripe/{id_}",
         )
-
-
-def livemode(api_key: str) -> bool | None:
-    """Whether a key is for live or test data, as its own beginning says."""
-    parts = api_key.split("_")
-    return {"live": True, "test": False}.get(parts[1]) if len(parts) > 2 else None
 
 
 def _may(calls: Calls, path: str) -> bool:

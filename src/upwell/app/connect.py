@@ -76,13 +76,19 @@ class Links:
     def _read(self) -> list[Link]:
         rows = {row.id: row for row in sources.every(self._state)}
         found = [
-            _from_file(source, rows.get(source.id))
+            _from_file(source, rows.get(source.id), self._mode(source.api_key))
             for source in self._settings.sources
             if isinstance(source, StripeSource)
         ]
         listed = {link.id for link in found}
         found += [_from_page(row) for row in rows.values() if row.made and row.id not in listed]
         return found
+
+    def _mode(self, pointer: str) -> bool | None:
+        try:
+            return livemode(secret(pointer, self._env))
+        except Rejected:
+            return None  # reading the account tells of it
 
     def find(self, id_: str) -> Link:
         """The source of that id; raises NotFound."""
@@ -122,6 +128,7 @@ class Links:
     def learned(self, id_: str, catalogue: Catalogue) -> Link:
         """Keep what prices and products are called, and which name their product themselves."""
         link = self.find(id_)
+        agree(link.origin.livemode, catalogue)
         self._row(link)
         named = catalogue.assigned(link.origin.product_from)
         if self._change(id_, names=catalogue.names(), named=named):
@@ -209,10 +216,30 @@ class Links:
         return f"file:{path.absolute()}"
 
 
-def _from_file(source: StripeSource, row: Source | None) -> Link:
+def livemode(api_key: str) -> bool | None:
+    """Whether a key is for live or test data, as its own beginning says."""
+    parts = api_key.split("_")
+    return {"live": True, "test": False}.get(parts[1]) if len(parts) > 2 else None
+
+
+def agree(livemode: bool | None, catalogue: Catalogue) -> None:
+    """Raise Rejected where a key is for test data and the account answers with live, or so."""
+    if None in (livemode, catalogue.livemode) or livemode == catalogue.livemode:
+        return
+    mine, theirs = ("live", "test") if livemode else ("test", "live")
+    raise Rejected(
+        "other_mode",
+        f"The key is for {mine} data, and the account answers with {theirs} data.",
+        fix=f"Set an api_key that begins with sk_{theirs}_ or rk_{theirs}_, or read another "
+        "account with this one.",
+        where="api_key",
+    )
+
+
+def _from_file(source: StripeSource, row: Source | None, mode: bool | None) -> Link:
     learned: dict[str, Any] = {}
     if row is not None:
-        learned = {"names": row.names, "account": row.account, "livemode": row.livemode}
+        learned = {"names": row.names, "account": row.account}
     return Link(
         id=source.id,
         name=source.id,
@@ -224,6 +251,7 @@ def _from_file(source: StripeSource, row: Source | None) -> Link:
             product=source.product,
             product_from=source.product_from,
             assign={**(row.named | row.assign if row else {}), **source.prices},
+            livemode=mode if mode is not None or row is None else row.livemode,
             **learned,
         ),
         paused=bool(row and row.paused),

@@ -294,6 +294,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         self.opened = 0  # when the first product was made (epoch seconds): about the account's age
+        self.livemode: bool | None = None  # of its newest product
         self.prices: dict[str, shapes.Price | None] = {}
         self.products: dict[str, shapes.Named] = {}
         self.coupons: dict[str, shapes.Coupon | None] = {}
@@ -306,6 +307,8 @@ class Catalogue:
         for row in _every(get, NAMES["products"]):
             if (product := understood(_PRODUCT, row)) is not None:
                 found.products[product.id] = product
+            if found.livemode is None:
+                found.livemode = _OBJECT.decode(row).livemode
             found.opened = _HEAD.decode(row).created  # the last of the list is the oldest
         for row in _every(get, NAMES["prices"]):
             if (price := understood(_PRICE, row)) is not None:
@@ -342,6 +345,7 @@ class Catalogue:
         return found
 
 
+_OBJECT = msgspec.json.Decoder(shapes.Object)
 _PRODUCT = msgspec.json.Decoder(shapes.Named)
 _PRICE = msgspec.json.Decoder(shapes.Price)
 _COUPON = msgspec.json.Decoder(shapes.Coupon)

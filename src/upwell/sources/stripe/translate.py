@@ -103,11 +103,15 @@ def _event(found: Reading, raw: msgspec.Raw) -> None:
     event, origin = _EVENT.decode(raw), found.origin
     if event.account and event.account != origin.account:
         raise Unusable(
-            "other_account", f"Event {event.id} is of {event.account}, an account connected to it."
+            "other_account",
+            f"Event {event.id} is of {event.account}, an account connected to that of {origin.id}.",
         )
     if None not in (origin.livemode, event.livemode) and origin.livemode != event.livemode:
-        mode = "live" if event.livemode else "test"
-        raise Unusable("other_mode", f"Event {event.id} is {mode} data, and this source is not.")
+        mode, own = ("live", "test") if event.livemode else ("test", "live")
+        raise Unusable(
+            "other_mode",
+            f"Event {event.id} is {mode} data, and the key of {origin.id} is for {own} data.",
+        )
     previous = event.data.previous_attributes or {}
     status = _PEEK.decode(event.data.object).status
     step = 0 if event.type.endswith(".created") else 9 if event.type.endswith(".deleted") else 1
