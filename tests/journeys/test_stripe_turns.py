@@ -249,6 +249,8 @@ def test_staff_is_left_out_of_the_ledger_also_later(houses: Houses) -> None:
     fake.advance(DAY)
     house.step(shuffled(4))
     assert bars(house) == {"new": "20.00"}
+    for metric in ("revenue", "gross_revenue"):
+        assert house.values(metric, FROM, TO)[" total"] == "20.00"  # cash too, by its e-mail
     fake.update_customer(ann, email="ann@acme.example")
     house.step(in_order)
     assert bars(house) == {}

@@ -38,6 +38,7 @@ def invoice(read: Reading, found: shapes.Invoice, moment: Moment, failed: bool) 
         "country": found.customer_address.country if found.customer_address else None,
         "invoice": found.id,
         "subscription_id": subscription_of(found),
+        "email": (found.customer_email or "").lower(),  # who is left out is known by it
     }
     actor = id_of(found.customer)
     if failed and found.attempt_count <= 1:
@@ -90,7 +91,7 @@ def refund(read: Reading, found: shapes.Refund) -> None:
     if found.status not in ("succeeded", None):
         read.unknown[f"refund.{found.status}"] += 1
         return
-    shares, actor = _traced(read, found.charge, found.payment_intent, found.metadata)
+    shares, actor, email = _traced(read, found.charge, found.payment_intent, found.metadata)
     for product, part, plan in split(found.amount, shares):
         read.add(
             "refund",
@@ -103,6 +104,7 @@ def refund(read: Reading, found: shapes.Refund) -> None:
             plan=plan,
             reason=found.reason or "",
             charge=id_of(found.charge),
+            email=email,
         )
 
 
@@ -115,7 +117,7 @@ def dispute(read: Reading, found: shapes.Dispute) -> None:
     if taken is None:
         read.unknown["dispute without money"] += 1
         return
-    shares, actor = _traced(read, found.charge, found.payment_intent, found.metadata)
+    shares, actor, email = _traced(read, found.charge, found.payment_intent, found.metadata)
     for product, part, plan in split(found.amount, shares):
         value = units.major(part, currency)
         for kind, key, how in (
@@ -134,6 +136,7 @@ def dispute(read: Reading, found: shapes.Dispute) -> None:
                     plan=plan,
                     reason="dispute",
                     charge=id_of(found.charge),
+                    email=email,
                 )
 
 
@@ -172,6 +175,7 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
             value=units.major(fee, currency),
             currency=currency,
             charge=source,
+            email=_email(found.source).lower(),
         )
 
 
@@ -295,16 +299,24 @@ def _traced(
     charge: shapes.Reference,
     intent: shapes.Reference,
     metadata: shapes.Metadata,
-) -> tuple[Mapping[str, Share], str]:
-    """The products, and the customer, behind a charge: those of the invoice that it paid."""
+) -> tuple[Mapping[str, Share], str, str]:
+    """The products, the customer and the e-mail behind a charge: those of the invoice it paid."""
     name = id_of(charge)
     if read.many and name and name not in read.extra.invoices:
         raise Waits(frozenset({Want("invoice", name, id_of(intent))}))
     paid = read.extra.invoices.get(name)
     if paid is not None:
-        return shares_of(read, paid), id_of(paid.customer)
+        said = (paid.customer_email or _email(charge)).lower()
+        return shares_of(read, paid), id_of(paid.customer), said
     own = charge.metadata if isinstance(charge, shapes.Named) else None
-    return {read.product((), metadata, own): Share(1, "")}, ""
+    return {read.product((), metadata, own): Share(1, "")}, "", _email(charge).lower()
+
+
+def _email(charge: shapes.Reference) -> str:
+    if not isinstance(charge, shapes.Named):
+        return ""
+    details = charge.billing_details
+    return (details and details.email) or charge.receipt_email or ""
 
 
 def _currency(code: str, of: str) -> str:

@@ -38,12 +38,20 @@ class Address(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     country: str | None = None
 
 
+class Billing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Of a charge's billing details only the e-mail is read."""
+
+    email: str | None = None
+
+
 class Named(msgspec.Struct, frozen=True, kw_only=True):
     """An expanded reference: a product, a subscription, a charge."""
 
     id: str
     name: str | None = None
     metadata: dict[str, str] | None = None
+    billing_details: Billing | None = None
+    receipt_email: str | None = None
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True):
@@ -329,6 +337,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     currency: str = ""
     customer: Payer = None
     customer_address: Address | None = None
+    customer_email: str | None = None
     created: int = 0
     period_start: int | None = None
     period_end: int | None = None
