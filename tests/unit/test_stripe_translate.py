@@ -134,6 +134,25 @@ def test_only_the_first_failure_of_an_invoice_counts() -> None:
     assert kinds == ["revenue", "payment_recovered"]
 
 
+@pytest.mark.parametrize(
+    ("status", "tries", "failures"),
+    [("paid", 1, 0), ("paid", 3, 1), ("open", 0, 0), ("open", 1, 1), ("uncollectible", 4, 1)],
+)
+def test_what_failed_before_the_connection_is_booked_at_the_first_try(
+    status: str, tries: int, failures: int
+) -> None:
+    paid = {"paid_at": NOW + 9 * 86_400} if status == "paid" else {}
+    found = invoice(
+        status=status, attempt_count=tries, status_transitions={"finalized_at": NOW + 60, **paid}
+    )
+    page = {"list": "invoices", "data": [found], "read_at": NOW + 99 * 86_400, "history": True}
+    told = [row for row in rows(page) if row["type"] == "payment_failed"]
+    assert len(told) == failures
+    for row in told:  # the same fact as an event would tell
+        assert (row["key"], row["ts"]) == ("in_1:failed", (NOW + 60) * 1_000_000)
+        assert json.loads(row["metadata"])["reconstructed"] is True
+
+
 def test_the_click_of_a_cancellation_has_its_own_day_and_reason() -> None:
     said = {"reason": "cancellation_requested", "feedback": "too_expensive"}
     leaving = subscription(

@@ -22,8 +22,14 @@ class Share(NamedTuple):
     plan: str
 
 
-def invoice(read: Reading, found: shapes.Invoice, moment: Moment, failed: bool) -> None:
-    """What an invoice brought or failed to bring; `failed`: its event says so, at `moment`."""
+def invoice(
+    read: Reading, found: shapes.Invoice, moment: Moment, failed: bool, past: bool = False
+) -> None:
+    """What an invoice brought or failed to bring; `failed`: its event says so, at `moment`.
+
+    `past`: a list shows it, and no event may tell of a failure any more. The first is then booked
+    at the first try, when the invoice was finalized.
+    """
     currency = _currency(found.currency, found.id)
     status = found.status or ""
     if status == "draft" or not status:
@@ -41,9 +47,10 @@ def invoice(read: Reading, found: shapes.Invoice, moment: Moment, failed: bool) 
         "email": (found.customer_email or "").lower(),  # who is left out is known by it
     }
     actor = id_of(found.customer)
-    if failed and found.attempt_count <= 1:
+    tried = past and found.attempt_count > (1 if status == "paid" else 0)
+    if tried or (failed and found.attempt_count <= 1):
         # The number of tries, not the object's state, tells the first failure from later ones.
-        at = moment.at // MICROS
+        at = (times.finalized_at or found.created) if tried else moment.at // MICROS
         for product, part, plan in split(found.amount_due, shares):
             value = units.major(part, currency)
             read.add(
@@ -55,6 +62,7 @@ def invoice(read: Reading, found: shapes.Invoice, moment: Moment, failed: bool) 
                 currency=currency,
                 actor=actor,
                 plan=plan,
+                reconstructed=tried or None,
                 **about,
             )
     if status != "paid" or times.paid_at is None or found.amount_paid <= 0:

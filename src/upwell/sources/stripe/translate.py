@@ -142,7 +142,7 @@ def _object(found: Reading, raw: msgspec.Raw, moment: Moment, past: bool) -> Non
             found.records += history.of_subscription(found, subscription)
     elif name == "invoice" and not kind.deleted:
         invoice = _decode(raw, shapes.Invoice)
-        money.invoice(found, invoice, moment, moment.event == "invoice.payment_failed")
+        money.invoice(found, invoice, moment, moment.event == "invoice.payment_failed", past)
         if past:
             found.records += history.of_invoice(found, invoice)
     elif name == "customer":
