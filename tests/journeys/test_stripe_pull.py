@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -170,6 +172,27 @@ def test_a_key_that_is_not_taken_is_a_failed_sign_in(desk: Desk, fake: FakeStrip
     assert (row.failed, row.failed_at) == ("sign-in", fake.now * 1_000_000)
     desk.links.went_well("mail-stripe")
     assert desk.links.row("mail-stripe").failed == ""  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_address_without_stripe_is_told_with_the_setting_to_change(status: int) -> None:
+    class Site(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(b"<html>Welcome</html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Site) as site:
+        threading.Thread(target=site.serve_forever, daemon=True).start()
+        host = f"127.0.0.1:{site.server_port}"
+        calls = Calls(KEY, f"http://{host}", Guard((host,)), patience=1.0)
+        with pytest.raises(UpwellError, match=f"no Stripe API at http://{host}, the api_base"):
+            calls.get("/v1/events", {})
+        calls.close()
+        site.shutdown()
 
 
 def test_events_older_than_stripe_keeps_them_are_listed_again(desk: Desk, fake: FakeStripe) -> None:

@@ -52,6 +52,7 @@ class Calls:
             http_client=_Http(self._http),
             max_network_retries=0,
         )
+        self._base = api_base
         self._patience = patience
         self._stopping = stopping
         self._next = 0.0
@@ -78,8 +79,18 @@ class Calls:
                     self._wait()
                     return str(self._client.raw_request("get", path, **params).body).encode()
         except stripe.StripeError as error:
+            if _strange(error):
+                raise self._nobody() from error
             raise _told(error, path) from error
         raise AssertionError("a retry ends with an answer or an error")
+
+    def _nobody(self) -> Rejected:
+        return Rejected(
+            "no_stripe_there",
+            f"There is no Stripe API at {self._base}, the api_base of this source.",
+            fix="Correct api_base of this source, or leave it out to read api.stripe.com.",
+            where="api_base",
+        )
 
     def close(self) -> None:
         """Close its connections."""
@@ -132,6 +143,14 @@ class _Http(stripe.HTTPClient):
 
     def close(self) -> None:
         self._client.close()
+
+
+def _strange(error: stripe.StripeError) -> bool:
+    """Whether something answered that is not Stripe: no JSON, or a 404 without Stripe's words."""
+    status = error.http_status or 500
+    if status == 404:
+        return not isinstance(error, stripe.InvalidRequestError)
+    return status < 400
 
 
 def _told(error: stripe.StripeError, path: str) -> Exception:

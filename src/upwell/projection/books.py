@@ -545,7 +545,8 @@ def unreadable(told: Iterable[Told]) -> Iterator[DeadLetter]:
             mrr.check(record)
         except Rejected as reason:
             problem = reason.problem
-            text = f"{problem.message} ({problem.where})" if problem.where else problem.message
+            text, where = problem.message, problem.where
+            text += f" ({where})" if where and where not in text else ""
             yield DeadLetter(
                 seq=one.seq,
                 idx=one.idx,
