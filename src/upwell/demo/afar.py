@@ -35,7 +35,7 @@ class Afar:
             )
             for source, listening in zip(ACCOUNTS, self._listening, strict=True)
         )
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         self.ended = False
 
     def sources(self, apart: str) -> tuple[StripeSource, ...]:
@@ -68,7 +68,7 @@ class Afar:
     ) -> None:
         """Start the process and say what it is to tell, as in `Order`."""
         # A session of its own: Ctrl-C is for the server, which then ends this one.
-        self._process = subprocess.Popen(
+        self.process = subprocess.Popen(
             (sys.executable, "-m", "upwell.demo.vendor"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -94,15 +94,18 @@ class Afar:
 
     def read(self) -> Frame | None:
         """What comes next, however long it takes; None once the process has ended."""
-        if self._process is None:
+        if self.process is None or self.ended:
             return None
-        return read(cast(IO[bytes], self._process.stdout))
+        try:
+            return read(cast(IO[bytes], self.process.stdout))
+        except ValueError:  # closed by `end` a moment ago
+            return None
 
     def end(self) -> None:
         """End it, if it runs; whoever waits in `read` gets None."""
         self.ended = True
         self._release()
-        process = self._process
+        process = self.process
         if process is None:
             return
         with contextlib.suppress(OSError):
@@ -112,14 +115,15 @@ class Afar:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        cast(IO[bytes], process.stdout).close()
 
     def _release(self) -> None:
         for listening in self._listening:
             listening.close()
 
     def _say(self, what: msgspec.Struct) -> None:
-        assert self._process is not None
-        to = cast(IO[bytes], self._process.stdin)
+        assert self.process is not None
+        to = cast(IO[bytes], self.process.stdin)
         with contextlib.suppress(OSError):  # it has ended: `read` says so
             to.write(msgspec.json.encode(what) + b"\n")
             to.flush()

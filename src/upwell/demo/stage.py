@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import heapq
 from collections.abc import Iterable
-from decimal import Decimal
 
 from upwell.demo.billing import Deed
 from upwell.demo.cast import Company
@@ -33,7 +32,6 @@ COMMENTS = {
 }
 DECLINES = ("card_declined", "insufficient_funds", "expired_card")
 _OVER = frozenset({"canceled", "incomplete_expired", "incomplete"})
-_SETTLES = {"gbp": ("eur", Decimal("1.17")), "jpy": ("eur", Decimal("0.0061"))}
 
 
 class Stage:
@@ -50,7 +48,6 @@ class Stage:
                 2 * company.seed + 1,
                 name=f"{company.name} Europe",
                 payouts=None,
-                settles=_SETTLES,
                 marks=True,
             ),
         }
