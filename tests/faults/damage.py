@@ -72,7 +72,7 @@ def prepare(place: Path) -> dict[str, Any]:
     house.caught_up()
     with house.state.write() as connection:
         connection.exec_driver_sql("create table filler(text)")
-    for number in range(50):
+    for _ in range(50):
         with house.state.write() as connection:
             text = dice.randbytes(1000).hex()
             connection.exec_driver_sql("insert into filler values (?)", (text,))

@@ -23,6 +23,8 @@ from upwell.query.revenue.reading import Asked, check
 def read(plan: Plan, ledgers: Ledgers, until: int | None = None) -> Reading:
     """Every line of a revenue question over its days, up to an instant if one is given."""
     asked, name = Asked(plan, ledgers, until), plan.metric.name
+    if name == "net_new_mrr":
+        return _net(asked)
     if name in FLOWS:
         return _flows(asked, *FLOWS[name])
     if name in ("mrr", "arr"):
@@ -93,6 +95,15 @@ def _flows(asked: Asked, kinds: Sequence[int], sign: int) -> Reading:
     table = asked.table()
     moved = measures.of_kinds(table, kinds, sign)
     return asked.money(table, lambda key, quotes: measures.flow(moved[key], quotes))
+
+
+def _net(asked: Asked) -> Reading:
+    table = asked.table()
+    bars = [measures.of_kinds(table, kinds, 1) for kinds in measures.BARS]
+    return asked.money(
+        table,
+        lambda key, quotes: measures.together([measures.flow(bar[key], quotes) for bar in bars]),
+    )
 
 
 def _stock(asked: Asked, times: int) -> Reading:

@@ -27,6 +27,7 @@ FLOWS: dict[str, tuple[tuple[int, ...], int]] = {
     "reactivation_mrr": ((REACTIVATION,), 1),
     "net_new_mrr": (ALL, 1),
 }
+BARS = tuple(kinds for name, (kinds, _) in FLOWS.items() if name != "net_new_mrr")
 COUNTS = {"new_customers": NEW, "churned_customers": CHURN, "reactivated_customers": REACTIVATION}
 
 
@@ -97,6 +98,19 @@ def flow(moved: I64, quotes: Quotes) -> Amounts:
     for bucket in missing:
         if found.values[bucket] == 0:
             found.values[bucket] = None
+    return found
+
+
+def together(parts: Sequence[Amounts]) -> Amounts:
+    """Several flows as one, each valued by itself: what a bridge shows adds up to it."""
+    found = Amounts([])
+    for values in zip(*(part.values for part in parts), strict=True):
+        total = sum(value or 0 for value in values)
+        found.values.append(None if None in values and not total else total)
+    for part in parts:
+        found.provisional |= part.provisional
+        for currency, units in part.lost.items():
+            found.lost[currency] = found.lost.get(currency, 0) + units
     return found
 
 

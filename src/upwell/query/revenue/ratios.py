@@ -1,10 +1,11 @@
-"""Rates of revenue and money a customer, by key and bucket (R9, R10, R11)."""
+"""Rates of revenue and money a customer, by key and bucket."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from upwell.query.revenue.part import CHURN, CONTRACTION, EXPANSION, NEW, NONE, 
 from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.table import Table
 
+T = TypeVar("T")
 MONEY_PER_HEAD = ("arpa", "asp", "ltv")
 Spans = Sequence[tuple[int, int]]
 
@@ -43,16 +45,22 @@ def _ratios(asked: Asked, table: Table, found: Sequence[Sequence[Fraction | None
     def value(of: Fraction | None) -> Number:
         return None if of is None else float(of)
 
+    nothing = [None] * (len(asked.cuts.spans) + 1)
     reading = asked.counts(
         table,
-        lambda key: [value(one) for one in found[key][:-1]],
-        lambda key: value(found[key][-1]),
+        lambda key: [value(one) for one in _of(found, key, nothing)[:-1]],
+        lambda key: value(_of(found, key, nothing)[-1]),
     )
     missing = {name for number, name in asked.keys(table) if number is None}
     for line in reading.lines:
         if line.key in missing:
             line.values, line.total = [None] * len(line.values), None
     return reading
+
+
+def _of(found: Sequence[Sequence[T]], key: int, nothing: Sequence[T]) -> Sequence[T]:
+    """What was found of a key; a cohort that is younger than all it was found in has nothing."""
+    return found[key] if key < len(found) else nothing
 
 
 def spans_of(asked: Asked) -> list[tuple[int, int]]:
@@ -197,7 +205,7 @@ def _per_head(asked: Asked, name: str) -> Reading:
             sums = measures.flow(sold[key], quotes)
         else:
             sums = measures.stock(levels[key], quotes)
-        shares = churn[key] if churn is not None else None
+        shares = None if churn is None else _of(churn, key, [None] * len(heads[key]))
         values: list[int | None] = []
         for n, amount in enumerate(sums.values):
             each = None if amount is None else rates.ratio(amount, heads[key][n])
