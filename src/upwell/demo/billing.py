@@ -15,6 +15,7 @@ import numpy as np
 
 from upwell.demo.cast import Company, Product
 from upwell.demo.columns import Columns, Floats, Ints, columns, pick, several
+from upwell.demo.dues import grown, invoices
 from upwell.demo.lives import (
     ALWAYS_ON,
     BURST_SIZE,
@@ -144,7 +145,7 @@ class _Draw:
         """Who was there before, at the second they came; then everybody who comes."""
         told, bought = self.terms, self.bought
         months = (told.begins - bought.start[told.carried]) / (MONTH * DAY)
-        seats = _grown(bought.seats[told.carried], bought.growth[told.carried], months)
+        seats = grown(bought.seats[told.carried], bought.growth[told.carried], months)
         for row, count in zip(told.carried.tolist(), seats.tolist(), strict=True):
             at, who = int(bought.start[row]), int(bought.person[row])
             yield Deed(at, "carried", self.number, who, count)
@@ -196,7 +197,7 @@ class _Draw:
         row, month = several(rows, counts)
         elapsed = month + 1 + rng.uniform(-0.4, 0.4, len(row))
         at = told.anchor[row] + (elapsed * MONTH * DAY).astype(np.int64)
-        wanted = _grown(bought.seats[row], bought.growth[row], elapsed)
+        wanted = grown(bought.seats[row], bought.growth[row], elapsed)
         wanted = np.maximum(np.round(wanted * rng.lognormal(0.0, 0.05, len(row))), 1)
         some = (rng.random(len(row)) < 0.35) & (at < np.repeat(until, counts))
         yield from self._deed("seats", row[some], at[some], wanted[some])
@@ -234,7 +235,7 @@ class _Draw:
     def paying(self) -> Iterator[Deed]:
         """Cards that fail for a while at a renewal or for good, refunds and disputes."""
         bought, rng, days = self.bought, self.rng, self.days
-        row, k, due = _invoices(days, self.terms.anchor, bought.months)
+        row, k, due = invoices(days, self.terms.anchor, bought.months)
         fits = np.isin(row, self.drawn) & (due >= self.terms.begins) & (due <= bought.end[row])
         row, k, due = row[fits], k[fits], due[fits]
         fails = (rng.random(len(row)) < 0.016) & (k > 0)
@@ -293,33 +294,3 @@ class _Draw:
 
 _SHARES = [share for _, share in COUPONS]
 _TRIAL_REASONS = (0.22, 0.30, 0.34, 0.14)  # of the first reasons, where a trial came to nothing
-
-
-def _grown(seats: Floats, growth: Floats, months: Floats) -> Floats:
-    """Seats after so many months, whole."""
-    elapsed = np.clip(months, 0, 36)
-    return np.where(seats > 1, np.maximum(np.round(seats * (1 + growth) ** elapsed), 1), 1.0)
-
-
-def _invoices(days: Calendar, anchor: Ints, months: Ints) -> tuple[Ints, Ints, Ints]:
-    """Subscription, number and due time of each invoice within the story."""
-    begun = (anchor // DAY).astype("datetime64[D]")
-    month = begun.astype("datetime64[M]")
-    of_month = (begun - month.astype("datetime64[D]")).astype(np.int64)
-    month_number = month.astype(np.int64)
-    first, last = (
-        int(day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64))
-        for day in (days.days[0], days.days[-1])
-    )
-    low = np.maximum(-((month_number - first) // months), 0)
-    high = np.maximum((last - month_number) // months, -1)
-    counts = np.maximum(high - low + 1, 0)
-    row, step = several(np.arange(len(anchor)), counts)
-    k = low[row] + step
-    due_month = (month_number[row] + k * months[row]).astype("datetime64[M]")
-    opens = due_month.astype("datetime64[D]").astype(np.int64)
-    length = (due_month + 1).astype("datetime64[D]").astype(np.int64) - opens
-    due_day = opens + np.minimum(of_month[row], length - 1)
-    due = due_day * DAY + anchor[row] % DAY
-    inside = (due >= days.home[0]) & (due < days.home[-1])
-    return row[inside], k[inside], due[inside]

@@ -23,10 +23,15 @@ _FIRST = _words(
 _GERMAN = _words(
     "Ahornweg Birkenau Brunnfeld Eichenhof Falkenried Grünau Hagenbach Kieselbach "
     "Lindenau Morgenroth Nordwall Rosenfeld Steinbrück Talmühle Weidenfeld "
-    "Wiesengrund"
+    "Wiesengrund Altenburg Buchholz Dornbach Erlenkamp Feldkirch Goldammer Haselhorst "
+    "Hochstein Immenhof Kaltenbach Kranich Lerchenfeld Neuland Oberhof Rabenstein "
+    "Schönfeld Seehof Sonnenberg Tannenhof Ulmenhof Waldkirch Winterfeld Zedernhof"
 )
 _TRADE = {
-    "DE": ("Logistik", "Werkzeuge", "Bau", "Druck", "Medien", "Handel", "Planung", "Technik"),
+    "DE": _words(
+        "Logistik Werkzeuge Bau Druck Medien Handel Planung Technik Möbel Reisen Maschinen "
+        "Beratung Gesundheit Energie Immobilien Textil"
+    ),
     "FR": ("Conseil", "Atelier", "Transports", "Habitat", "Services", "Études"),
     "ES": ("Servicios", "Estudio", "Obras", "Diseño"),
     "BR": ("Comércio", "Serviços", "Estúdio", "Engenharia"),

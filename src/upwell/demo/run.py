@@ -17,6 +17,7 @@ from upwell.app.server import serve
 from upwell.demo.afar import Afar
 from upwell.demo.cast import Company
 from upwell.demo.rhythm import today_of
+from upwell.demo.told import Told, recall, remember
 from upwell.demo.wire import ACCOUNTS, Frame, Go, Live
 from upwell.event import Delivery
 from upwell.period import to_micros
@@ -30,21 +31,10 @@ __all__ = ["Parts", "play", "run_demo"]
 log = structlog.get_logger()
 
 SOURCE = "demo"
-TOLD = "demo-told.json"  # when the story was told: a restart goes on with the same one
 AHEAD = 12  # bodies that may wait for the loop while history is written
 BURST_AFTER = dt.timedelta(seconds=5)  # the story itself waits another minute and a half
 BILLED = 95_000  # about how many objects the billing system tells at scale 1
 LABEL = "two years of history"
-
-
-class Told(msgspec.Struct):
-    """What a restart must know: the story's instant, whether history is in, when the burst is."""
-
-    at: dt.datetime
-    scale: float
-    filled: bool = False
-    burst: dt.datetime | None = None
-    live: dt.datetime | None = None
 
 
 def settings_of(company: Company, afar: Afar) -> Settings:
@@ -69,7 +59,7 @@ def run_demo(*, data: Path, port: int, scale: float) -> None:
 
     def prepare(opened: House) -> None:
         """Start the billing system for the story of this directory, before anything asks it."""
-        told = _recall(data, scale, now())
+        told = recall(data, scale, now())
         _start(afar, company, told)
         _follow_from(opened, told)
 
@@ -93,13 +83,13 @@ def run_demo(*, data: Path, port: int, scale: float) -> None:
 
 async def play(opened: House, company: Company, afar: Afar) -> None:
     """Fill in history, then go on live; every event passes the door that clients use."""
-    told = _recall(opened.data, 1.0, opened.clock())
+    told = recall(opened.data, 1.0, opened.clock())
     try:
         if not told.filled:
             await _fill(opened, company, told, afar)
             told.filled = True
             told.live = told.at
-            _remember(opened.data, told)
+            remember(opened.data, told)
         await _live(opened, company, told, afar)
     except Exception as error:
         log.error("the demo has stopped telling", error=repr(error))
@@ -234,7 +224,7 @@ async def _live(opened: House, company: Company, told: Told, afar: Afar) -> None
     loop = asyncio.get_running_loop()
     if told.burst is None:
         told.burst = opened.clock() + BURST_AFTER
-        _remember(opened.data, told)
+        remember(opened.data, told)
     afar.ask(Live(told.burst))
     since = told.live or told.at
     while True:
@@ -249,7 +239,7 @@ async def _live(opened: House, company: Company, told: Told, afar: Afar) -> None
             events = [event for _, event in happened]
             await _send(opened, msgspec.json.encode(events), history=False)
         since = told.live = until
-        _remember(opened.data, told)
+        remember(opened.data, told)
         await asyncio.sleep(0.4)
 
 
@@ -270,22 +260,6 @@ async def _send(opened: House, body: bytes, *, history: bool) -> tuple[int, int]
         about = delivery.about | {"history": True}
         delivery = msgspec.structs.replace(delivery, about=about)
     return received.accepted, await opened.journal.submit(delivery, received.batch)
-
-
-def _recall(data: Path, scale: float, at: dt.datetime) -> Told:
-    try:
-        return msgspec.json.decode((data / TOLD).read_bytes(), type=Told)
-    except OSError:
-        told = Told(at=at, scale=scale)
-        _remember(data, told)
-        return told
-
-
-def _remember(data: Path, told: Told) -> None:
-    path = data / TOLD
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(msgspec.json.encode(told))
-    fresh.replace(path)
 
 
 def _greet(running: Running) -> None:
