@@ -74,7 +74,8 @@ def test_closed_months_stay_and_bridges_close(
     by: str | None,
 ) -> None:
     house = Told(projection)
-    projection.closes = known = ()
+    known: tuple[closes.Close, ...] = ()
+    projection.closes = known
     kept: dict[str, Decimal] = {}  # what MRR at the end of closed months was, when they closed
     asked = where | {"currency": ("USD",)}
     question = Question(
