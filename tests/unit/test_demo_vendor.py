@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,7 +20,10 @@ import pytest
 from tests.unit.demo_bills import COMPANY
 from upwell.demo.afar import Afar
 from upwell.demo.rhythm import today_of
+from upwell.demo.run import run_demo
+from upwell.demo.told import TOLD
 from upwell.demo.wire import ACCOUNTS, MAIN, Frame, Go, Live
+from upwell.errors import Rejected
 from upwell.sources.stripe import verify
 
 SCALE = 0.03
@@ -159,3 +163,11 @@ def test_it_ends_when_it_is_told_to_and_leaves_nothing(when: str) -> None:
     with pytest.raises(ProcessLookupError):
         os.kill(process.pid, 0)
     assert afar.read() is None
+
+
+def test_what_another_version_told_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    (tmp_path / TOLD).write_text('{"at":"2026-07-14T15:20:07Z","scale":1.0,"burst":true}')
+    with pytest.raises(Rejected) as refused:
+        run_demo(data=tmp_path, port=9, scale=SCALE)
+    assert "--data" in refused.value.problem.fix
+    assert [path.name for path in tmp_path.iterdir()] == [TOLD]

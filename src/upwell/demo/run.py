@@ -17,7 +17,7 @@ from upwell.app.server import serve
 from upwell.demo.afar import Afar
 from upwell.demo.cast import Company
 from upwell.demo.rhythm import today_of
-from upwell.demo.told import Told, recall, remember
+from upwell.demo.told import Told, known, recall, remember
 from upwell.demo.wire import ACCOUNTS, Frame, Go, Live
 from upwell.event import Delivery
 from upwell.period import to_micros
@@ -53,7 +53,8 @@ def settings_of(company: Company, afar: Afar) -> Settings:
 
 
 def run_demo(*, data: Path, port: int, scale: float) -> None:
-    """Serve the demo company until told to stop."""
+    """Serve the demo company until told to stop; Rejected where another version told it."""
+    known(data)
     company = demo.company()
     afar = Afar(port)
 

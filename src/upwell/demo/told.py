@@ -7,6 +7,8 @@ from pathlib import Path
 
 import msgspec
 
+from upwell.errors import Rejected
+
 TOLD = "demo-told.json"
 
 
@@ -22,12 +24,26 @@ class Told(msgspec.Struct):
 
 def recall(data: Path, scale: float, at: dt.datetime) -> Told:
     """What is remembered; where nothing is, a story told at `at` from now on."""
+    found = known(data)
+    if found is None:
+        found = Told(at=at, scale=scale)
+        remember(data, found)
+    return found
+
+
+def known(data: Path) -> Told | None:
+    """What is remembered, or None; raises Rejected for what another version has written."""
     try:
         return msgspec.json.decode((data / TOLD).read_bytes(), type=Told)
     except OSError:
-        told = Told(at=at, scale=scale)
-        remember(data, told)
-        return told
+        return None
+    except msgspec.MsgspecError as error:
+        raise Rejected(
+            "old_demo",
+            f"The demo company in {data} was told by another version of Upwell.",
+            fix="Choose another directory with --data, or remove this one.",
+            where=str(data / TOLD),
+        ) from error
 
 
 def remember(data: Path, told: Told) -> None:
