@@ -384,7 +384,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"metric": "sessions", "by": "plan"}, "no_such_split"),
     ({"metric": "activation_rate", "where": {"plan": ("a",)}}, "no_such_split"),
     ({"currency": "QQQ"}, "unknown_currency"),
-    ({"policy": "stripe"}, "unknown_policy"),
+    ({"policy": "recurly"}, "unknown_policy"),
     ({"product": ("male",)}, "unknown_product"),
     ({"end": dt.date(2024, 3, 1)}, "empty_range"),
     ({"start": dt.date(1, 1, 1)}, "far_range"),

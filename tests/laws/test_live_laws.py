@@ -16,7 +16,16 @@ from upwell.event import Change, Position, Touched
 from upwell.live import frames
 from upwell.live.picture import touches
 from upwell.live.watch import Subject, ask_again
-from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum, metric_named
+from upwell.metrics.catalog import (
+    Cohort,
+    Distinct,
+    Ledger,
+    MeanOfDays,
+    Net,
+    Sessions,
+    Sum,
+    metric_named,
+)
 from upwell.money import major, nanos
 from upwell.period import Bucket, Zone, buckets, to_date, to_day
 from upwell.query import Answer, Compared, Point, Question, Series, Value
@@ -104,6 +113,8 @@ def _point(rule: Any, events: list[Happening], bucket: Bucket) -> Point:
 def _value(rule: Any, events: list[Happening], low: int, high: int) -> Value:
     now = [event for event in events if low <= event.day < high]
     match rule:
+        case Ledger(events=Sum() as told):  # no billing source tells of these products
+            return _value(told, events, low, high)
         case Sum(type=kind, of="count"):
             return sum(event.type == kind for event in now)
         case Sum(type=kind, of="value"):

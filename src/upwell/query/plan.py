@@ -267,7 +267,7 @@ def _how(question: Question, metric: Metric, days: int) -> How:
     for key, allowed in question.where.items():
         if key == "product" or not allowed:
             raise _no_filter(key)
-    if question.by == "currency" and metric.unit != "money":
+    if question.by == "currency" and "currency" not in metric.dimensions:
         raise _no_split(metric, "currency")
     hourly = question.grain == "hour"
     if not keys and (_by_hour(metric) or not hourly):

@@ -71,7 +71,9 @@ def rows(
             return Rows(rows=(), cursor=None)
         asked = asked.of(product)
     clauses, values = _events(asked, projection)
-    if currency is not None:
+    if currency == MISSING:
+        clauses.append("currency is null")
+    elif currency is not None:
         clauses.append("currency = ?")
         values.append(currency)
     if value is not None:
