@@ -323,7 +323,7 @@ def _metrics(policy: str) -> Sequence[shapes.Metric]:
             direction=metric.direction,
             definition=metric.definition,
             dimensions=("product", *metric.dimensions),
-            grains=GRAINS,
+            grains=tuple(grain for grain in GRAINS if metric.hourly or grain != "hour"),
             policy=policy,
         )
         for metric in CATALOG.values()

@@ -88,6 +88,11 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     dimensions: tuple[str, ...] = ()
 
     @property
+    def hourly(self) -> bool:
+        """Whether it is kept by the hour, too."""
+        return not (isinstance(self.rule, Ledger) and self.rule.kind == "rate")
+
+    @property
     def reads(self) -> frozenset[str]:
         """The event types whose arrival can change this metric."""
         return _reads(self.rule)
