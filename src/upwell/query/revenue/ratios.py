@@ -95,11 +95,12 @@ def _movements(asked: Asked, table: Table, low: int, high: int) -> list[Movement
     The start is worth what the last of these movements are: a rate compares like with like.
     """
     currencies, days = asked.book.currencies, asked.cuts.days
-    opening = table.opening + table.flow[:, :, :low].sum(axis=(2, 3))
+    flow = table.flow[:, : len(currencies)]  # an empty ledger has a column, and no currency
+    opening = table.opening[:, : len(currencies)] + flow[:, :, :low].sum(axis=(2, 3))
     at_end = factors(asked.exchange, currencies, days[high - 1])
     start = np.rint(opening @ at_end).astype(np.int64)
     each = np.stack([factors(asked.exchange, currencies, day) for day in days[low:high]])
-    moved = np.einsum("kcsm,sc->km", table.flow[:, :, low:high].astype(np.float64), each)
+    moved = np.einsum("kcsm,sc->km", flow[:, :, low:high].astype(np.float64), each)
     return [
         Movement(
             start=int(begun),
