@@ -16,16 +16,14 @@ from upwell.period import add_months
 from upwell.query.question import Question
 from upwell.query.revenue.directory import Filters, Sort
 from upwell.query.revenue.people import MOST, Page
+from upwell.query.revenue.proofs import Changes, Reconciliation, Why
 from upwell.query.revenue.shapes import (
     BridgeAnswer,
-    Changes,
     Cohorts,
     Customers,
     MovedCustomers,
     Policies,
     Profile,
-    Reconciliation,
-    Why,
 )
 from upwell.web import asking, shapes
 from upwell.web.numbers import TakesQuestion, limit_of, said

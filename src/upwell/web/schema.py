@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
 from upwell.query import Answer
+from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
 from upwell.sources.wire import Wire
 from upwell.web import shapes
@@ -71,7 +72,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     structs = [
         getattr(module, name)
         for name in named
-        for module in (shapes, revenue)
+        for module in (shapes, revenue, proofs)
         if hasattr(module, name)
     ]
     _, schemas = msgspec.json.schema_components(

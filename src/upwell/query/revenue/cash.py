@@ -13,7 +13,7 @@ from upwell.period import to_date, to_instant
 from upwell.projection import Projection
 from upwell.query.plan import Plan, versions
 from upwell.query.revenue.exchange import nanos_of
-from upwell.query.revenue.shapes import CashMonth, CashObject, Reconciliation
+from upwell.query.revenue.proofs import CashMonth, CashObject, Reconciliation
 from upwell.query.rows import Row, Rows, Source
 
 PAYOUTS = ("payout", "payout_reversal", "transfer", "payout_cancel", "payout_failure")

@@ -15,8 +15,8 @@ from upwell.query.revenue.exchange import worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import chosen
 from upwell.query.revenue.people import name_of
+from upwell.query.revenue.proofs import Change, Changes
 from upwell.query.revenue.reading import Asked, scope_of
-from upwell.query.revenue.shapes import Change, Changes
 from upwell.query.revenue.sums import Mask, added
 
 MOST = 1_000  # changes listed one by one; the smallest beyond them are one

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,12 +20,12 @@ from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import Part
 from upwell.query.revenue.people import Page, name_of
 from upwell.query.revenue.reading import Asked, scope_of
-from upwell.query.revenue.shapes import CustomerLine, Customers
+from upwell.query.revenue.shapes import CustomerLine, Customers, CustomerStatus
 from upwell.query.revenue.sums import I64, Mask, added
 
 Sort = Literal["mrr", "-mrr", "name", "created"]
 SORTS: tuple[Sort, ...] = ("mrr", "-mrr", "name", "created")
-STATUSES = ("active", "past_due", "trialing", "paused", "canceled")  # the best of several first
+STATUSES: tuple[CustomerStatus, ...] = get_args(CustomerStatus)
 _STANDS = {"active": 0, "past_due": 1, "unpaid": 1, "trialing": 2, "paused": 3}
 
 
@@ -113,7 +113,7 @@ def listed(
 
 
 def _line(
-    asked: Asked, part: Part, person: int, status: str, mrr: int, paid: int | None
+    asked: Asked, part: Part, person: int, status: CustomerStatus, mrr: int, paid: int | None
 ) -> CustomerLine:
     book, currency = asked.book, asked.exchange.target
     own = part.take(part.person == person)

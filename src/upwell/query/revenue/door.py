@@ -21,9 +21,9 @@ from upwell.query.revenue.cohorts import Measure, cohorts
 from upwell.query.revenue.directory import Filters, Statuses, listed
 from upwell.query.revenue.people import Page, moved
 from upwell.query.revenue.profile import profile
+from upwell.query.revenue.proofs import Changes, Reconciliation, Why
 from upwell.query.revenue.shapes import (
     BridgeAnswer,
-    Changes,
     Cohorts,
     CountingRule,
     CountingRules,
@@ -31,8 +31,6 @@ from upwell.query.revenue.shapes import (
     MovedCustomers,
     Policies,
     Profile,
-    Reconciliation,
-    Why,
 )
 from upwell.query.revenue.why import why
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Literal
 
 import msgspec
 
 from upwell.query.question import Unconverted
 
+CustomerStatus = Literal["active", "past_due", "trialing", "paused", "canceled"]
+"""How a customer stands, the best of several subscriptions first."""
 
-class _Shape(msgspec.Struct, frozen=True, kw_only=True):
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
     pass
 
 
-class Bridge(_Shape, frozen=True):
+class Bridge(Shape, frozen=True):
     """Closing = opening + new + expansion + reactivation - contraction - churn + fx + restatement.
 
     Decimal strings in major units; contraction and churn are positive and taken off.
@@ -30,7 +34,7 @@ class Bridge(_Shape, frozen=True):
     closing: str
 
 
-class Cause(_Shape, frozen=True):
+class Cause(Shape, frozen=True):
     """How much of a movement has one cause, and of how many customers."""
 
     movement: str
@@ -39,14 +43,14 @@ class Cause(_Shape, frozen=True):
     customers: int
 
 
-class Cross(_Shape, frozen=True):
+class Cross(Shape, frozen=True):
     """What customers who stayed began and left, by product: parts of expansion and contraction."""
 
     cross_sell: str
     product_drop: str
 
 
-class BridgePart(_Shape, frozen=True):
+class BridgePart(Shape, frozen=True):
     """The bridge of one value of the split."""
 
     key: str
@@ -54,7 +58,7 @@ class BridgePart(_Shape, frozen=True):
     bridge: Bridge
 
 
-class BridgeBucket(_Shape, frozen=True):
+class BridgeBucket(Shape, frozen=True):
     """The bridge of one bucket."""
 
     start: str
@@ -62,7 +66,7 @@ class BridgeBucket(_Shape, frozen=True):
     bridge: Bridge
 
 
-class ClosedMonth(_Shape, frozen=True):
+class ClosedMonth(Shape, frozen=True):
     """A closed month: by how much MRR at its end is another now than it was known when it closed.
 
     `/v1/changes` from `closed_at` on lists what made the difference.
@@ -73,7 +77,7 @@ class ClosedMonth(_Shape, frozen=True):
     restated: str
 
 
-class BridgeAnswer(_Shape, frozen=True):
+class BridgeAnswer(Shape, frozen=True):
     """A bridge with what it rests on; `closed` are the months of it that are closed.
 
     `parts` attribute what was classified for the whole; by product each product is classified on
@@ -95,7 +99,7 @@ class BridgeAnswer(_Shape, frozen=True):
     unconverted: tuple[Unconverted, ...] = ()
 
 
-class MovedCustomer(_Shape, frozen=True):
+class MovedCustomer(Shape, frozen=True):
     """One customer's share of a movement; `at` is the last change, `delivery` what brought it."""
 
     id: str
@@ -110,7 +114,7 @@ class MovedCustomer(_Shape, frozen=True):
     delivery: int
 
 
-class MovedCustomers(_Shape, frozen=True):
+class MovedCustomers(Shape, frozen=True):
     """A page of a movement's customers, the largest first."""
 
     customers: tuple[MovedCustomer, ...]
@@ -118,7 +122,7 @@ class MovedCustomers(_Shape, frozen=True):
     total: int
 
 
-class CustomerLine(_Shape, frozen=True):
+class CustomerLine(Shape, frozen=True):
     """A customer in the list; `ltv` is what they have paid so far, less refunds."""
 
     id: str
@@ -127,13 +131,13 @@ class CustomerLine(_Shape, frozen=True):
     country: str
     products: tuple[str, ...]
     plans: tuple[str, ...]
-    status: str
+    status: CustomerStatus
     mrr: str
     since: dt.date | None
     ltv: str | None
 
 
-class Customers(_Shape, frozen=True):
+class Customers(Shape, frozen=True):
     """A page of customers, and how many there are."""
 
     customers: tuple[CustomerLine, ...]
@@ -142,7 +146,7 @@ class Customers(_Shape, frozen=True):
     currency: str
 
 
-class CustomerId(_Shape, frozen=True):
+class CustomerId(Shape, frozen=True):
     """The name of a customer in one source; `rule` joins it with the others, null where alone."""
 
     source: str
@@ -151,7 +155,7 @@ class CustomerId(_Shape, frozen=True):
     rule: str | None = None
 
 
-class CustomerFacts(_Shape, frozen=True):
+class CustomerFacts(Shape, frozen=True):
     """Who a customer is and what they are worth; money in the workspace's currency."""
 
     id: str
@@ -159,13 +163,13 @@ class CustomerFacts(_Shape, frozen=True):
     email: str
     country: str
     since: dt.date | None
-    status: str
+    status: CustomerStatus
     mrr: str
     lifetime_value: str | None
     sources: tuple[CustomerId, ...]
 
 
-class SubscriptionLine(_Shape, frozen=True):
+class SubscriptionLine(Shape, frozen=True):
     """A subscription of a customer as it stands."""
 
     id: str
@@ -183,7 +187,7 @@ class SubscriptionLine(_Shape, frozen=True):
     reason: str | None
 
 
-class MovementLine(_Shape, frozen=True):
+class MovementLine(Shape, frozen=True):
     """A movement of a customer, with their MRR after it; `delivery` is what brought it."""
 
     at: dt.datetime
@@ -197,7 +201,7 @@ class MovementLine(_Shape, frozen=True):
     delivery: int
 
 
-class PaymentLine(_Shape, frozen=True):
+class PaymentLine(Shape, frozen=True):
     """An invoice of a customer and what came of it, in its own currency."""
 
     id: str
@@ -209,14 +213,14 @@ class PaymentLine(_Shape, frozen=True):
     refunded: str | None
 
 
-class MonthValue(_Shape, frozen=True):
+class MonthValue(Shape, frozen=True):
     """A customer's MRR at the end of a month."""
 
     start: dt.date
     value: str
 
 
-class Profile(_Shape, frozen=True):
+class Profile(Shape, frozen=True):
     """One customer: subscriptions, movements, payments, MRR by month."""
 
     customer: CustomerFacts
@@ -227,7 +231,7 @@ class Profile(_Shape, frozen=True):
     mrr: tuple[MonthValue, ...]
 
 
-class Cohort(_Shape, frozen=True):
+class Cohort(Shape, frozen=True):
     """Who began to pay in one period; `values` are shares of `size`, null while not over."""
 
     start: dt.date
@@ -235,7 +239,7 @@ class Cohort(_Shape, frozen=True):
     values: tuple[float | None, ...]
 
 
-class Cohorts(_Shape, frozen=True):
+class Cohorts(Shape, frozen=True):
     """Cohorts, and the mean of each column over those that are old enough, by their weight."""
 
     grain: str
@@ -244,7 +248,7 @@ class Cohorts(_Shape, frozen=True):
     mean: tuple[float | None, ...]
 
 
-class CountingRule(_Shape, frozen=True):
+class CountingRule(Shape, frozen=True):
     """One choice of the counting rules."""
 
     name: str
@@ -253,7 +257,7 @@ class CountingRule(_Shape, frozen=True):
     definition: str
 
 
-class CountingRules(_Shape, frozen=True):
+class CountingRules(Shape, frozen=True):
     """One set of counting rules."""
 
     name: str
@@ -262,76 +266,8 @@ class CountingRules(_Shape, frozen=True):
     fields: tuple[CountingRule, ...]
 
 
-class Policies(_Shape, frozen=True):
+class Policies(Shape, frozen=True):
     """All sets of counting rules, and the name of the workspace's own."""
 
     workspace: str
     policies: tuple[CountingRules, ...]
-
-
-class WhyCause(_Shape, frozen=True):
-    """What one choice of the counting rules makes of the difference."""
-
-    cause: str
-    sentence: str
-    amount: str
-    customers: int
-
-
-class Why(_Shape, frozen=True):
-    """MRR at the end of a month by two sets of rules; the causes add up to the difference."""
-
-    currency: str
-    ours: str
-    theirs: str
-    difference: str
-    causes: tuple[WhyCause, ...]
-
-
-class Change(_Shape, frozen=True):
-    """What became known of a past day: whose MRR, how much, by which delivery."""
-
-    amount: str
-    cause: str
-    customer: str
-    product: str
-    plan: str
-    source: str
-    delivery: int | None
-    recorded_at: dt.datetime
-
-
-class Changes(_Shape, frozen=True):
-    """MRR at the end of a day as known at two moments; the changes add up to the difference."""
-
-    before: str
-    after: str
-    currency: str
-    changes: tuple[Change, ...]
-
-
-class CashObject(_Shape, frozen=True):
-    """One object that the two sides see differently."""
-
-    id: str
-    kind: str
-    ours: str
-    stripe: str
-
-
-class CashMonth(_Shape, frozen=True):
-    """One account, currency and month: what we counted, what Stripe booked."""
-
-    account: str
-    currency: str
-    month: str
-    ours: str
-    stripe: str
-    difference: str
-    objects: tuple[CashObject, ...]
-
-
-class Reconciliation(_Shape, frozen=True):
-    """Cash of the ledger against the accounts' balance transactions."""
-
-    rows: tuple[CashMonth, ...]

@@ -19,8 +19,8 @@ from upwell.query.revenue.exchange import Exchange, worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import alive
 from upwell.query.revenue.payers import discounted
+from upwell.query.revenue.proofs import Why, WhyCause
 from upwell.query.revenue.reading import Asked
-from upwell.query.revenue.shapes import Why, WhyCause
 from upwell.query.revenue.sums import added
 
 FINE = 10**6  # of a minor unit

@@ -1,0 +1,78 @@
+"""What is answered where numbers differ: by rules, by what was known when, from the accounts' own.
+
+Money is a decimal string in major units.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from upwell.query.revenue.shapes import Shape
+
+
+class WhyCause(Shape, frozen=True):
+    """What one choice of the counting rules makes of the difference."""
+
+    cause: str
+    sentence: str
+    amount: str
+    customers: int
+
+
+class Why(Shape, frozen=True):
+    """MRR at the end of a month by two sets of rules; the causes add up to the difference."""
+
+    currency: str
+    ours: str
+    theirs: str
+    difference: str
+    causes: tuple[WhyCause, ...]
+
+
+class Change(Shape, frozen=True):
+    """What became known of a past day: whose MRR, how much, by which delivery."""
+
+    amount: str
+    cause: str
+    customer: str
+    product: str
+    plan: str
+    source: str
+    delivery: int | None
+    recorded_at: dt.datetime
+
+
+class Changes(Shape, frozen=True):
+    """MRR at the end of a day as known at two moments; the changes add up to the difference."""
+
+    before: str
+    after: str
+    currency: str
+    changes: tuple[Change, ...]
+
+
+class CashObject(Shape, frozen=True):
+    """One object that the two sides see differently."""
+
+    id: str
+    kind: str
+    ours: str
+    stripe: str
+
+
+class CashMonth(Shape, frozen=True):
+    """One account, currency and month: what we counted, what Stripe booked."""
+
+    account: str
+    currency: str
+    month: str
+    ours: str
+    stripe: str
+    difference: str
+    objects: tuple[CashObject, ...]
+
+
+class Reconciliation(Shape, frozen=True):
+    """Cash of the ledger against the accounts' balance transactions."""
+
+    rows: tuple[CashMonth, ...]
