@@ -75,6 +75,7 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     quantity: Decimal = Decimal(1)
     inclusive_tax: Decimal = Decimal(0)  # rate within the price: 0.21 for 21 % VAT included
     discounts: tuple[Discount, ...] = ()
+    until: int | None = None  # of a reconstructed state: the end of the time that was charged for
 
 
 class SubscriptionState(
@@ -109,6 +110,8 @@ class SubscriptionState(
     pause: PauseBehavior | None = None
     pause_resumes: int | None = None
     reconstructed: bool = False  # pieced together from invoices, not said by the source
+    partial: bool = False  # of prorations alone: what they do not name goes on
+    dropped: tuple[str, ...] = ()  # items that were credited and not charged again
     deleted: bool = False
 
 

@@ -48,6 +48,7 @@ class Step(NamedTuple):
     path: str
     query: dict[str, str | Sequence[str]] = {}  # noqa: RUF012 - never changed
     permission: str = ""
+    late: int | None = None  # days after it was made that an object changes; None: at any time
 
 
 STEPS = (
@@ -63,16 +64,18 @@ STEPS = (
         "/v1/invoices",
         {"expand": ("data.discounts", "data.lines.data.discounts")},
         "Invoices",
+        late=90,
     ),
-    Step("refunds", "/v1/refunds", {"expand": ("data.charge",)}, "Charges and Refunds"),
+    Step("refunds", "/v1/refunds", {"expand": ("data.charge",)}, "Charges and Refunds", late=30),
     Step("disputes", "/v1/disputes", {"expand": ("data.charge",)}, "Disputes"),
     Step(
         "balance_transactions",
         "/v1/balance_transactions",
         {"expand": ("data.source",)},
         "Balance transactions",
+        late=0,
     ),
-    Step("events", "/v1/events", {}, "Events"),
+    Step("events", "/v1/events", {}, "Events", late=0),
 )
 CATALOGUE = (
     Step("products", "/v1/products", {}, "Products"),
@@ -93,10 +96,12 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `step` is the list at hand and `after` its last object; once `step` is '' events are followed
     from `event` (of `event_at`, epoch seconds) on, and the balance from `balance_at` on. `seen_at`
-    is the last time that all events up to then were read.
+    is the last time that all events up to then were read. Lists whose objects do not change long
+    after they were made are read back to `since` only (0: whole).
     """
 
     started: int
+    since: int = 0
     step: str = STEPS[0].name
     after: str = ""
     rows: int = 0
@@ -189,12 +194,21 @@ def begin(get: Get, now: int) -> Cursor:
     )
 
 
+def again_from(cursor: Cursor, since: int, now: int) -> Cursor:
+    """The cursor at the beginning of all lists, with events followed from where they stand."""
+    return msgspec.structs.replace(
+        cursor, started=now, since=since, step=STEPS[0].name, after="", rows=0
+    )
+
+
 def listed(get: Get, cursor: Cursor) -> tuple[Page, Cursor]:
     """The next page of the list at hand, and the cursor after it."""
     step = NAMES[cursor.step]
     query: dict[str, str | int | Sequence[str]] = dict(step.query)
     if cursor.after:
         query["starting_after"] = cursor.after
+    if cursor.since and step.late is not None:
+        query["created[gte]"] = max(0, cursor.since - step.late * 86_400)
     found = page(get, step.path, query)
     moved = msgspec.structs.replace(cursor, rows=cursor.rows + len(found.rows))
     if found.has_more and found.rows:
@@ -427,6 +441,8 @@ def _resolved(
             found.setdefault("discounts", {})[want.id] = catalogue.discounts[want.id]
         elif want.kind == "invoice":
             found.setdefault("invoices", {})[want.id] = _paid_by(want.of, get)
+        elif want.kind == "failed":
+            found.setdefault("failed", {})[want.id] = _last_try(want.id, get)
         else:
             rows = _filled(want, rows, get)
     return rows, found
@@ -491,6 +507,28 @@ def _paid_by(intent: str, get: Get) -> shapes.Invoice | None:
     link = understood(_PAYMENT, links[0]) if links else None
     invoice = link.invoice if link else None
     return invoice if isinstance(invoice, shapes.Invoice) else None
+
+
+def _last_try(subscription: str, get: Get) -> int | None:
+    """When the last invoice that was tried was given up or tried last, or None: none was."""
+    query = {"subscription": subscription}
+    for row in page(get, "/v1/invoices", query).rows:
+        tried = understood(_INVOICE, row)
+        if tried is None or not tried.attempt_count or tried.status == "paid":
+            continue
+        given_up = tried.status_transitions and tried.status_transitions.marked_uncollectible_at
+        return given_up or _charged_last(tried.id, get) or tried.created
+    return None
+
+
+def _charged_last(invoice: str, get: Get) -> int | None:
+    for row in page(get, "/v1/invoice_payments", {"invoice": invoice, "limit": 1}).rows:
+        link = understood(_PAYMENT, row)
+        intent = id_of(link.payment.payment_intent) if link and link.payment else ""
+        if intent:
+            charges = page(get, "/v1/charges", {"payment_intent": intent, "limit": 1}).heads
+            return charges[0].created if charges else None
+    return None
 
 
 def _filled(want: Want, rows: Sequence[msgspec.Raw], get: Get) -> Sequence[msgspec.Raw]:

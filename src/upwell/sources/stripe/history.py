@@ -3,21 +3,21 @@
 Stripe keeps only the present state of a subscription. Its own dates say when it began and ended;
 each invoice says from when on which price was asked for. Such states are marked `reconstructed`.
 An invoice that mentions a change of one item does not list the others: they are taken from the
-invoice's regular lines.
+invoice's regular lines, and what was charged before goes on (`metrics.revenue.rebuilt`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 import msgspec
 
 from upwell import billing
 from upwell.period import MICROS
 from upwell.sources.stripe import money, shapes, states, units
-from upwell.sources.stripe.reading import Moment, Reading, Want, micros
+from upwell.sources.stripe.reading import Moment, Reading, Waits, Want, micros
 from upwell.sources.stripe.shapes import id_of
 
 BEGUN, BILLED, ENDED = "00", "01", "02"  # order of what is known of one second
@@ -39,10 +39,25 @@ def of_subscription(
     ended = found.ended_at
     if on_trial and found.trial_end and found.trial_end < (ended or found.trial_end + 1):
         yield _before(now, found.trial_end, BEGUN, "active")
+    if found.status == "unpaid":
+        yield from _unpaid(read, now)
     if ended is not None:
         yield msgspec.structs.replace(
             now, at=ended * MICROS, order=ENDED, status="canceled", reconstructed=True
         )
+
+
+def _unpaid(
+    read: Reading, now: billing.SubscriptionState
+) -> Iterator[billing.SubscriptionState]:
+    """Since when nobody pays: the last try to collect its invoice, which must be looked up."""
+    if now.id not in read.extra.failed:
+        raise Waits(frozenset({Want("failed", now.id)}))
+    at = read.extra.failed[now.id]
+    if at is None:
+        read.unknown["unpaid since an unknown time"] += 1
+        return
+    yield msgspec.structs.replace(now, at=at * MICROS, order=ENDED, reconstructed=True)
 
 
 def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.SubscriptionState]:
@@ -57,7 +72,7 @@ def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.Subscri
         if (of := _subscription_of(line) or money.subscription_of(found)) and line.period:
             by_subscription.setdefault(of, []).append(line)
     for of, lines in by_subscription.items():
-        for at, own in _instants(lines):
+        for at, own, partial, dropped in _instants(lines):
             whole, single = _taken_off(read, found, own, currency)
             items = tuple(
                 _item(read, line, currency, tuple(single.get(_item_of(line), ()))) for line in own
@@ -79,6 +94,8 @@ def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.Subscri
                 period_start=micros(at),
                 period_end=micros(end or None),
                 reconstructed=True,
+                partial=partial,
+                dropped=dropped,
             )
 
 
@@ -103,29 +120,39 @@ def _before(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
+class _Instant(NamedTuple):
+    """A moment at which something changed, with the lines of the items as they were then."""
+
     at: int
-    line: shapes.Line
+    lines: list[shapes.Line]
+    partial: bool  # prorations alone: what they do not name goes on
+    dropped: tuple[str, ...]
 
 
-def _instants(lines: list[shapes.Line]) -> Iterator[tuple[int, list[shapes.Line]]]:
-    """Each moment at which something changed, with the lines of all items as they were then."""
-    regular = [line for line in lines if not _is_proration(line) and _lasts(line)]
-    charged = [
-        _Placed(line.period.start or 0, line)
-        for line in lines
-        if _is_proration(line) and line.amount > 0 and line.period and _lasts(line)
-    ]
-    standing = {_item_of(line): line for line in regular}
-    changed = {_item_of(one.line) for one in charged}
-    current = {item: line for item, line in standing.items() if item not in changed}
-    for at in sorted({one.at for one in charged}):
-        current = current | {_item_of(one.line): one.line for one in charged if one.at == at}
-        yield at, list(current.values())
-    starts = {line.period.start or 0 for line in regular if line.period}
-    for at in sorted(starts):
-        yield at, [line for line in regular if line.period and (line.period.start or 0) <= at]
+def _instants(lines: list[shapes.Line]) -> Iterator[_Instant]:
+    """Each moment at which something changed, by its time."""
+    lasting = [line for line in lines if _lasts(line)]
+    regular = [line for line in lasting if not _is_proration(line)]
+    prorated = [line for line in lasting if _is_proration(line)]
+    changed = {_item_of(line) for line in prorated if line.amount > 0}
+    current = {_item_of(line): line for line in regular if _item_of(line) not in changed}
+    for at in sorted({_start(line) for line in lasting}):
+        here = [line for line in prorated if _start(line) == at]
+        current |= {_item_of(line): line for line in here if line.amount > 0}
+        gone = {_item_of(line) for line in here if line.amount < 0}
+        shown = [line for line in regular if _start(line) <= at]
+        partial = not any(_start(line) == at for line in regular)
+        if partial:
+            if not any(line.amount for line in here):
+                continue
+            gone -= {_item_of(line) for line in here if line.amount > 0}
+            shown = [line for name, line in current.items() if name not in gone]
+        gone -= {_item_of(line) for line in shown}
+        yield _Instant(at, shown, partial, tuple(sorted(gone)))
+
+
+def _start(line: shapes.Line) -> int:
+    return (line.period.start if line.period else None) or 0
 
 
 def _item(
@@ -148,6 +175,8 @@ def _item(
         quantity=quantity,
         inclusive_tax=_inclusive(line),
         discounts=discounts,
+        # An item without an id of its own cannot be told from the one that takes its place.
+        until=micros(line.period.end) if line.period and _item_of(line) != line.id else None,
     )
 
 

@@ -383,9 +383,14 @@ class BalanceTransaction(msgspec.Struct, frozen=True, kw_only=True):
     source: Reference = None
 
 
+class Paying(msgspec.Struct, frozen=True, kw_only=True):
+    payment_intent: Reference = None
+
+
 class InvoicePayment(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     invoice: str | Invoice | None = None
+    payment: Paying | None = None
 
 
 class Dispute(msgspec.Struct, frozen=True, kw_only=True):
@@ -421,13 +426,15 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     """What the bodies only point to, read beside them; null: Stripe no longer has it.
 
     `prices` with their tiers and other currencies, `discounts` and `coupons` by their ids,
-    `invoices` by the charge that paid them.
+    `invoices` by the charge that paid them; `failed`, by subscription, when collecting was tried
+    for the last time (epoch seconds).
     """
 
     prices: dict[str, Price | None] = {}
     discounts: dict[str, Discount | None] = {}
     coupons: dict[str, Coupon | None] = {}
     invoices: dict[str, Invoice | None] = {}
+    failed: dict[str, int | None] = {}
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
