@@ -18,6 +18,7 @@ Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
 GRAINS: tuple[Grain, ...] = get_args(Grain)
 
 EPOCH = dt.date(1970, 1, 1)
+_MONTHS: dict[Grain, int] = {"month": 1, "quarter": 3, "year": 12}
 MICROS = 1_000_000
 HOUR_MICROS = 3600 * MICROS
 DAY_MICROS = 24 * HOUR_MICROS
@@ -186,9 +187,31 @@ def next_of(first: int, grain: Grain) -> int:
     if grain == "week":
         return first + 7
     date = to_date(first)
-    months = {"month": 1, "quarter": 3, "year": 12}[grain]
-    index = date.year * 12 + date.month - 1 + months
-    return to_day(dt.date(index // 12, index % 12 + 1, 1))
+    return to_day(add_months(date, _MONTHS[grain]))
+
+
+def numbers(
+    days: NDArray[np.int64] | NDArray[np.int32], grain: Grain, week_start: int = 0
+) -> NDArray[np.int64]:
+    """The bucket (day or coarser) of each day from 1970 on, counted: the next one is one more.
+
+    The distance of two buckets is the difference of their numbers; none is below 0.
+    """
+    if grain == "day":
+        return days.astype(np.int64)
+    if grain == "week":
+        return (days.astype(np.int64) + 10 - week_start) // 7  # 1970-01-01 was a Thursday (3)
+    months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    return months // _MONTHS[grain]
+
+
+def first_of_number(number: int, grain: Grain, week_start: int = 0) -> int:
+    """First day of the bucket that `numbers` gave this number."""
+    if grain == "day":
+        return number
+    if grain == "week":
+        return number * 7 - 10 + week_start
+    return to_day(add_months(EPOCH, number * _MONTHS[grain]))
 
 
 def add_months(date: dt.date, months: int) -> dt.date:

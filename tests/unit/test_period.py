@@ -11,11 +11,14 @@ import pytest
 from upwell.period import (
     GRAINS,
     HOUR_MICROS,
+    Grain,
     Zone,
     add_months,
     buckets,
     first_of,
+    first_of_number,
     next_of,
+    numbers,
     to_date,
     to_day,
     to_instant,
@@ -133,3 +136,14 @@ def test_months_are_calendar_months() -> None:
     assert add_months(dt.date(2025, 1, 31), -2) == dt.date(2024, 11, 30)
     assert to_date(next_of(day("2024-12-01"), "month")) == dt.date(2025, 1, 1)
     assert to_date(next_of(day("2024-10-01"), "quarter")) == dt.date(2025, 1, 1)
+
+
+@pytest.mark.parametrize("grain", ["day", "week", "month", "quarter", "year"])
+@pytest.mark.parametrize("week_start", [0, 6])
+def test_buckets_are_counted_one_by_one(grain: Grain, week_start: int) -> None:
+    days = np.arange(day("1970-01-01"), day("2031-01-01"), dtype=np.int32)
+    found = numbers(days, grain, week_start)
+    assert int(found[0]) >= 0
+    assert set(np.diff(found).tolist()) <= {0, 1}
+    firsts = {int(n): first_of_number(int(n), grain, week_start) for n in np.unique(found)}
+    assert [firsts[int(n)] for n in found] == [first_of(int(d), grain, week_start) for d in days]
