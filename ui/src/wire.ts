@@ -8,6 +8,7 @@ export type Unit = 'money' | 'count' | 'ratio' | 'seconds';
 export type Direction = 'up' | 'down' | 'none';
 export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused';
 export type AlertAct = 'ack' | 'mute' | 'resolve';
+export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
 
 /** What is asked, over local days: `from` inclusive, `to` exclusive. */
 export interface Question {
@@ -410,6 +411,290 @@ export interface Status {
   position: string;
 }
 
+/** Closing = opening + new + expansion + reactivation - contraction - churn + fx + restatement. */
+export interface Bridge {
+  opening: string;
+  new: string;
+  expansion: string;
+  reactivation: string;
+  contraction: string;
+  churn: string;
+  fx: string;
+  restatement: string;
+  closing: string;
+}
+
+/** How much of a movement has one cause, and of how many customers. */
+export interface Cause {
+  movement: string;
+  cause: string;
+  amount: string;
+  customers: number;
+}
+
+/** What customers who stayed began and left, by product: parts of expansion and contraction. */
+export interface Cross {
+  cross_sell: string;
+  product_drop: string;
+}
+
+/** The bridge of one value of the split. */
+export interface BridgePart {
+  key: string;
+  label: string;
+  bridge: Bridge;
+}
+
+/** The bridge of one bucket. */
+export interface BridgeBucket {
+  start: string;
+  complete: boolean;
+  bridge: Bridge;
+}
+
+/** A closed month: by how much MRR at its end is another now than it was known when it closed. */
+export interface ClosedMonth {
+  month: string;
+  closed_at: string;
+  restated: string;
+}
+
+/** A bridge with what it rests on; `closed` are the months of it that are closed. */
+export interface BridgeAnswer {
+  currency: string;
+  policy: string;
+  as_of: Record<string, string>;
+  position: string;
+  complete: boolean;
+  provisional: boolean;
+  bridge: Bridge;
+  causes: Cause[];
+  cross: Cross | null;
+  parts: BridgePart[];
+  buckets: BridgeBucket[];
+  closed: ClosedMonth[];
+  unconverted: Unconverted[];
+}
+
+/** One customer's share of a movement; `at` is the last change, `delivery` what brought it. */
+export interface MovedCustomer {
+  id: string;
+  name: string;
+  email: string;
+  country: string;
+  product: string;
+  plan: string;
+  amount: string;
+  at: string;
+  cause: string;
+  delivery: number;
+}
+
+/** A page of a movement's customers, the largest first. */
+export interface MovedCustomers {
+  customers: MovedCustomer[];
+  cursor: string | null;
+  total: number;
+}
+
+/** A customer in the list; `ltv` is what they have paid so far, less refunds. */
+export interface CustomerLine {
+  id: string;
+  name: string;
+  email: string;
+  country: string;
+  products: string[];
+  plans: string[];
+  status: CustomerStatus;
+  mrr: string;
+  since: string | null;
+  ltv: string | null;
+}
+
+/** A page of customers, and how many there are. */
+export interface Customers {
+  customers: CustomerLine[];
+  cursor: string | null;
+  total: number;
+  currency: string;
+}
+
+/** The name of a customer in one source; `rule` joins it with the others, null where alone. */
+export interface CustomerId {
+  source: string;
+  id: string;
+  name: string;
+  rule: string | null;
+}
+
+/** Who a customer is and what they are worth; money in the workspace's currency. */
+export interface CustomerFacts {
+  id: string;
+  name: string;
+  email: string;
+  country: string;
+  since: string | null;
+  status: CustomerStatus;
+  mrr: string;
+  lifetime_value: string | null;
+  sources: CustomerId[];
+}
+
+/** A subscription of a customer as it stands. */
+export interface SubscriptionLine {
+  id: string;
+  source: string;
+  product: string;
+  plan: string;
+  interval: string;
+  status: string;
+  mrr: string;
+  started: string | null;
+  trial_end: string | null;
+  cancel_at: string | null;
+  canceled_at: string | null;
+  ended_at: string | null;
+  reason: string | null;
+}
+
+/** A movement of a customer, with their MRR after it; `delivery` is what brought it. */
+export interface MovementLine {
+  at: string;
+  day: string;
+  product: string;
+  plan: string;
+  kind: string;
+  cause: string;
+  amount: string;
+  mrr_after: string;
+  delivery: number;
+}
+
+/** An invoice of a customer and what came of it, in its own currency. */
+export interface PaymentLine {
+  id: string;
+  at: string;
+  amount: string;
+  status: string;
+  product: string;
+  currency: string;
+  refunded: string | null;
+}
+
+/** A customer's MRR at the end of a month. */
+export interface MonthValue {
+  start: string;
+  value: string;
+}
+
+/** One customer: subscriptions, movements, payments, MRR by month. */
+export interface Profile {
+  customer: CustomerFacts;
+  currency: string;
+  subscriptions: SubscriptionLine[];
+  movements: MovementLine[];
+  payments: PaymentLine[];
+  mrr: MonthValue[];
+}
+
+/** Who began to pay in one period; `values` are shares of `size`, null while not over. */
+export interface Cohort {
+  start: string;
+  size: number | string;
+  values: (number | null)[];
+}
+
+/** Cohorts, and the mean of each column over those that are old enough, by their weight. */
+export interface Cohorts {
+  grain: Exclude<Grain, 'hour' | 'day'>;
+  currency: string | null;
+  cohorts: Cohort[];
+  mean: (number | null)[];
+}
+
+/** One choice of the counting rules. */
+export interface CountingRule {
+  name: string;
+  value: string | number | boolean | null;
+  title: string;
+  definition: string;
+}
+
+/** One set of counting rules. */
+export interface CountingRules {
+  name: string;
+  title: string;
+  version: number;
+  fields: CountingRule[];
+}
+
+/** All sets of counting rules, and the name of the workspace's own. */
+export interface Policies {
+  workspace: string;
+  policies: CountingRules[];
+}
+
+/** What one choice of the counting rules makes of the difference. */
+export interface WhyCause {
+  cause: string;
+  sentence: string;
+  amount: string;
+  customers: number;
+}
+
+/** MRR at the end of a month by two sets of rules; the causes add up to the difference. */
+export interface WhyDiffer {
+  currency: string;
+  ours: string;
+  theirs: string;
+  difference: string;
+  causes: WhyCause[];
+}
+
+/** What became known of a past day: whose MRR, how much, by which delivery. */
+export interface Change {
+  amount: string;
+  cause: string;
+  customer: string;
+  product: string;
+  plan: string;
+  source: string;
+  delivery: number | null;
+  recorded_at: string;
+}
+
+/** MRR at the end of a day as known at two moments; the changes add up to the difference. */
+export interface Changes {
+  before: string;
+  after: string;
+  currency: string;
+  changes: Change[];
+}
+
+/** One object that the two sides see differently. */
+export interface CashObject {
+  id: string;
+  kind: string;
+  ours: string;
+  stripe: string;
+}
+
+/** One account, currency and month: what we counted, what Stripe booked. */
+export interface CashMonth {
+  account: string;
+  currency: string;
+  month: string;
+  ours: string;
+  stripe: string;
+  difference: string;
+  objects: CashObject[];
+}
+
+/** Cash of the ledger against the accounts' balance transactions. */
+export interface Reconciliation {
+  rows: CashMonth[];
+}
+
 /** One event as it arrived, for the Live page. */
 export interface FeedEvent {
   product: string;
@@ -438,7 +723,7 @@ export type Frame =
       totals?: Record<string, Value>;
       as_of?: Record<string, string>;
     }
-  | { feed: { events: FeedEvent[]; per_second: number } }
+  | { feed: { events: FeedEvent[]; per_second: number | null } }
   | { status: Status }
   | { alerts: { open: number; latest: Alert | null } }
   | { error: Problem & { id?: string } };
@@ -448,4 +733,5 @@ export interface Watch {
   watch: { id: string; question: Question }[];
   since: string | null;
   feed: boolean;
+  batch?: boolean;
 }

@@ -21,6 +21,8 @@ from upwell.event import GrowthEvent, Reject
 from upwell.live import frames
 from upwell.metrics.catalog import Direction, Unit
 from upwell.period import Grain
+from upwell.query.revenue import proofs
+from upwell.query.revenue import shapes as revenue
 from upwell.web import shapes
 
 ALIASES: dict[str, Any] = {
@@ -30,6 +32,7 @@ ALIASES: dict[str, Any] = {
     "Direction": Direction,
     "SourceState": shapes.SourceState,
     "AlertAct": inbox.Act,
+    "CustomerStatus": revenue.CustomerStatus,
 }
 """Unions of words that are used under a name of their own."""
 
@@ -79,12 +82,43 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     shapes.NewReport,
     shapes.Report,
     frames.Status,
+    revenue.Bridge,
+    revenue.Cause,
+    revenue.Cross,
+    revenue.BridgePart,
+    revenue.BridgeBucket,
+    revenue.ClosedMonth,
+    revenue.BridgeAnswer,
+    revenue.MovedCustomer,
+    revenue.MovedCustomers,
+    revenue.CustomerLine,
+    revenue.Customers,
+    revenue.CustomerId,
+    revenue.CustomerFacts,
+    revenue.SubscriptionLine,
+    revenue.MovementLine,
+    revenue.PaymentLine,
+    revenue.MonthValue,
+    revenue.Profile,
+    revenue.Cohort,
+    revenue.Cohorts,
+    revenue.CountingRule,
+    revenue.CountingRules,
+    revenue.Policies,
+    proofs.WhyCause,
+    proofs.Why,
+    proofs.Change,
+    proofs.Changes,
+    proofs.CashObject,
+    proofs.CashMonth,
+    proofs.Reconciliation,
 )
 NAMES: dict[type, str] = {
     inbox.WhyShown: "Why",
     Moment: "Told",
     inbox.DeliveredShown: "Delivered",
     inbox.AlertShown: "Alert",
+    proofs.Why: "WhyDiffer",
 }
 """Names in the pages, where they differ from the structs' own."""
 
@@ -130,7 +164,7 @@ export type Frame =
       totals?: Record<string, Value>;
       as_of?: Record<string, string>;
     }
-  | { feed: { events: FeedEvent[]; per_second: number } }
+  | { feed: { events: FeedEvent[]; per_second: number | null } }
   | { status: Status }
   | { alerts: { open: number; latest: Alert | null } }
   | { error: Problem & { id?: string } };
@@ -140,6 +174,7 @@ export interface Watch {
   watch: { id: string; question: Question }[];
   since: string | null;
   feed: boolean;
+  batch?: boolean;
 }
 """
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Bridge, Bridged } from '../revenue-types';
+import type { Bridge, BridgeAnswer } from '../wire';
 import { barsOf, bridgeTable, causeWords, findingOf, monthsTable, settled, spokenBridge } from './bridge';
 import { sum } from './decimal';
 
@@ -7,7 +7,7 @@ const bridge = (more: Partial<Bridge> = {}): Bridge => ({
   opening: '1000.00', new: '100.00', expansion: '50.00', reactivation: '0.00', contraction: '40.00', churn: '60.00', fx: '-5.00', restatement: '0.00', closing: '1045.00', ...more,
 }); // prettier-ignore
 const NAMES = { opening: 'MRR 31 Jan', closing: 'MRR 28 Feb' };
-const answer = (more: Partial<Bridged> = {}): Bridged => ({
+const answer = (more: Partial<BridgeAnswer> = {}): BridgeAnswer => ({
   currency: 'USD',
   policy: 'upwell',
   as_of: {},
@@ -17,7 +17,10 @@ const answer = (more: Partial<Bridged> = {}): Bridged => ({
   bridge: bridge(),
   causes: [{ movement: 'churn', cause: 'payment_failed', amount: '60.00', customers: 1 }],
   cross: null,
+  parts: [],
   buckets: [],
+  closed: [],
+  unconverted: [],
   ...more,
 });
 

@@ -1,5 +1,5 @@
 // The bridge from opening to closing MRR as a waterfall, a table, a sentence.
-import type { Bridge, BridgeBucket, BridgeCause, Bridged, Movement } from '../revenue-types';
+import type { Bridge, BridgeAnswer, BridgeBucket, Cause } from '../wire';
 import { amount, type Value } from './data';
 import { bucketName } from './dates';
 import { apportioned, isZero, negate, round, sum } from './decimal';
@@ -7,6 +7,9 @@ import { change, compact, exact, minorDigits } from './format';
 import type { DivergingData, DivergingKind } from './diverging';
 import type { Column, Row } from './table';
 import type { WaterfallBar } from './waterfall';
+
+/** What customers do to MRR. */
+export type Movement = Exclude<keyof Bridge, 'opening' | 'closing' | 'fx' | 'restatement'>;
 
 export const MOVEMENTS: readonly { readonly key: Movement; readonly label: string; readonly sign: 1 | -1 }[] = [
   { key: 'new', label: 'New', sign: 1 },
@@ -53,10 +56,10 @@ export const signed = (bridge: Bridge, key: Entry): string =>
   ENTRIES.find((one) => one.key === key)!.sign < 0 ? negate(bridge[key]) : bridge[key];
 
 /** To the smallest coin, so that what stands on the page adds up to the last digit of it. */
-export function settled(answer: Bridged): Bridged {
+export function settled(answer: BridgeAnswer): BridgeAnswer {
   const digits = minorDigits(answer.currency);
   const whole = settle(answer.bridge, digits);
-  const parts = answer.parts ?? [];
+  const parts = answer.parts;
   const shares = (key: keyof Bridge): string[] => apportioned(parts.map((part) => part.bridge[key]), whole[key], digits);
   const columns = Object.fromEntries((Object.keys(whole) as (keyof Bridge)[]).map((key) => [key, shares(key)])) as Record<keyof Bridge, string[]>;
   const causes = MOVEMENTS.flatMap(({ key }) => {
@@ -81,9 +84,9 @@ function settle(bridge: Bridge, digits: number): Bridge {
 }
 
 /** Opening, every movement, closing; each with its parts, and on hover what caused it. */
-export function barsOf(answer: Pick<Bridged, 'bridge' | 'causes' | 'parts' | 'currency'>, names: { opening: string; closing: string }): WaterfallBar[] {
+export function barsOf(answer: Pick<BridgeAnswer, 'bridge' | 'causes' | 'parts' | 'currency'>, names: { opening: string; closing: string }): WaterfallBar[] {
   const { bridge, causes, currency } = answer;
-  const parts = answer.parts ?? [];
+  const parts = answer.parts;
   const total = (key: 'opening' | 'closing'): WaterfallBar => ({
     key,
     label: names[key],
@@ -102,7 +105,7 @@ export function barsOf(answer: Pick<Bridged, 'bridge' | 'causes' | 'parts' | 'cu
   return [total('opening'), ...steps, total('closing')];
 }
 
-function causesOf(causes: readonly BridgeCause[], movement: string, currency: string): string[] {
+function causesOf(causes: readonly Cause[], movement: string, currency: string): string[] {
   return causes
     .filter((one) => one.movement === movement)
     .map((one) => `${causeWords(one.cause)}: ${exact(one.amount, 'money', currency)}, ${people(one.customers)}`);

@@ -1,8 +1,8 @@
 /** What the customer list is narrowed to, as it stands in the address. Pure. */
-import type { Status } from '../revenue-types';
+import type { CustomerStatus } from '../wire';
 
-export const STATUSES: Record<Status, string> = { active: 'Paying', trialing: 'On trial', past_due: 'Payment late', paused: 'Paused', canceled: 'Left' };
-export const statusWords = (status: string): string => STATUSES[status as Status] ?? status.charAt(0).toUpperCase() + status.slice(1).replaceAll('_', ' ');
+export const STATUSES: Record<CustomerStatus, string> = { active: 'Paying', trialing: 'On trial', past_due: 'Payment late', paused: 'Paused', canceled: 'Left' };
+export const statusWords = (status: string): string => STATUSES[status as CustomerStatus] ?? status.charAt(0).toUpperCase() + status.slice(1).replaceAll('_', ' ');
 
 export const FILTERS = ['status', 'product', 'plan', 'country'] as const;
 export type Filter = (typeof FILTERS)[number];

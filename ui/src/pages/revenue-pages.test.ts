@@ -1,6 +1,6 @@
 import { cleanup, fireEvent, render, screen, within } from '@testing-library/svelte';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import type { Bridge, Bridged, Customer } from '../revenue-types';
+import type { Bridge, BridgeAnswer, CustomerLine } from '../wire';
 import { parse } from '../router';
 import { desk } from '../shell/desk.svelte';
 import { EMPTY } from '../store';
@@ -43,7 +43,7 @@ afterEach(() => {
   open('/');
 });
 
-const customer = (id: string, name: string, more: Partial<Customer> = {}): Customer => ({
+const customer = (id: string, name: string, more: Partial<CustomerLine> = {}): CustomerLine => ({
   id,
   name,
   email: `${id}@a.example`,
@@ -102,7 +102,7 @@ test('customers: nobody, nobody like that, and a server that fails are three thi
 });
 
 const bridge: Bridge = { opening: '1000.00', new: '100.00', expansion: '50.00', reactivation: '0.00', contraction: '40.00', churn: '60.00', fx: '-5.00', restatement: '0.00', closing: '1045.00' };
-const bridged = (more: Partial<Bridged> = {}): Bridged => ({
+const bridged = (more: Partial<BridgeAnswer> = {}): BridgeAnswer => ({
   currency: 'USD',
   policy: 'upwell',
   as_of: {},
@@ -114,6 +114,8 @@ const bridged = (more: Partial<Bridged> = {}): Bridged => ({
   cross: null,
   parts: [{ key: 'team', label: 'team', bridge }],
   buckets: [],
+  closed: [],
+  unconverted: [],
   ...more,
 });
 

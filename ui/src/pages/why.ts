@@ -1,7 +1,7 @@
 /** What a cause of a difference is called: a rule by its title, anything else in its own words. Pure. */
-import type { Ruleset } from '../revenue-types';
+import type { CountingRules } from '../wire';
 
-export function causeTitle(cause: string, sets: readonly Ruleset[]): string {
+export function causeTitle(cause: string, sets: readonly CountingRules[]): string {
   for (const set of sets) {
     const rule = set.fields.find((one) => one.name === cause);
     if (rule) return rule.title;
