@@ -44,7 +44,7 @@ class Company:
     """Two products sold through one account, and a house that reads it."""
 
     def __init__(self, folder: Path, fake: FakeStripe, url: str) -> None:
-        self.fake, self.url = fake, url
+        self.fake, self.url, self.folder = fake, url, folder
         settings = Settings(
             server=Server(allow_private_urls=(url.removeprefix("http://"),)),
             products=(Product(id="mail", name="Mail"), Product(id="docs", name="Docs")),

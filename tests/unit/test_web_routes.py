@@ -35,6 +35,7 @@ SCOPES = {
     ("POST", "/v1/sources/stripe"): "admin",
     ("GET", "/v1/sources/{source}/account"): "admin",
     ("PUT", "/v1/sources/{source}/assignments"): "admin",
+    ("PUT", "/v1/sources/{source}/secrets"): "admin",
     ("POST", "/v1/sources/{source}/{act}"): "admin",
     ("POST", "/v1/customers/{id}/merge"): "admin",
     ("POST", "/v1/customers/{id}/unmerge"): "admin",
@@ -67,6 +68,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/reports"): {"month": "2026-10"},
     ("POST", "/v1/sources/stripe"): {"id": "docs-stripe", "api_key": "rk_test_1"},
     ("PUT", "/v1/sources/{source}/assignments"): {"prod_1": "mail"},
+    ("PUT", "/v1/sources/{source}/secrets"): {"webhook_secret": "whsec_1"},
     ("POST", "/v1/customers/{id}/merge"): {"customers": ["cus_1"]},
     ("POST", "/v1/events"): [],
 }

@@ -109,7 +109,7 @@ export class Socket {
 
   #say(resuming: boolean): void {
     // Many frames in one message cost both sides far less than a message each.
-    const said: Watch & { batch: true } = {
+    const said: Watch = {
       watch: [...this.#watched].map(([id, question]) => ({ id, question })),
       since: this.#around.position(resuming),
       feed: this.#feed,

@@ -1,4 +1,4 @@
-"""What a page may do with the accounts that are read: connect, look, assign, pause."""
+"""What a page and the terminal may do with accounts: connect, look, assign, renew keys, pause."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ class Accounts:
         journal: Journal,
         products: Callable[[], frozenset[str]],
         now: Callable[[], int],
-        pulls: Pulls,
+        pulls: Pulls | None,
         public_url: str,
     ) -> None:
         self._links = links
         self._journal = journal
         self._products = products
         self._now = now
-        self._pulls = pulls
+        self._pulls = pulls  # of the running server; None: nothing is read here
         self._public_url = public_url.rstrip("/")
 
     def add(self, asked: shapes.NewStripe, by: Viewer) -> shapes.Account:
@@ -59,8 +59,54 @@ class Accounts:
             found = self._look(calls, source.id, None, source.livemode)
         source = msgspec.structs.replace(source, account=found.account)
         link = self._links.add(source, asked.api_key, asked.webhook_secret)
-        self._pulls.begin(link)
+        self._begin(link)
         return found
+
+    def renew(self, id_: str, asked: shapes.NewSecrets) -> shapes.Account:
+        """Keep another key, once Stripe takes it for the same account, or another webhook secret.
+
+        Reading goes on where it was.
+        """
+        link = self._links.find(id_)
+        if not link.made:
+            raise Rejected(
+                "kept_in_the_file",
+                f"The secrets of source '{id_}' stand in the configuration.",
+                fix="Change them there (api_key, webhook_secret), and start the server again.",
+                where="source",
+            )
+        if asked.api_key is not None:
+            self._same(link, asked.api_key)
+        link = self._links.renew(id_, asked.api_key, asked.webhook_secret)
+        self._begin(link)
+        return self.look(id_)
+
+    def _same(self, link: Link, api_key: str) -> None:
+        """Raises Rejected where a key is not one of the source's account and mode."""
+        mode = livemode(api_key)
+        with self._links.trying(api_key, link.api_base) as calls:
+            _may(calls, "/v1/events")  # raises where Stripe does not take the key
+            account = _account(calls)
+        known = link.origin
+        if account and known.account and account != known.account:
+            raise Rejected(
+                "other_account",
+                f"The key is of account {account}, and '{link.id}' reads {known.account}.",
+                fix="Connect the other account as a source of its own.",
+                where="api_key",
+            )
+        if None not in (mode, known.livemode) and mode != known.livemode:
+            mine, theirs = ("live", "test") if mode else ("test", "live")
+            raise Rejected(
+                "other_mode",
+                f"The key is for {mine} data, and '{link.id}' reads {theirs} data.",
+                fix=f"Give one that begins with rk_{theirs}_ or sk_{theirs}_.",
+                where="api_key",
+            )
+
+    def _begin(self, link: Link) -> None:
+        if self._pulls is not None:
+            self._pulls.begin(link)
 
     def look(self, id_: str) -> shapes.Account:
         """An account as Stripe shows it now."""
@@ -87,12 +133,12 @@ class Accounts:
             kind="retranslate", source="upwell", received_at=self._now(), about={"source": id_}
         )
         seq = self._journal.append([again])[0]
-        self._pulls.begin(link)
+        self._begin(link)
         return shapes.Assigned(source=id_, position=str(Position(0, seq)))
 
     def pause(self, id_: str, paused: bool) -> None:
         """Stop reading a source, or go on."""
-        self._pulls.begin(self._links.pause(id_, paused))
+        self._begin(self._links.pause(id_, paused))
 
     def _judge(self, asked: shapes.NewStripe) -> None:
         if not NAME.fullmatch(asked.id):
@@ -158,6 +204,7 @@ class Accounts:
             permissions=permissions,
             products=products,
             webhook=f"{self._public_url}/hooks/stripe/{id_}",
+            made=link is None or link.made,
         )
 
 

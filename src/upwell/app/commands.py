@@ -14,18 +14,20 @@ from upwell.access import SYSTEM
 from upwell.alerts import inbox
 from upwell.alerts.rules import rules
 from upwell.app import checks
+from upwell.app.accounts import Accounts
 from upwell.app.closing import close_month
 from upwell.app.house import Filling, House, read_settings
-from upwell.app.pulls import Pulls, syncing
+from upwell.app.pulls import Pulls, again, syncing
 from upwell.app.reporting import write_report
 from upwell.errors import Problem, Rejected, nearest
 from upwell.event import DeadLetter, Delivery
 from upwell.flow import retraction
-from upwell.period import add_months, to_instant, to_micros
+from upwell.period import add_months, to_day, to_instant, to_micros
 from upwell.query import Answer
 from upwell.query.revenue.compare import compare, figure
 from upwell.query.rows import Rows
 from upwell.sources import files
+from upwell.sources.stripe.fetch import STEPS
 from upwell.web import asking, shapes
 from upwell.web.gate import Gate
 
@@ -140,9 +142,10 @@ class Commands:
         """Read sources now, all that is new and what of the past is missing."""
         house = self._house
         links = [house.links.find(name) for name in sources or ()] or house.links.every()
+        start = None if since is None else self._day(since, "--since")
         before, found = _stored(house), {}
         for link in links:
-            yield from syncing(house, link, self._pulls, _since(since))
+            yield from syncing(house, link, self._pulls, start)
             row = house.links.row(link.id)
             found[link.id] = row.error if row and row.failed else ""
         house.caught_up()
@@ -152,8 +155,28 @@ class Commands:
             "sources": [
                 {"id": name, "ok": not error, "error": error} for name, error in found.items()
             ],
+            "listed": [] if since is None else _listed_again(since),
             "stored": _stored(house) - before,
         }
+
+    def _day(self, text: str, option: str) -> int:
+        """The epoch second in which a local day began; Rejected for one that is not over."""
+        house = self._house
+        try:
+            day = dt.date.fromisoformat(text)
+        except ValueError:
+            raise Rejected(
+                "bad_day", f"'{text[:40]}' is not a day.", fix="Write 2026-11-22.", where=option
+            ) from None
+        start = house.projection.zone.opens(to_day(day))
+        if start > to_micros(house.clock()) or day.year < 1970:
+            raise Rejected(
+                "bad_day",
+                f"Nothing can be read again from {day} on.",
+                fix="Give a day from 1970-01-01 until today.",
+                where=option,
+            )
+        return max(0, start) // 1_000_000
 
     def customers_merge(self, customers: list[str]) -> shapes.Linked:
         """Several accounts are one customer."""
@@ -171,6 +194,60 @@ class Commands:
 
     def _note(self, action: str, about: list[str]) -> None:
         self._gate.note(SYSTEM, action, " ".join(about)[:320], "", self._house.clock())
+
+    def source_add(self, asked: dict[str, Any]) -> shapes.Account:
+        """Try a key, keep the source, begin to read it where a server runs."""
+        made = self._accounts.add(msgspec.convert(asked, shapes.NewStripe), SYSTEM)
+        self._note("source_added", [made.source])
+        return made
+
+    def source_assign(self, id: str, products: dict[str, str | None]) -> shapes.Assigned:
+        """Say whose products of Stripe's they are; null takes it back."""
+        done = self._accounts.assign(id, products)
+        self._note("source_assigned", [id])
+        return done
+
+    def source_renew(self, id: str, asked: dict[str, Any]) -> shapes.Account:
+        """Replace the key or the webhook secret of a source; reading goes on where it was."""
+        done = self._accounts.renew(id, msgspec.convert(asked, shapes.NewSecrets))
+        self._note("source_secrets_renewed", [id])
+        return done
+
+    def source_reset(self, id: str, to: str) -> dict[str, Any]:
+        """Read a source again from a day on; what is here already is not counted twice."""
+        house, since = self._house, self._day(to, "--to")
+        link = house.links.find(id)
+        if self._pulls is None:
+            before = again(house.journal, link, since, house.clock())
+        else:
+            before = self._pulls.again(link, since)
+        if not before:
+            raise Rejected(
+                "never_read",
+                f"Nothing of source '{id}' was read yet.",
+                fix=f"Read all of it: upwell sync {id}",
+                where="SOURCE",
+            )
+        self._note("source_reset", [id, to])
+        return {
+            "id": id,
+            "to": to,
+            "listed": _listed_again(to),
+            "paused": link.paused,
+            "reading": self._pulls is not None and not link.paused,
+        }
+
+    @property
+    def _accounts(self) -> Accounts:
+        house = self._house
+        return Accounts(
+            house.links,
+            house.journal,
+            house.products,
+            lambda: to_micros(house.clock()),
+            self._pulls,
+            house.settings.server.public_url,
+        )
 
     def source_pause(self, id: str, paused: bool) -> dict[str, Any]:
         """Stop reading a source, or go on."""
@@ -347,6 +424,16 @@ class Commands:
     def config_export(self) -> dict[str, Any]:
         """The configuration that holds now, as TOML."""
         return {"toml": config.export(self._house.presented())}
+
+
+def _listed_again(day: str) -> list[str]:
+    """What is read again of each list, as people read it."""
+    said = {None: "whole", 0: f"from {day}"}
+    return [
+        f"{step.name.replace('_', ' ')}: "
+        + said.get(step.late, f"from {step.late} days before {day}, as they change that late")
+        for step in STEPS
+    ]
 
 
 def _stored(house: House) -> int:

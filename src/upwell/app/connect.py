@@ -166,6 +166,18 @@ class Links:
         self.stand()
         return self.find(source.id)
 
+    def renew(self, id_: str, api_key: str | None, webhook_secret: str | None) -> Link:
+        """Keep another key or webhook secret of a source made here; None leaves one as it is."""
+        given = {"api_key": api_key, "webhook_secret": webhook_secret}
+        kept = {
+            name: self._keep_secret(f"{id_}.{name}", value) if value else ""
+            for name, value in given.items()
+            if value is not None
+        }
+        self._change(id_, **kept)
+        self._known = None  # the pointer may be the same, what it points to is not
+        return self.find(id_)
+
     def pause(self, id_: str, paused: bool) -> Link:
         """Stop reading a source, or go on."""
         self._row(self.find(id_))
@@ -207,12 +219,13 @@ class Links:
 
     def _keep_secret(self, name: str, value: str) -> str:
         self._secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._secrets / name
-        handle = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        path, fresh = self._secrets / name, self._secrets / f"{name}.new"
+        handle = os.open(fresh, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w") as file:
             file.write(value)
             file.flush()
             os.fsync(file.fileno())
+        fresh.replace(path)  # a crash leaves the old one or the new one
         return f"file:{path.absolute()}"
 
 

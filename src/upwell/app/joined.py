@@ -111,6 +111,7 @@ class Joined:
                 add=accounts.add,
                 look=accounts.look,
                 assign=accounts.assign,
+                renew=accounts.renew,
                 pause=accounts.pause,
             ),
             linking=ByHand(merge=house.identity.merge, unmerge=house.identity.unmerge),

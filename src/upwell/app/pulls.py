@@ -19,7 +19,7 @@ import xxhash
 from upwell.app.calls import Calls, NotAllowed, SignIn
 from upwell.app.connect import Link, Links
 from upwell.app.house import House
-from upwell.errors import Rejected, UpwellError
+from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import Delivery
 from upwell.journal import Journal
 from upwell.period import to_micros
@@ -93,10 +93,6 @@ class Pull:
                 yield from self._follow()
         self.progress = None
 
-    def relist(self) -> None:
-        """Read everything again at the next look."""
-        self.cursor = None
-
     # -- the past --------------------------------------------------------------------------------
 
     def _begin(self, now: int) -> None:
@@ -126,7 +122,8 @@ class Pull:
         if after.step == before.step and heads:
             # Lists are newest first: how far back the page reaches says how much is left.
             opened = self._catalogue.opened if self._catalogue else 0
-            age = max(1, before.started - (opened or heads[-1].created - YEAR))
+            first = max(before.since, opened or heads[-1].created - YEAR)
+            age = max(1, before.started - first)
             share = min(1.0, (before.started - heads[-1].created) / age)
         whole = (done + share) / len(STEPS)
         elapsed = (self._clock() - began).total_seconds()
@@ -295,6 +292,21 @@ class Pulls:
         if runner is not None:
             runner.stop()
 
+    def again(self, link: Link, since: int) -> bool:
+        """List a source again, as `again` says, and go on reading it."""
+        with self._lock:
+            runner = self._running.get(link.id)
+        if runner is not None and not runner.stop():
+            raise Unavailable(
+                "still_reading",
+                f"Source '{link.id}' waits for an answer of Stripe's.",
+                fix="Try again in a minute.",
+            )
+        try:
+            return again(self._journal, link, since, self._clock())
+        finally:
+            self.begin(link)
+
     def heard(self, delivery: Delivery) -> None:
         """A webhook was journaled."""
         runner = self._running.get(delivery.source)
@@ -365,9 +377,11 @@ class _Runner:
         with self._woken:
             self._woken.notify_all()
 
-    def stop(self) -> None:
+    def stop(self) -> bool:
+        """End the thread; whether it has ended."""
         self.ask_to_stop()
         self._thread.join(timeout=10)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         calls: Calls | None = None
@@ -379,6 +393,9 @@ class _Runner:
                 self._look(calls)
                 self._links.went_well(self._link.id)
             except (Rejected, UpwellError) as error:
+                if isinstance(error, SignIn) and calls is not None:
+                    calls.close()  # where the key is kept may hold another one by then
+                    calls = self.pull = None
                 pause = AGAIN if isinstance(error, Rejected) else EVERY
                 self._links.failed(self._link.id, kind_of(error), error.problem.message)
             except Exception as error:  # noqa: BLE001 - one source hurts no other; it is tried again
@@ -405,12 +422,38 @@ class _Runner:
                 return
 
 
-def syncing(house: House, link: Link, pulls: Pulls | None, since: int) -> Iterator[dict[str, Any]]:
+def again(journal: Journal, link: Link, since: int, now: dt.datetime) -> bool:
+    """List a source from the beginning at the next look; whether anything of it was read before.
+
+    Lists that can say when their objects were made are read back to `since` (epoch seconds, 0:
+    whole). Events are followed from where they stand, so that nothing is missed meanwhile.
+    """
+    last = journal.pulled(link.id)
+    if last is None:
+        return False
+    known = msgspec.convert(last.about["pull"], Cursor)
+    seconds = int(now.timestamp())
+    about = {"pull": msgspec.to_builtins(fetch.again_from(known, since, seconds))}
+    nothing = fetch.body("events", [], read_at=seconds)
+    kept = Delivery(
+        kind="stripe", source=link.id, received_at=to_micros(now), about=about, body=nothing
+    )
+    journal.append([kept])
+    return True
+
+
+def syncing(
+    house: House, link: Link, pulls: Pulls | None, since: int | None
+) -> Iterator[dict[str, Any]]:
     """Read one source until everything is here, a step of progress a page.
 
-    `since` (UTC microseconds, 0: where it left off) lists everything again if the last look is
-    older. Where a server reads it already, that one is asked to look now.
+    `since` (epoch seconds; None: where it left off) lists it again, as `again` says. Where a
+    server reads it already, that one is asked to look now.
     """
+    if since is not None and pulls is None:
+        again(house.journal, link, since, house.clock())
+    elif since is not None and pulls is not None:
+        pulls.again(link, since)
     if pulls is not None:
         for one in pulls.sync(link.id, PATIENCE):
             yield _step(one)
@@ -418,8 +461,6 @@ def syncing(house: House, link: Link, pulls: Pulls | None, since: int) -> Iterat
     calls = house.links.calls(link)
     try:
         pull = Pull(link, house.links, calls, house.journal, house.clock)
-        if since:
-            pull.relist()
         for one in pull.read():
             yield _step(one)
         house.links.went_well(link.id)

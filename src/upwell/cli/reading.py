@@ -1,12 +1,15 @@
-"""Commands about sources that are read and the customers they tell of: sync, pause, merge."""
+"""Commands about sources that are read and the customers they tell of: sync, add, reset, merge."""
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import click
 
-from upwell.cli.frame import Home, as_json, ask, places, put_facts, put_json
+from upwell import settings
+from upwell.cli.frame import Home, as_json, ask, places, put_facts, put_json, put_table
 
 
 @click.command()
@@ -14,7 +17,7 @@ from upwell.cli.frame import Home, as_json, ask, places, put_facts, put_json
 @click.option(
     "--since",
     metavar="DATE",
-    help="List everything again: Stripe's lists cannot say what changed since a day.",
+    help="List again from this day on; lists of what may change later are read whole.",
 )
 @as_json
 @places
@@ -31,6 +34,8 @@ def sync(home: Home, sources: tuple[str, ...], since: str | None, as_json: bool)
             click.echo(
                 f"{'ok  ' if each['ok'] else 'FAIL'}  {each['id']}: {each['error'] or 'read'}"
             )
+        for line in done["listed"]:
+            click.echo(f"      {line}")
         put_facts({"events": done["stored"]})
     return 0 if all(each["ok"] for each in done["sources"]) else 1
 
@@ -38,6 +43,158 @@ def sync(home: Home, sources: tuple[str, ...], since: str | None, as_json: bool)
 @click.group()
 def source() -> None:
     """Sources that are read."""
+
+
+_api_key = click.option(
+    "--api-key",
+    metavar="env:NAME|file:PATH",
+    help="Where the key is; left out, it is asked for. It is kept in DATA/secrets.",
+)
+_webhook_secret = click.option(
+    "--webhook-secret", metavar="env:NAME|file:PATH", help="The signing secret of the webhook."
+)
+
+
+@source.command()
+@click.argument("kind", type=click.Choice(["stripe"]))
+@click.option("--id", "id", required=True, metavar="ID", help="What it is called: a-z, 0-9, -, _.")
+@click.option("--name", default="", help="What people call it.")
+@click.option("--product", metavar="P", help="Everything of the account is this product.")
+@click.option("--product-from", metavar="metadata.KEY", help="Each object names its product.")
+@_api_key
+@_webhook_secret
+@click.option("--api-base", default="", metavar="URL", help="Where Stripe's API is.")
+@as_json
+@places
+def add(
+    home: Home,
+    kind: str,  # noqa: ARG001 - the only one there is
+    id: str,
+    product: str | None,
+    product_from: str | None,
+    api_key: str | None,
+    webhook_secret: str | None,
+    as_json: bool,
+    **rest: str,
+) -> None:
+    """Connect an account: tries the key, and shows what it may read and what it sells."""
+    if product and product_from:
+        raise click.UsageError("give --product or --product-from, not both")
+    given = {"product": product, "product_from": product_from}
+    asked = {name: value for name, value in (given | rest).items() if value}
+    asked |= {"id": id, "api_key": _secret(api_key, "--api-key")}
+    if webhook_secret:
+        asked["webhook_secret"] = _secret(webhook_secret, "--webhook-secret")
+    made = ask(home, "source_add", create=True, asked=asked)
+    put_json(made) if as_json else _put_account(made)
+
+
+@source.command()
+@click.argument("id", metavar="SOURCE")
+@_api_key
+@_webhook_secret
+@as_json
+@places
+def renew(
+    home: Home, id: str, api_key: str | None, webhook_secret: str | None, as_json: bool
+) -> None:
+    """Replace its key or its webhook secret; reading goes on where it was."""
+    asked = {}
+    if api_key or not webhook_secret:
+        asked["api_key"] = _secret(api_key, "--api-key")
+    if webhook_secret:
+        asked["webhook_secret"] = _secret(webhook_secret, "--webhook-secret")
+    done = ask(home, "source_renew", id=id, asked=asked)
+    if as_json:
+        put_json(done)
+        return
+    click.echo(f"{id}: {' and '.join(asked).replace('_', ' ')} replaced")
+    _put_missing(done)
+
+
+@source.command()
+@click.argument("id", metavar="SOURCE")
+@click.argument("pairs", nargs=-1, required=True, metavar="prod_…=PRODUCT…")
+@as_json
+@places
+def assign(home: Home, id: str, pairs: tuple[str, ...], as_json: bool) -> None:
+    """Say which of your products Stripe's products or prices are; it is counted again."""
+    found = [pair.partition("=") for pair in pairs]
+    for (theirs, _, ours), pair in zip(found, pairs, strict=True):
+        if not theirs or not ours:
+            raise click.UsageError(f"{pair}: write it as prod_…=PRODUCT")
+    products = {theirs: ours for theirs, _, ours in found}
+    done = ask(home, "source_assign", id=id, products=products)
+    put_json(done) if as_json else click.echo(f"{id}: {len(products)} assigned, counted again")
+
+
+@source.command()
+@click.argument("id", metavar="SOURCE")
+@click.option("--to", required=True, metavar="DATE", help="The first day that is read again.")
+@as_json
+@places
+def reset(home: Home, id: str, to: str, as_json: bool) -> None:
+    """Read it again from a day on; what is here already is not counted twice."""
+    done = ask(home, "source_reset", id=id, to=to)
+    if as_json:
+        put_json(done)
+        return
+    click.echo(f"{id}: {'is read' if done['reading'] else 'will be read'} again")
+    for line in done["listed"]:
+        click.echo(f"  {line}")
+    if done["paused"]:
+        click.echo(f"next: upwell source resume {id}")
+    elif not done["reading"]:
+        click.echo(f"next: upwell sync {id}")
+
+
+def _secret(pointer: str | None, option: str) -> str:
+    """What a pointer leads to, or what is typed where there is none."""
+    if pointer is None:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"{option} is missing: write {option} env:NAME or file:PATH")
+        typed: str = click.prompt("Restricted key of Stripe", hide_input=True)
+        return typed.strip()
+    if not pointer.startswith(("env:", "file:")):
+        raise click.UsageError(
+            f"{option} takes env:NAME or file:PATH: a secret on the command line stays in the "
+            "shell's history"
+        )
+    return settings.secret(pointer, os.environ)
+
+
+def _put_account(made: dict[str, Any]) -> None:
+    id_, mode = made["source"], {True: "live data", False: "test data"}.get(made["livemode"])
+    said = [part for part in (made["account"], mode) if part]
+    click.echo(f"{id_}: connected{', ' if said else ''}{', '.join(said)}")
+    _put_missing(made)
+    put_table(
+        ["product of Stripe's", "id", "prices", "subscriptions", "belongs to"],
+        [
+            [
+                sold["name"],
+                sold["id"],
+                len(sold["prices"]),
+                "many" if sold["active_subscriptions"] is None else sold["active_subscriptions"],
+                sold["assigned_to"] or "–",
+            ]
+            for sold in made["products"]
+        ],
+        "prices subscriptions",
+    )
+    loose = [sold["id"] for sold in made["products"] if not sold["assigned_to"]]
+    if loose:
+        click.echo(f"next: upwell source assign {id_} {loose[0]}=PRODUCT …")
+    click.echo(f"next: upwell sync {id_}, or let the server read it")
+    click.echo(f"webhooks, where Stripe can reach this server: {made['webhook']}")
+
+
+def _put_missing(made: dict[str, Any]) -> None:
+    missing = [one["name"] for one in made["permissions"] if not one["ok"]]
+    if missing:
+        click.echo(f"the key may not read: {', '.join(missing)}. Give it read access in Stripe.")
+    else:
+        click.echo("the key may read everything that is needed")
 
 
 @source.command()

@@ -1,4 +1,4 @@
-"""Connecting an account from a page: its key, its products, and whose they are here."""
+"""Connecting an account from a page: its keys, its products, and whose they are here."""
 
 from __future__ import annotations
 
@@ -55,6 +55,22 @@ async def assign(
     return done
 
 
+@put(
+    "/v1/sources/{source:str}/secrets",
+    guards=needs("admin"),
+    tags=_TAGS,
+    summary="Replace a key or a webhook secret",
+)
+async def renew(
+    request: Call, source: FromPath[str], data: JSONBody[shapes.NewSecrets]
+) -> shapes.Account:
+    """Tries a new key, which must be of the same account; reading goes on where it was."""
+    whole_company(request.visitor)
+    done = await request.run(request.parts.accounts.renew, source, data)
+    await _note(request, "source_secrets_renewed", source)
+    return done
+
+
 @post(
     "/v1/sources/{source:str}/{act:str}",
     status_code=204,
@@ -80,4 +96,4 @@ async def _note(request: Call, action: str, about: str) -> None:
     )
 
 
-ROUTES = (add, look, assign, act)
+ROUTES = (add, look, assign, renew, act)

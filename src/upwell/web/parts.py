@@ -40,6 +40,7 @@ class Accounts:
     add: Callable[[shapes.NewStripe, Viewer], shapes.Account]
     look: Callable[[str], shapes.Account]
     assign: Callable[[str, Mapping[str, str | None]], shapes.Assigned]
+    renew: Callable[[str, shapes.NewSecrets], shapes.Account]
     pause: Callable[[str, bool], None]
 
 

@@ -328,6 +328,13 @@ class NewStripe(_Taken, frozen=True):
     api_base: str = ""
 
 
+class NewSecrets(_Taken, frozen=True):
+    """Another key of an account, another webhook secret ('': none); what is left out stays."""
+
+    api_key: str | None = None
+    webhook_secret: str | None = None
+
+
 class Permission(_Shape, frozen=True):
     """Something that is read of an account, and whether the key may."""
 
@@ -349,7 +356,10 @@ class Sold(_Shape, frozen=True):
 
 
 class Account(_Shape, frozen=True):
-    """A connected account: whose it is, what may be read, what it sells; `webhook` is its door."""
+    """A connected account: whose it is, what may be read, what it sells; `webhook` is its door.
+
+    `made` where it was connected here, so that its secrets can be replaced here, too.
+    """
 
     source: str
     account: str
@@ -357,6 +367,7 @@ class Account(_Shape, frozen=True):
     permissions: tuple[Permission, ...]
     products: tuple[Sold, ...]
     webhook: str
+    made: bool
 
 
 class Assigned(_Shape, frozen=True):

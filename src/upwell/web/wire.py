@@ -69,6 +69,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     shapes.Source,
     shapes.Sources,
     shapes.NewStripe,
+    shapes.NewSecrets,
     shapes.Permission,
     shapes.Sold,
     shapes.Account,
@@ -122,10 +123,21 @@ NAMES: dict[type, str] = {
 }
 """Names in the pages, where they differ from the structs' own."""
 
-SENT = frozenset({"Acting", "Question", "SignIn", "NewOwner", "NewKey", "NewReport", "NewStripe"})
+SENT = frozenset(
+    {
+        "Acting",
+        "Question",
+        "SignIn",
+        "NewOwner",
+        "NewKey",
+        "NewReport",
+        "NewStripe",
+        "NewSecrets",
+    }
+)
 """What clients send: a field with a default may be left out, and null is never needed."""
 
-NARROWER = {("Answer", "unit"): "Unit"}
+NARROWER = {("Answer", "unit"): "Unit", ("Cohorts", "grain"): "Exclude<Grain, 'hour' | 'day'>"}
 """Fields whose values are known better than their type says."""
 
 HEAD = """\

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { keyTrouble, readingWords, slugOf } from './connect';
+import { keyTrouble, readingWords, secretTrouble, slugOf } from './connect';
 
 test('a name becomes an id that nobody has', () => {
   expect(slugOf('Acme Mail', [])).toBe('acme-mail');
@@ -13,6 +13,11 @@ test('a key that cannot work is told before it is sent', () => {
   expect(keyTrouble('whsec_1')).toContain('webhook');
   expect(keyTrouble('hello')).toContain('rk_ or sk_');
   expect([keyTrouble(''), keyTrouble(' rk_live_1 '), keyTrouble('sk_test_1')]).toEqual(['', '', '']);
+});
+
+test('a signing secret is no key', () => {
+  expect(secretTrouble('rk_live_1')).toContain('whsec_');
+  expect([secretTrouble(''), secretTrouble(' whsec_1 ')]).toEqual(['', '']);
 });
 
 test('how far it is, and how long it takes', () => {

@@ -27,6 +27,12 @@ export function keyTrouble(key: string): string {
   return '';
 }
 
+/** What is wrong with the signing secret of a webhook before it is kept, "" where nothing is. */
+export function secretTrouble(secret: string): string {
+  const given = secret.trim();
+  return !given || given.startsWith('whsec_') ? '' : 'The signing secret of a webhook begins with whsec_.';
+}
+
 /** "invoices, 1,200 of 4,000; about 3 min left" */
 export function readingWords({ label, done, total, seconds_left: left }: Reading): string {
   const much = total ? `, ${exact(done, 'count')} of ${exact(total, 'count')}` : '';
