@@ -1,0 +1,744 @@
+/** The server's shapes, made by `python -m upwell.web.wire`; change them there. */
+
+/** Money is a decimal string; null: not defined, or nothing known. */
+export type Value = string | number | null;
+export type Grain = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
+export type Compare = 'previous' | 'week' | 'year';
+export type Unit = 'money' | 'count' | 'ratio' | 'seconds';
+export type Direction = 'up' | 'down' | 'none';
+export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused';
+export type AlertAct = 'ack' | 'mute' | 'resolve';
+export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
+
+/** What is asked, over local days: `from` inclusive, `to` exclusive. */
+export interface Question {
+  metric: string;
+  product?: string[];
+  from?: string;
+  to?: string;
+  grain?: Grain;
+  by?: string;
+  where?: Record<string, string[]>;
+  compare?: Compare;
+  known_at?: string;
+  policy?: string;
+  currency?: string;
+  over?: number;
+}
+
+/** One bucket: its start (a date; a local time for hours), value, and whether it is final. */
+export interface Point {
+  start: string;
+  value: Value;
+  complete: boolean;
+  provisional?: boolean;
+}
+
+/** The same series over the span compared with; `total` covers the same elapsed time. */
+export interface Compared {
+  points: Point[];
+  total: Value;
+}
+
+/** One line: `key` is '' or the value of the breakdown. */
+export interface Series {
+  key: string;
+  points: Point[];
+  total: Value;
+  label?: string;
+  compare?: Compared | null;
+}
+
+/** Money in a currency without any rate: shown apart, never as 0. */
+export interface Unconverted {
+  currency: string;
+  total: string;
+}
+
+/** Series with what they rest on: freshness by source, counting rules, position. */
+export interface Answer {
+  question: Question;
+  series: Series[];
+  as_of: Record<string, string>;
+  policy: string;
+  position: string;
+  unit: Unit;
+  currency: string | null;
+  scanned: boolean;
+  unconverted: Unconverted[];
+  unlinked: number | null;
+  note: string;
+}
+
+/** What went wrong, in the one shape that people and programs get. */
+export interface Problem {
+  code: string;
+  message: string;
+  fix: string;
+  where: string;
+}
+
+/** Every error: what went wrong, what to change, and where. */
+export interface Failure {
+  error: Problem;
+}
+
+/** Who is signed in. */
+export interface Visitor {
+  id: string;
+  name: string;
+  kind: string;
+}
+
+/** The company and its calendar; `first_day` is the first with an event. */
+export interface Workspace {
+  name: string;
+  timezone: string;
+  currency: string;
+  week_start: string;
+  now: string;
+  today: string;
+  first_day: string | null;
+}
+
+/** Who is here and what a page needs first; `setup`: there is no owner yet. */
+export interface Session {
+  viewer: Visitor | null;
+  setup: boolean;
+  csrf: string;
+  demo: boolean;
+  workspace: Workspace;
+  version: string;
+}
+
+/** An owner's e-mail and password. */
+export interface SignIn {
+  email: string;
+  password: string;
+}
+
+/** The one-time token of the printed link, and the owner to make. */
+export interface NewOwner {
+  token: string;
+  email: string;
+  password: string;
+  name?: string;
+}
+
+/** Opens one live socket within 30 seconds: `/v1/live?ticket=…`. */
+export interface Ticket {
+  ticket: string;
+}
+
+/** A key to make; without `products` it is for all of them. */
+export interface NewKey {
+  name: string;
+  scopes: string[];
+  products?: string[];
+  expires_at?: string;
+}
+
+/** A fresh key; `key` is shown this once. */
+export interface MadeKey {
+  id: string;
+  key: string;
+}
+
+/** A key without its secret; `prefix` is how its secret begins. */
+export interface Key {
+  id: string;
+  prefix: string;
+  name: string;
+  scopes: string[];
+  products: string[] | null;
+  created_at: string;
+  expires_at: string | null;
+  revoked_at: string | null;
+}
+
+/** A product with how much is known of it. */
+export interface Product {
+  id: string;
+  name: string;
+  events: number;
+  last_seen: string | null;
+  first_day: string | null;
+  retired: boolean;
+}
+
+/** An entry of the catalogue; `dimensions` are those that need no scan. */
+export interface Metric {
+  name: string;
+  title: string;
+  unit: Unit;
+  direction: Direction;
+  definition: string;
+  dimensions: string[];
+  grains: Grain[];
+  policy: string;
+}
+
+/** An event type, or the name of an engagement, and how often it was seen. */
+export interface EventName {
+  name: string;
+  type: string;
+  events: number;
+  last_seen: string | null;
+}
+
+/** One thing that happened to one product; value is exact, times are UTC. */
+export interface GrowthEvent {
+  product_id: string;
+  event_type: string;
+  timestamp: string;
+  value?: string;
+  currency?: string | null;
+  source?: string | null;
+  actor_id?: string | null;
+  idempotency_key?: string | null;
+  metadata?: Record<string, string | number | boolean | null>;
+}
+
+/** One event of a request that was not taken, and what to change. */
+export interface Reject {
+  index: number;
+  code: string;
+  message: string;
+  fix: string;
+}
+
+/** What became of a body: durable when this is answered. */
+export interface Accepted {
+  accepted: number;
+  rejected: Reject[];
+  position: string | null;
+  note?: string;
+  error?: Problem | null;
+}
+
+/** The delivery that brought an event. */
+export interface RowDelivery {
+  seq: number;
+  source: string;
+  received_at: string;
+}
+
+/** One event and the delivery that brought it. */
+export interface Row {
+  event: GrowthEvent;
+  delivery: RowDelivery;
+}
+
+/** A page of events, newest first; `cursor` leads to the next, null on the last. */
+export interface Rows {
+  rows: Row[];
+  cursor: string | null;
+}
+
+/** A delivery as it came; `text` is its first 64 KiB, `bytes` its whole size. */
+export interface Original {
+  seq: number;
+  source: string;
+  received_at: string;
+  kind: string;
+  bytes: number;
+  text: string;
+}
+
+/** History that is being read: what, how much of how much. */
+export interface Backfill {
+  label: string;
+  done: number;
+  total: number;
+}
+
+/** How far the past of a source was read: list `done` of `total`, and about what is left. */
+export interface Reading {
+  label: string;
+  done: number;
+  total: number;
+  rows: number;
+  rate: number;
+  share: number;
+  seconds_left: number | null;
+}
+
+/** How one source is doing. */
+export interface Source {
+  id: string;
+  kind: string;
+  state: SourceState;
+  last_received: string | null;
+  deliveries: number;
+  events: number;
+  dead_letters: number;
+  error: string | null;
+  failed: string;
+  since: string | null;
+  reading: Reading | null;
+  live: boolean;
+}
+
+/** Every source; `backlog` counts deliveries not yet in the numbers. */
+export interface Sources {
+  sources: Source[];
+  backlog: number;
+  backfill: Backfill | null;
+  position: string;
+}
+
+/** A Stripe account to read; a restricted, read-only key is enough. */
+export interface NewStripe {
+  id: string;
+  api_key: string;
+  name?: string;
+  webhook_secret?: string;
+  product?: string;
+  product_from?: string;
+  api_base?: string;
+}
+
+/** Another key of an account, another webhook secret ('': none); what is left out stays. */
+export interface NewSecrets {
+  api_key?: string;
+  webhook_secret?: string;
+}
+
+/** Something that is read of an account, and whether the key may. */
+export interface Permission {
+  name: string;
+  ok: boolean;
+}
+
+/** A product of Stripe's: its prices, and the product here that it belongs to. */
+export interface Sold {
+  id: string;
+  name: string;
+  prices: string[];
+  active_subscriptions: number | null;
+  assigned_to: string | null;
+}
+
+/** A connected account: whose it is, what may be read, what it sells; `webhook` is its door. */
+export interface Account {
+  source: string;
+  account: string;
+  livemode: boolean | null;
+  permissions: Permission[];
+  products: Sold[];
+  webhook: string;
+  made: boolean;
+}
+
+/** Assigned; what came before is in the numbers again once `position` is. */
+export interface Assigned {
+  source: string;
+  position: string;
+}
+
+/** A record that was kept and could not be used, with the reason. */
+export interface DeadLetter {
+  seq: number;
+  idx: number;
+  source: string;
+  code: string;
+  reason: string;
+  recorded_at: string;
+}
+
+/** One part of the difference from expected. */
+export interface Why {
+  by: string;
+  key: string;
+  share: number;
+  delta: number;
+}
+
+/** What was known, or done, when; `of`: the product it tells of, if it tells of one. */
+export interface Told {
+  at: string;
+  text: string;
+  of: string | null;
+}
+
+/** Where a message went, and whether it arrived; `at` None: not yet. */
+export interface Delivered {
+  channel: string;
+  state: string;
+  at: string | null;
+  error: string;
+}
+
+/** An alert as `GET /v1/alerts` gives it. */
+export interface Alert {
+  id: string;
+  state: 'acknowledged' | 'muted' | 'open' | 'resolved';
+  severity: 'high' | 'medium';
+  metric: string;
+  product: string;
+  title: string;
+  sentence: string;
+  opened_at: string;
+  resolved_at: string | null;
+  muted_until: string | null;
+  value: number | null;
+  expected: number | null;
+  low: number | null;
+  high: number | null;
+  z: number;
+  why: Why[];
+  customers: string[];
+  timeline: Told[];
+  delivered: Delivered[];
+  day: string;
+}
+
+/** How long to mute an alert; a day when left out. */
+export interface Acting {
+  until?: string;
+}
+
+/** The month to report on, like 2026-10. */
+export interface NewReport {
+  month: string;
+}
+
+/** A report that was made. */
+export interface Report {
+  id: string;
+  month: string;
+  created_at: string;
+  formats: string[];
+}
+
+/** How many deliveries wait to be applied, and the history that is being read. */
+export interface Status {
+  backlog: number;
+  backfill: Backfill | null;
+  position: string;
+}
+
+/** Closing = opening + new + expansion + reactivation - contraction - churn + fx + restatement. */
+export interface Bridge {
+  opening: string;
+  new: string;
+  expansion: string;
+  reactivation: string;
+  contraction: string;
+  churn: string;
+  fx: string;
+  restatement: string;
+  closing: string;
+}
+
+/** How much of a movement has one cause, and of how many customers. */
+export interface Cause {
+  movement: string;
+  cause: string;
+  amount: string;
+  customers: number;
+}
+
+/** What customers who stayed began and left, by product: parts of expansion and contraction. */
+export interface Cross {
+  cross_sell: string;
+  product_drop: string;
+}
+
+/** The bridge of one value of the split. */
+export interface BridgePart {
+  key: string;
+  label: string;
+  bridge: Bridge;
+}
+
+/** The bridge of one bucket. */
+export interface BridgeBucket {
+  start: string;
+  complete: boolean;
+  bridge: Bridge;
+}
+
+/** A closed month: by how much MRR at its end is another now than it was known when it closed. */
+export interface ClosedMonth {
+  month: string;
+  closed_at: string;
+  restated: string;
+}
+
+/** A bridge with what it rests on; `closed` are the months of it that are closed. */
+export interface BridgeAnswer {
+  currency: string;
+  policy: string;
+  as_of: Record<string, string>;
+  position: string;
+  complete: boolean;
+  provisional: boolean;
+  bridge: Bridge;
+  causes: Cause[];
+  cross: Cross | null;
+  parts: BridgePart[];
+  buckets: BridgeBucket[];
+  closed: ClosedMonth[];
+  unconverted: Unconverted[];
+}
+
+/** One customer's share of a movement; `at` is the last change, `delivery` what brought it. */
+export interface MovedCustomer {
+  id: string;
+  name: string;
+  email: string;
+  country: string;
+  product: string;
+  plan: string;
+  amount: string;
+  at: string;
+  cause: string;
+  delivery: number;
+}
+
+/** A page of a movement's customers, the largest first. */
+export interface MovedCustomers {
+  customers: MovedCustomer[];
+  cursor: string | null;
+  total: number;
+}
+
+/** A customer in the list; `ltv` is what they have paid so far, less refunds. */
+export interface CustomerLine {
+  id: string;
+  name: string;
+  email: string;
+  country: string;
+  products: string[];
+  plans: string[];
+  status: CustomerStatus;
+  mrr: string;
+  since: string | null;
+  ltv: string | null;
+}
+
+/** A page of customers, and how many there are. */
+export interface Customers {
+  customers: CustomerLine[];
+  cursor: string | null;
+  total: number;
+  currency: string;
+}
+
+/** The name of a customer in one source; `rule` joins it with the others, null where alone. */
+export interface CustomerId {
+  source: string;
+  id: string;
+  name: string;
+  rule: string | null;
+}
+
+/** Who a customer is and what they are worth; money in the workspace's currency. */
+export interface CustomerFacts {
+  id: string;
+  name: string;
+  email: string;
+  country: string;
+  since: string | null;
+  status: CustomerStatus;
+  mrr: string;
+  lifetime_value: string | null;
+  sources: CustomerId[];
+}
+
+/** A subscription of a customer as it stands. */
+export interface SubscriptionLine {
+  id: string;
+  source: string;
+  product: string;
+  plan: string;
+  interval: string;
+  status: string;
+  mrr: string;
+  started: string | null;
+  trial_end: string | null;
+  cancel_at: string | null;
+  canceled_at: string | null;
+  ended_at: string | null;
+  reason: string | null;
+}
+
+/** A movement of a customer, with their MRR after it; `delivery` is what brought it. */
+export interface MovementLine {
+  at: string;
+  day: string;
+  product: string;
+  plan: string;
+  kind: string;
+  cause: string;
+  amount: string;
+  mrr_after: string;
+  delivery: number;
+}
+
+/** An invoice of a customer and what came of it, in its own currency. */
+export interface PaymentLine {
+  id: string;
+  at: string;
+  amount: string;
+  status: string;
+  product: string;
+  currency: string;
+  refunded: string | null;
+}
+
+/** A customer's MRR at the end of a month. */
+export interface MonthValue {
+  start: string;
+  value: string;
+}
+
+/** One customer: subscriptions, movements, payments, MRR by month. */
+export interface Profile {
+  customer: CustomerFacts;
+  currency: string;
+  subscriptions: SubscriptionLine[];
+  movements: MovementLine[];
+  payments: PaymentLine[];
+  mrr: MonthValue[];
+}
+
+/** Who began to pay in one period; `values` are shares of `size`, null while not over. */
+export interface Cohort {
+  start: string;
+  size: number | string;
+  values: (number | null)[];
+}
+
+/** Cohorts, and the mean of each column over those that are old enough, by their weight. */
+export interface Cohorts {
+  grain: Exclude<Grain, 'hour' | 'day'>;
+  currency: string | null;
+  cohorts: Cohort[];
+  mean: (number | null)[];
+}
+
+/** One choice of the counting rules. */
+export interface CountingRule {
+  name: string;
+  value: string | number | boolean | null;
+  title: string;
+  definition: string;
+}
+
+/** One set of counting rules. */
+export interface CountingRules {
+  name: string;
+  title: string;
+  version: number;
+  fields: CountingRule[];
+}
+
+/** All sets of counting rules, and the name of the workspace's own. */
+export interface Policies {
+  workspace: string;
+  policies: CountingRules[];
+}
+
+/** What one choice of the counting rules makes of the difference. */
+export interface WhyCause {
+  cause: string;
+  sentence: string;
+  amount: string;
+  customers: number;
+}
+
+/** MRR at the end of a month by two sets of rules; the causes add up to the difference. */
+export interface WhyDiffer {
+  currency: string;
+  ours: string;
+  theirs: string;
+  difference: string;
+  causes: WhyCause[];
+}
+
+/** What became known of a past day: whose MRR, how much, by which delivery. */
+export interface Change {
+  amount: string;
+  cause: string;
+  customer: string;
+  product: string;
+  plan: string;
+  source: string;
+  delivery: number | null;
+  recorded_at: string;
+}
+
+/** MRR at the end of a day as known at two moments; the changes add up to the difference. */
+export interface Changes {
+  before: string;
+  after: string;
+  currency: string;
+  changes: Change[];
+}
+
+/** One object that the two sides see differently. */
+export interface CashObject {
+  id: string;
+  kind: string;
+  ours: string;
+  stripe: string;
+}
+
+/** One account, currency and month: what we counted, what Stripe booked. */
+export interface CashMonth {
+  account: string;
+  currency: string;
+  month: string;
+  ours: string;
+  stripe: string;
+  difference: string;
+  objects: CashObject[];
+}
+
+/** Cash of the ledger against the accounts' balance transactions. */
+export interface Reconciliation {
+  rows: CashMonth[];
+}
+
+/** One event as it arrived, for the Live page. */
+export interface FeedEvent {
+  product: string;
+  type: string;
+  name: string | null;
+  actor: string | null;
+  value: Value;
+  currency: string | null;
+  at: string;
+  country: string | null;
+  plan: string | null;
+}
+
+/** One changed point of a watched question; `key` names its series. */
+export interface Moved extends Point {
+  key: string;
+}
+
+/** What the live socket says. */
+export type Frame =
+  | { id: string; answer: Answer; position: string }
+  | {
+      id: string;
+      position: string;
+      points: Moved[];
+      totals?: Record<string, Value>;
+      as_of?: Record<string, string>;
+    }
+  | { feed: { events: FeedEvent[]; per_second: number | null } }
+  | { status: Status }
+  | { alerts: { open: number; latest: Alert | null } }
+  | { error: Problem & { id?: string } };
+
+/** What a page says on the live socket: all that it watches, each time. */
+export interface Watch {
+  watch: { id: string; question: Question }[];
+  since: string | null;
+  feed: boolean;
+  batch?: boolean;
+}
