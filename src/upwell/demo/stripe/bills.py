@@ -53,6 +53,7 @@ class Bills:
             subscription,
             reason=reason,
             lines=lines,
+            discounts=discounts,
             sums=totals(lines, on_items),
             period=period or (world.now, world.now),
             auto_advance=advances,

@@ -71,12 +71,12 @@ def _from_their_start(
         before = found[place - 1]
         if state is None or before is None or not before.reconstructed:
             continue
-        items = {item.id: item for item in state.items}
+        items, span = {item.id: item for item in state.items}, (before.at, state.at)
         found[place - 1] = replace(
             before,
-            discounts=_begun(before.discounts, state.discounts, state.at),
+            discounts=_begun(before.discounts, state.discounts, *span),
             items=tuple(
-                replace(item, discounts=_begun(item.discounts, later.discounts, state.at))
+                replace(item, discounts=_begun(item.discounts, later.discounts, *span))
                 if (later := items.get(item.id)) is not None
                 else item
                 for item in before.items
@@ -86,14 +86,23 @@ def _from_their_start(
 
 
 def _begun(
-    here: tuple[Discount, ...], later: tuple[Discount, ...], at: int
+    here: tuple[Discount, ...], later: tuple[Discount, ...], since: int, at: int
 ) -> tuple[Discount, ...]:
     """Those here, with the later ones that began before `at`.
 
-    Where another stood that is gone later, one took the other's place: only the invoice says when.
+    One that is gone later made room: it ends where the first of the others begins, if that is
+    here, from `since` on; else nobody can say when it ended.
     """
-    known = {one.id for one in here}
-    if not known <= {one.id for one in later}:
+    known, stay = {one.id for one in here}, {one.id for one in later}
+    early = [one for one in later if one.id not in known and one.start and one.start < at]
+    if not early or known <= stay:
+        return (*here, *early)
+    first = min(one.start or 0 for one in early)
+    if first < since:
         return here
-    early = (one for one in later if one.id not in known and one.start and one.start < at)
-    return (*here, *early)
+    kept = (one if one.id in stay else replace(one, end=_sooner(one.end, first)) for one in here)
+    return (*kept, *early)
+
+
+def _sooner(end: int | None, other: int) -> int:
+    return other if end is None else min(end, other)
