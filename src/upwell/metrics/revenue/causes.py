@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from upwell.billing import Discount, Item, Price, SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import prices
@@ -83,17 +85,20 @@ def cause_of(
     return "other"
 
 
-def _prices(items: list[Item]) -> list[Price]:
+def _prices(items: Sequence[Item]) -> list[Price]:
     found = [item.price for item in items]
     return found if len(found) < 2 else sorted(set(found), key=lambda price: price.id)
 
 
-def _items(state: SubscriptionState, line: Line) -> list[Item]:
+def _items(state: SubscriptionState, line: Line) -> Sequence[Item]:
+    """The items of a line that the state has."""
+    if len(state.items) == 1:
+        return state.items
     return [i for i in state.items if (i.product, i.price.plan) == (line.product, line.plan)]
 
 
 def _discounts(
-    state: SubscriptionState, at: int, items: list[Item], policy: MetricPolicy
+    state: SubscriptionState, at: int, items: Sequence[Item], policy: MetricPolicy
 ) -> set[Discount]:
     own = (d for item in items for d in prices.active(item.discounts, policy, at))
     return {*prices.active(state.discounts, policy, at), *own}

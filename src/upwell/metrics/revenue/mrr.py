@@ -21,6 +21,8 @@ from upwell.metrics.revenue.causes import Told, cause_of, cause_of_turn
 from upwell.metrics.revenue.rebuilt import continued
 from upwell.metrics.revenue.standing import Standing, Stretch, dates, standing, steady, terminal
 
+_NOTHING: Basket = {}
+
 
 class Level(NamedTuple):
     """From `at` on a line is worth `amount` a month, until its next level; before the first, 0.
@@ -77,29 +79,56 @@ def levels(states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
     What happens by itself (a discount or trial ends, a cancellation takes effect) is a level at its
     own instant, if that is not after `until` (UTC microseconds).
     """
-    found: list[Level] = []
-    prices_of, free_counts = pricer(policy), policy.zero_price == "active"
-    before: Basket = {}
-    stood: Standing = "nothing"
-    told: Told | None = None
-    for at, stretch in _moments(states, policy, until):
-        stands = standing(stretch, policy, at)
-        now, basket = _shown(stretch, at, prices_of) if stands == "counts" else (told, {})
-        if stands != stood or basket != before:
-            for line in {**before, **basket}:
-                amount, earlier = basket.get(line, 0), before.get(line, 0)
-                alive = amount > 0 or (free_counts and line in basket)
-                lived = earlier > 0 or (free_counts and line in before)
-                if amount == earlier and alive == lived:
-                    continue
-                if stands != stood:
-                    cause = cause_of_turn(stood, stands)
-                else:
-                    cause = cause_of(line, told, now, before, basket, policy)
-                number = stretch.number
-                found.append(Level(at, stretch.state.id, *line, amount, cause, number, alive))
-        before, stood, told = basket, stands, now
-    return found
+    run = _Run(policy)
+    for stretch in stretches(states, policy):
+        run.take(stretch, stretch.state.at)
+        if not stretch.steady:
+            for at in _within(stretch, policy, until):
+                run.take(stretch, at)
+    return run.found
+
+
+class _Run:
+    """The levels found so far, and what stood last."""
+
+    def __init__(self, policy: MetricPolicy) -> None:
+        self.found: list[Level] = []
+        self._policy, self._prices = policy, pricer(policy)
+        self._free_counts = policy.zero_price == "active"
+        self._basket: Basket = {}
+        self._stood: Standing = "nothing"
+        self._told: Told | None = None
+
+    def take(self, stretch: Stretch, at: int) -> None:
+        """Compare an instant of a stretch with what stood before it."""
+        stands: Standing = "counts"
+        now, basket = self._told, _NOTHING
+        if stretch.steady and stretch.basket is not None:  # nearly every time
+            now, basket = (stretch.state, at), stretch.basket
+        else:
+            stands = standing(stretch, self._policy, at)
+            if stands == "counts":
+                now, basket = _shown(stretch, at, self._prices)
+        if stands != self._stood or (basket is not self._basket and basket != self._basket):
+            self._change(stretch, at, stands, now, basket)
+        self._basket, self._stood, self._told = basket, stands, now
+
+    def _change(
+        self, stretch: Stretch, at: int, stands: Standing, now: Told | None, basket: Basket
+    ) -> None:
+        before, free = self._basket, self._free_counts
+        for line in {**before, **basket}:
+            amount, earlier = basket.get(line, 0), before.get(line, 0)
+            alive = amount > 0 or (free and line in basket)
+            lived = earlier > 0 or (free and line in before)
+            if amount == earlier and alive == lived:
+                continue
+            if stands != self._stood:
+                cause = cause_of_turn(self._stood, stands)
+            else:
+                cause = cause_of(line, self._told, now, before, basket, self._policy)
+            state, number = stretch.state, stretch.number
+            self.found.append(Level(at, state.id, *line, amount, cause, number, alive))
 
 
 def due(states: Sequence[SubscriptionState], policy: MetricPolicy, after: int) -> int | None:
@@ -108,7 +137,7 @@ def due(states: Sequence[SubscriptionState], policy: MetricPolicy, after: int) -
     if not known:
         return None
     last = known[-1]
-    ahead = dates(last, policy) + _discount_dates(last.state, policy)
+    ahead = dates(last, policy) + discount_dates(last.state, policy)
     return min((at for at in ahead if at > after), default=None)
 
 
@@ -120,22 +149,16 @@ def _shown(stretch: Stretch, at: int, known: Pricer) -> tuple[Told, Basket]:
     return (shown, at), known.basket(shown, at) if basket is None else basket
 
 
-def _moments(
-    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
-) -> Iterator[tuple[int, Stretch]]:
-    """Every instant at which something may change, with what is known of it."""
-    for stretch in stretches(states, policy):
-        state, after = stretch.state, stretch.following
-        yield state.at, stretch
-        if stretch.steady:
-            continue
-        inner = dates(stretch, policy)
-        if stretch.basket is None:
-            inner += _discount_dates(state, policy)
-        if inner:
-            end = until + 1 if after is None else min(until + 1, after.at)
-            for at in sorted({at for at in inner if state.at < at < end}):
-                yield at, stretch
+def _within(stretch: Stretch, policy: MetricPolicy, until: int) -> list[int]:
+    """The instants within a stretch, after its first, at which something may change."""
+    state, after = stretch.state, stretch.following
+    inner = dates(stretch, policy)
+    if stretch.basket is None:
+        inner += discount_dates(state, policy)
+    if not inner:
+        return inner
+    end = until + 1 if after is None else min(until + 1, after.at)
+    return sorted({at for at in inner if state.at < at < end})
 
 
 def stretches(states: Sequence[SubscriptionState], policy: MetricPolicy) -> Iterator[Stretch]:
@@ -160,7 +183,8 @@ def _in_order(
     Each with its index and, where no discount can change it, with what it comes to.
     """
     last: dict[int, tuple[SubscriptionState, int, Basket | None]] = {}
-    for number in sorted(range(len(states)), key=lambda i: (states[i].at, states[i].order)):
+    keys = [(state.at, state.order) for state in states]
+    for number in sorted(range(len(states)), key=keys.__getitem__):
         state = states[number]
         try:
             basket = known.read(state)
@@ -196,7 +220,8 @@ def _same_version_before(rival: SubscriptionState, state: SubscriptionState) -> 
     return msgspec.json.encode(rival) >= msgspec.json.encode(state)
 
 
-def _discount_dates(state: SubscriptionState, policy: MetricPolicy) -> list[int]:
+def discount_dates(state: SubscriptionState, policy: MetricPolicy) -> list[int]:
+    """Instants at which a discount that counts begins or ends."""
     every = [*state.discounts, *(d for item in state.items for d in item.discounts)]
     kinds = prices.COUNTED[policy.discounts]
     return [at for d in every if d.duration in kinds for at in (d.start, d.end) if at is not None]

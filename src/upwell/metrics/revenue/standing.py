@@ -6,7 +6,9 @@ cancellation takes effect, a pause is over, patience with a late payment ends.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
@@ -23,7 +25,7 @@ PAYING = frozenset({"active", "past_due"})
 GRACE = DAY_MICROS  # a source that says nothing for a day after a date let it take effect
 
 
-class Stretch(NamedTuple):
+class Stretch(msgspec.Struct, frozen=True, gc=False):
     """A state, the one after it, and what is remembered from before it."""
 
     state: SubscriptionState
