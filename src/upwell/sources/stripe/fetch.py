@@ -66,6 +66,7 @@ STEPS = (
         "Invoices",
         late=90,
     ),
+    Step("invoice_items", "/v1/invoiceitems", {"pending": "true"}, "Invoices"),
     Step("refunds", "/v1/refunds", {"expand": ("data.charge",)}, "Charges and Refunds", late=30),
     Step("disputes", "/v1/disputes", {"expand": ("data.charge",)}, "Disputes"),
     Step(
@@ -87,8 +88,9 @@ CATALOGUE = (
     ),
     Step("coupons", "/v1/coupons", {}, "Coupons"),
 )
-NEEDED = (*STEPS, *CATALOGUE)
-NAMES = {step.name: step for step in NEEDED}
+NAMES = {step.name: step for step in (*STEPS, *CATALOGUE)}
+NEEDED = tuple({step.permission: step for step in reversed(NAMES.values())}.values())[::-1]
+"""A list for each permission that a key must have."""
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -368,6 +370,7 @@ _EVENT = msgspec.json.Decoder(shapes.Event)
 _DISCOUNT = msgspec.json.Decoder(shapes.Discount)
 _PAYMENT = msgspec.json.Decoder(shapes.InvoicePayment)
 _INVOICE = msgspec.json.Decoder(shapes.Invoice)
+_WAITING = msgspec.json.Decoder(shapes.InvoiceItem)
 
 
 def _every(get: Get, step: Step) -> Iterator[msgspec.Raw]:
@@ -409,7 +412,7 @@ def completed(
 ) -> Delivery:
     """The delivery of a page with all that its objects point to; read in as few calls as can be."""
     read_at = delivery.received_at // 1_000_000
-    extra = _billed(rows, catalogue) if history and name == "invoices" else {}
+    extra = _billed(name, rows, catalogue) if history else {}
     if name == "events":
         note_discounts(rows, catalogue)
     for _ in range(ROUNDS):
@@ -562,14 +565,13 @@ def _one(get: Get, path: str, query: Query) -> bytes | None:
         return None
 
 
-def _billed(rows: Sequence[msgspec.Raw], catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+def _billed(
+    name: str, rows: Sequence[msgspec.Raw], catalogue: Catalogue
+) -> dict[str, dict[str, Any]]:
     """The prices and coupons that invoices were made with: they only name them."""
     prices: dict[str, Any] = {}
     coupons: dict[str, Any] = {}
-    for row in rows:
-        found = understood(_INVOICE, row)
-        if found is None:
-            continue
+    for found in _bills(name, rows):
         lines = found.lines.data if found.lines else ()
         for line in lines:
             details = line.pricing.price_details if line.pricing else None
@@ -579,6 +581,15 @@ def _billed(rows: Sequence[msgspec.Raw], catalogue: Catalogue) -> dict[str, dict
         for each in (found.discounts or ()), *(line.discounts or () for line in lines):
             for one in each:
                 if isinstance(one, shapes.Discount) and one.source:
-                    name = id_of(one.source.coupon)
-                    coupons[name] = catalogue.coupons.get(name)
+                    coupon = id_of(one.source.coupon)
+                    coupons[coupon] = catalogue.coupons.get(coupon)
     return {kind: known for kind, known in (("prices", prices), ("coupons", coupons)) if known}
+
+
+def _bills(name: str, rows: Sequence[msgspec.Raw]) -> Iterator[shapes.Invoice]:
+    """The invoices of a page; what waits to be on one is an invoice of one line."""
+    for row in rows:
+        if name == "invoices" and (found := understood(_INVOICE, row)) is not None:
+            yield found
+        elif name == "invoice_items" and (item := understood(_WAITING, row)) is not None:
+            yield shapes.Invoice(id=item.id, lines=shapes.Page(data=(item.as_line(),)))

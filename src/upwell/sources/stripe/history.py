@@ -8,7 +8,7 @@ invoice's regular lines, and what was charged before goes on (`metrics.revenue.r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -47,9 +47,7 @@ def of_subscription(
         )
 
 
-def _unpaid(
-    read: Reading, now: billing.SubscriptionState
-) -> Iterator[billing.SubscriptionState]:
+def _unpaid(read: Reading, now: billing.SubscriptionState) -> Iterator[billing.SubscriptionState]:
     """Since when nobody pays: the last try to collect its invoice, which must be looked up."""
     if now.id not in read.extra.failed:
         raise Waits(frozenset({Want("failed", now.id)}))
@@ -67,36 +65,68 @@ def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.Subscri
         return
     by_subscription: dict[str, list[shapes.Line]] = {}
     for line in found.lines.data:
-        if _metered(read, line):
+        if money.metered(read, line):
             continue  # of the period before: it says nothing of what stands from now on
         if (of := _subscription_of(line) or money.subscription_of(found)) and line.period:
             by_subscription.setdefault(of, []).append(line)
     for of, lines in by_subscription.items():
-        for at, own, partial, dropped in _instants(lines):
-            whole, single = _taken_off(read, found, own, currency)
-            items = tuple(
-                _item(read, line, currency, tuple(single.get(_item_of(line), ()))) for line in own
-            )
-            trial = bool(own) and all(_is_free_trial(line) for line in own)
-            end = max((line.period.end or 0 for line in own if line.period), default=0)
-            yield billing.SubscriptionState(
-                source=read.source,
-                id=of,
-                customer=id_of(found.customer),
-                at=at * MICROS,
-                order=BILLED,
-                status="trialing" if trial else "active",
-                currency=currency,
-                items=items,
-                discounts=whole,
-                trial_start=micros(at) if trial else None,
-                # No end: a trial may have been made longer since, and an invoice follows it.
-                period_start=micros(at),
-                period_end=micros(end or None),
-                reconstructed=True,
-                partial=partial,
-                dropped=dropped,
-            )
+        whose = _Whose(of, id_of(found.customer), currency, found.discounts or ())
+        yield from _states(read, whose, lines)
+
+
+def of_waiting(
+    read: Reading, found: Sequence[shapes.InvoiceItem]
+) -> Iterator[billing.SubscriptionState]:
+    """The states that prorations give away which no invoice shows yet."""
+    by_subscription: dict[_Whose, list[shapes.Line]] = {}
+    for item in found:
+        line, currency = item.as_line(), units.known(item.currency)
+        of = _subscription_of(line)
+        if of and currency and line.period and item.proration and not money.metered(read, line):
+            whose = _Whose(of, id_of(item.customer), currency)
+            by_subscription.setdefault(whose, []).append(line)
+    for whose, lines in by_subscription.items():
+        yield from _states(read, whose, lines)
+
+
+class _Whose(NamedTuple):
+    """The subscription that lines are of, and the discounts that their invoice names."""
+
+    subscription: str
+    customer: str
+    currency: str
+    discounts: tuple[str | shapes.Discount, ...] = ()
+
+
+def _states(
+    read: Reading, whose: _Whose, lines: list[shapes.Line]
+) -> Iterator[billing.SubscriptionState]:
+    currency = whose.currency
+    for at, own, partial, dropped in _instants(lines):
+        whole, single = _taken_off(read, whose.discounts, own, currency)
+        items = tuple(
+            _item(read, line, currency, tuple(single.get(_item_of(line), ()))) for line in own
+        )
+        trial = bool(own) and all(_is_free_trial(line) for line in own)
+        end = max((line.period.end or 0 for line in own if line.period), default=0)
+        yield billing.SubscriptionState(
+            source=read.source,
+            id=whose.subscription,
+            customer=whose.customer,
+            at=at * MICROS,
+            order=BILLED,
+            status="trialing" if trial else "active",
+            currency=currency,
+            items=items,
+            discounts=whole,
+            trial_start=micros(at) if trial else None,
+            # No end: a trial may have been made longer since, and an invoice follows it.
+            period_start=micros(at),
+            period_end=micros(end or None),
+            reconstructed=True,
+            partial=partial,
+            dropped=dropped,
+        )
 
 
 def _before(
@@ -163,7 +193,7 @@ def _item(
 ) -> billing.Item:
     price, vendor = money.price_of(line)
     quantity = Decimal(1) if line.quantity is None else line.quantity
-    known = _known(read, line)
+    known = money.known_price(read, line)
     wants: set[Want] = set()
     made = states.priced(read, known, currency, wants) if known else None
     if made is None:
@@ -178,17 +208,6 @@ def _item(
         # An item without an id of its own cannot be told from the one that takes its place.
         until=micros(line.period.end) if line.period and _item_of(line) != line.id else None,
     )
-
-
-def _known(read: Reading, line: shapes.Line) -> shapes.Price | None:
-    price, _ = money.price_of(line)
-    older = line.plan.as_price() if line.plan else None
-    return read.extra.prices.get(price) or line.price or older
-
-
-def _metered(read: Reading, line: shapes.Line) -> bool:
-    known = _known(read, line)
-    return bool(known and known.recurring and known.recurring.usage_type == "metered")
 
 
 def _inclusive(line: shapes.Line) -> Decimal:
@@ -223,13 +242,16 @@ def _guessed(
 
 
 def _taken_off(
-    read: Reading, found: shapes.Invoice, lines: list[shapes.Line], currency: str
+    read: Reading,
+    named: Iterable[str | shapes.Discount],
+    lines: list[shapes.Line],
+    currency: str,
 ) -> tuple[tuple[billing.Discount, ...], dict[str, list[billing.Discount]]]:
     """The discounts behind some lines: of the whole subscription, and of single items.
 
     One whose coupon nobody knows any more is an amount for one period of its line.
     """
-    given = [*(found.discounts or ()), *(one for line in lines for one in line.discounts or ())]
+    given = [*named, *(one for line in lines for one in line.discounts or ())]
     known = {one.id: one for one in given if isinstance(one, shapes.Discount)}
     whole: dict[str, billing.Discount] = {}
     single: dict[str, list[billing.Discount]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple, cast
 
@@ -238,6 +238,19 @@ def price_of(line: shapes.Line) -> tuple[str, str]:
     return (older.id, id_of(older.product)) if older else ("", "")
 
 
+def known_price(read: Reading, line: shapes.Line) -> shapes.Price | None:
+    """The price that a line charges, where it is known: read for it, or told with the line."""
+    price, _ = price_of(line)
+    older = line.plan.as_price() if line.plan else None
+    return read.extra.prices.get(price) or line.price or older
+
+
+def metered(read: Reading, line: shapes.Line) -> bool:
+    """Whether a line charges for use, as far as its price is known."""
+    known = known_price(read, line)
+    return bool(known and known.recurring and known.recurring.usage_type == "metered")
+
+
 def subscription_of(found: shapes.Invoice) -> str:
     """The subscription that an invoice is for, or ''."""
     details = found.parent.subscription_details if found.parent else None
@@ -298,8 +311,26 @@ def _payment(
             paid_at=micros(times.paid_at),
             period_start=micros(found.period_start),
             period_end=micros(found.period_end),
+            usage=tuple(_usage(read, found, currency)),
         )
     )
+
+
+def _usage(read: Reading, found: shapes.Invoice, currency: str) -> Iterator[billing.Usage]:
+    """What the invoice charges for use, by line."""
+    details = found.parent.subscription_details if found.parent else None
+    of_subscription = details.metadata if details else None
+    for line in found.lines.data if found.lines else ():
+        amount = net_of(line)
+        ends = line.period.end if line.period else None
+        if amount <= 0 or ends is None or not metered(read, line):
+            continue
+        named = (line.metadata, of_subscription, found.metadata)
+        yield billing.Usage(
+            product=read.product(price_of(line), *named),
+            amount=units.whole(amount, currency),
+            end=ends * MICROS,
+        )
 
 
 def _traced(

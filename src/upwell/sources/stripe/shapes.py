@@ -315,6 +315,47 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
 
 
+class ItemParent(msgspec.Struct, frozen=True, kw_only=True):
+    subscription_details: ItemDetails | None = None
+
+
+class InvoiceItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits to be on the next invoice."""
+
+    id: str
+    amount: int = 0
+    currency: str = ""
+    customer: Payer = None
+    quantity: Decimal | None = None
+    period: Span | None = None
+    pricing: Pricing | None = None
+    price: Price | None = None
+    plan: Plan | None = None
+    parent: ItemParent | None = None
+    proration: bool = False
+    subscription: Reference = None
+    subscription_item: str | None = None
+    metadata: dict[str, str] | None = None
+
+    def as_line(self) -> Line:
+        """The line that it will be."""
+        details = self.parent.subscription_details if self.parent else None
+        return Line(
+            id=self.id,
+            amount=self.amount,
+            quantity=self.quantity,
+            period=self.period,
+            pricing=self.pricing,
+            price=self.price,
+            plan=self.plan,
+            parent=LineParent(subscription_item_details=details) if details else None,
+            proration=self.proration,
+            subscription=self.subscription,
+            subscription_item=self.subscription_item,
+            metadata=self.metadata,
+        )
+
+
 class Moments(msgspec.Struct, frozen=True, kw_only=True):
     finalized_at: int | None = None
     paid_at: int | None = None

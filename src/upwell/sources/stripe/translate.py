@@ -71,14 +71,22 @@ def read(delivery: Delivery, origin: Origin) -> Reading:
         found.refuse("unreadable", f"This is no event or page of Stripe's: {error}.")
         return found
     found.extra = body.extra
+    waiting: list[shapes.InvoiceItem] = []
     for index, raw in enumerate(pieces):
         found.idx = index
         if body.list == "events":
             _try(found, partial(_event, found, raw))
+        elif body.list == "invoice_items":
+            _try(found, partial(_waiting, raw, waiting))
         else:
             moment = Moment(body.read_at * MICROS, LISTED)
             _try(found, partial(_object, found, raw, moment, body.history))
+    found.records += history.of_waiting(found, waiting)
     return found
+
+
+def _waiting(raw: msgspec.Raw, found: list[shapes.InvoiceItem]) -> None:
+    found.append(_decode(raw, shapes.InvoiceItem))
 
 
 def _try(found: Reading, use: Callable[[], None]) -> None:
@@ -166,6 +174,7 @@ _DECODERS = {
     for kind in (
         shapes.Subscription,
         shapes.Invoice,
+        shapes.InvoiceItem,
         shapes.Customer,
         shapes.Refund,
         shapes.Dispute,
