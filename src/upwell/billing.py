@@ -149,6 +149,14 @@ class Cash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     order: str = ""
 
 
+class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What an invoice charges for the use of a metered price, less tax and discounts."""
+
+    product: str
+    amount: int
+    end: int  # of the time of use
+
+
 class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="pay"):
     """How the attempt to collect one invoice stands from `at` on: for dunning and reconciliation.
 
@@ -172,6 +180,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     charge: str = ""
     period_start: int | None = None
     period_end: int | None = None
+    usage: tuple[Usage, ...] = ()
     reconstructed: bool = False
 
 

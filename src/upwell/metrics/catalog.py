@@ -66,11 +66,13 @@ class Ledger(msgspec.Struct, frozen=True, tag_field="rule", tag="ledger"):
     """The ledger of recurring revenue: what moved, what stood at a bucket's end, or a rate of both.
 
     `told` is what billing systems say beside it: trials, notices, payments, balances. `events` is
-    what counts in a product that no billing source tells of.
+    what counts in a product that no billing source tells of. A rate is not kept by the hour, nor
+    is what has no `hours`.
     """
 
     kind: Literal["flow", "stock", "rate", "told"]
     events: Sum | None = None
+    hours: bool = True
 
 
 Rule = Sum | Net | Distinct | MeanOfDays | Sessions | Cohort | Ledger
@@ -90,7 +92,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def hourly(self) -> bool:
         """Whether it is kept by the hour, too."""
-        return not (isinstance(self.rule, Ledger) and self.rule.kind == "rate")
+        rule = self.rule
+        return not isinstance(rule, Ledger) or (rule.hours and rule.kind != "rate")
 
     @property
     def reads(self) -> frozenset[str]:
@@ -106,6 +109,7 @@ SETS: dict[str, frozenset[str]] = {
 }
 
 MRR = "@mrr"  # what a commit touches that changed the ledger
+_TELLING = ("revenue", "refund", "fee", "payment_failed", "trial", "churn", "spend")
 
 
 def _reads(rule: Rule) -> frozenset[str]:
@@ -122,396 +126,154 @@ def _reads(rule: Rule) -> frozenset[str]:
         case Cohort():
             return frozenset({rule.entry, rule.goal})
         case Ledger(kind="told"):
-            return frozenset({MRR, "revenue", "refund", "fee", "payment_failed", "trial", "churn"})
+            return frozenset({MRR, *_TELLING})
         case Ledger():
             return frozenset({MRR}) | (_reads(rule.events) if rule.events else frozenset())
 
 
-_MONEY_DIMENSIONS = ("plan", "country", "channel", "currency", "source")
-_COUNT_DIMENSIONS = ("plan", "country", "channel", "source")
-_LEDGER_DIMENSIONS = ("plan", "interval", "country", "currency", "source", "cohort")
-_MOVES_DIMENSIONS = (*_LEDGER_DIMENSIONS, "cause")
+_MONEY = ("plan", "country", "channel", "currency", "source")
+_COUNT = ("plan", "country", "channel", "source")
+_REASONS = (*_COUNT, "reason")
+_LEDGER = ("plan", "interval", "country", "currency", "source", "cohort")
+_MOVES = (*_LEDGER, "cause")
+_BOOKED = ("currency", "source")
+_PAID, _GIVEN_BACK = Sum("revenue", "value"), Sum("refund", "value")
+_CHURNS, _FAILURES = Sum("churn", "count"), Sum("payment_failed", "count")
+_ACTIVATED = Cohort("signup", "activation", window_days=14)
+_FLOW, _STOCK, _RATE, _TOLD = Ledger("flow"), Ledger("stock"), Ledger("rate"), Ledger("told")
 
+
+def _of(
+    name: str,
+    title: str,
+    unit: Unit,
+    direction: Direction,
+    rule: Rule,
+    dimensions: tuple[str, ...],
+    definition: str,
+) -> Metric:
+    return Metric(
+        name=name,
+        title=title,
+        unit=unit,
+        direction=direction,
+        definition=definition,
+        rule=rule,
+        dimensions=dimensions,
+    )
+
+
+# A line for each metric, and its definition below it.
 _ENTRIES = (
-    Metric(
-        name="revenue",
-        title="Net revenue",
-        unit="money",
-        direction="up",
-        definition="What was paid, less tax, less refunds, each on its own day. "
-        "Other currencies at the ECB reference rate of that day.",
-        rule=Net(plus=Sum("revenue", "value"), minus=Sum("refund", "value")),
-        dimensions=_MONEY_DIMENSIONS,
-    ),
-    Metric(
-        name="gross_revenue",
-        title="Gross revenue",
-        unit="money",
-        direction="up",
-        definition="What was paid, less tax, on the payment's day, before refunds.",
-        rule=Sum("revenue", "value"),
-        dimensions=_MONEY_DIMENSIONS,
-    ),
-    Metric(
-        name="refunds",
-        title="Refunds",
-        unit="money",
-        direction="down",
-        definition="What was given back, on the refund's own day.",
-        rule=Sum("refund", "value"),
-        dimensions=_MONEY_DIMENSIONS,
-    ),
-    Metric(
-        name="cancellations",
-        title="Cancellations",
-        unit="count",
-        direction="down",
-        definition="Customers whose cancellation was requested in the period. Where no billing "
-        "source is connected, each churn event is one.",
-        rule=Sum("churn", "count"),
-        dimensions=(*_COUNT_DIMENSIONS, "reason"),
-    ),
-    Metric(
-        name="churned_customers",
-        title="Churned customers",
-        unit="count",
-        direction="down",
-        definition="Customers whose last paid subscription ended in the period, pauses among them. "
-        "Of a product without a billing source each churn event is one.",
-        rule=Ledger("flow", events=Sum("churn", "count")),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="mrr",
-        title="MRR",
-        unit="money",
-        direction="up",
-        definition="What subscriptions that count bring in a month, at the end of the period, less "
-        "tax and recurring discounts. Other currencies at the rate of the period's last day.",
-        rule=Ledger("stock"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="arr",
-        title="ARR",
-        unit="money",
-        direction="up",
-        definition="Twelve times MRR.",
-        rule=Ledger("stock"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="new_mrr",
-        title="New MRR",
-        unit="money",
-        direction="up",
-        definition="MRR of customers on the day they first pay. Movements are at the constant "
-        "rates of the fiscal year.",
-        rule=Ledger("flow"),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="expansion_mrr",
-        title="Expansion MRR",
-        unit="money",
-        direction="up",
-        definition="What customers who stayed pay more than the day before.",
-        rule=Ledger("flow"),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="contraction_mrr",
-        title="Contraction MRR",
-        unit="money",
-        direction="down",
-        definition="What customers who stayed pay less than the day before.",
-        rule=Ledger("flow"),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="churned_mrr",
-        title="Churned MRR",
-        unit="money",
-        direction="down",
-        definition="MRR of customers whose last paid subscription ended or was paused.",
-        rule=Ledger("flow"),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="reactivation_mrr",
-        title="Reactivation MRR",
-        unit="money",
-        direction="up",
-        definition="MRR of customers who had churned, on the day they pay again.",
-        rule=Ledger("flow"),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="net_new_mrr",
-        title="Net new MRR",
-        unit="money",
-        direction="up",
-        definition="New, expansion and reactivation less contraction and churn, at the constant "
-        "rates of the fiscal year.",
-        rule=Ledger("flow"),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="customers",
-        title="Customers",
-        unit="count",
-        direction="up",
-        definition="Customers with MRR at the end of the period; of several products, once each.",
-        rule=Ledger("stock"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="new_customers",
-        title="New customers",
-        unit="count",
-        direction="up",
-        definition="Customers who first paid in the period.",
-        rule=Ledger("flow"),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="reactivated_customers",
-        title="Reactivated customers",
-        unit="count",
-        direction="up",
-        definition="Customers who had churned and paid again in the period.",
-        rule=Ledger("flow"),
-        dimensions=_MOVES_DIMENSIONS,
-    ),
-    Metric(
-        name="customer_churn_rate",
-        title="Customer churn rate",
-        unit="ratio",
-        direction="down",
-        definition="Of the customers at the start of the period, the share lost in it; by other "
-        "counting rules, other formulas.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="gross_mrr_churn_rate",
-        title="Gross MRR churn rate",
-        unit="ratio",
-        direction="down",
-        definition="Churned and contracted MRR of the period over the MRR at its start.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="net_mrr_churn_rate",
-        title="Net MRR churn rate",
-        unit="ratio",
-        direction="down",
-        definition="Churned and contracted MRR less expansion, over the MRR at the start.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="nrr",
-        title="Net revenue retention",
-        unit="ratio",
-        direction="up",
-        definition="What the customers of 12 months before pay now over what they paid then, at "
-        "one set of rates.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="grr",
-        title="Gross revenue retention",
-        unit="ratio",
-        direction="up",
-        definition="As net revenue retention, but each customer counts at most what they paid "
-        "then.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="quick_ratio",
-        title="Quick ratio",
-        unit="ratio",
-        direction="up",
-        definition="New and expansion MRR over contracted and churned MRR.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="arpa",
-        title="Revenue per customer",
-        unit="money",
-        direction="up",
-        definition="MRR over customers, at the end of the period.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="asp",
-        title="Sale price",
-        unit="money",
-        direction="up",
-        definition="New MRR over new customers.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="ltv",
-        title="Lifetime value",
-        unit="money",
-        direction="up",
-        definition="Revenue per customer, times the gross margin, over the mean customer churn "
-        "rate of the six months before. Without churn it is not defined.",
-        rule=Ledger("rate"),
-        dimensions=_LEDGER_DIMENSIONS,
-    ),
-    Metric(
-        name="trial_conversion_rate",
-        title="Trial conversion",
-        unit="ratio",
-        direction="up",
-        definition="Of the trials started in the period, the share that paid within 30 days; those "
-        "that may still do so are left out.",
-        rule=Ledger("told"),
-    ),
-    Metric(
-        name="recovery_rate",
-        title="Recovered payments",
-        unit="ratio",
-        direction="up",
-        definition="Of the money whose payment first failed in the period, the share that came "
-        "within 30 days; what may still come is left out.",
-        rule=Ledger("told"),
-    ),
-    Metric(
-        name="mrr_set_to_cancel",
-        title="MRR set to cancel",
-        unit="money",
-        direction="down",
-        definition="MRR at the end of the period of subscriptions that have a date to end.",
-        rule=Ledger("told"),
-    ),
-    Metric(
-        name="cancelling_mrr",
-        title="Cancelling MRR",
-        unit="money",
-        direction="down",
-        definition="What the subscriptions brought in whose cancellation was asked for in the "
-        "period, just before it.",
-        rule=Ledger("told"),
-    ),
-    Metric(
-        name="cash",
-        title="Cash",
-        unit="money",
-        direction="up",
-        definition="The sum of the accounts' balance transactions but payouts, fees taken off, on "
-        "the day each was booked.",
-        rule=Ledger("told"),
-        dimensions=("currency", "source"),
-    ),
-    Metric(
-        name="fees",
-        title="Fees",
-        unit="money",
-        direction="down",
-        definition="What payment processors kept, on the day they did.",
-        rule=Sum("fee", "value"),
-        dimensions=_MONEY_DIMENSIONS,
-    ),
-    Metric(
-        name="trials",
-        title="Trials",
-        unit="count",
-        direction="up",
-        definition="Trials started in the period.",
-        rule=Sum("trial", "count"),
-        dimensions=_COUNT_DIMENSIONS,
-    ),
-    Metric(
-        name="failed_payments",
-        title="Failed payments",
-        unit="count",
-        direction="down",
-        definition="Payments that failed, on the day of the failure.",
-        rule=Sum("payment_failed", "count"),
-        dimensions=(*_COUNT_DIMENSIONS, "reason"),
-    ),
-    Metric(
-        name="signups",
-        title="Signups",
-        unit="count",
-        direction="up",
-        definition="Signup events in the period.",
-        rule=Sum("signup", "count"),
-        dimensions=_COUNT_DIMENSIONS,
-    ),
-    Metric(
-        name="activations",
-        title="Activations",
-        unit="count",
-        direction="up",
-        definition="Activation events in the period.",
-        rule=Sum("activation", "count"),
-        dimensions=_COUNT_DIMENSIONS,
-    ),
-    Metric(
-        name="activation_rate",
-        title="Activation rate",
-        unit="ratio",
-        direction="up",
-        definition="Of the users who first signed up in the period, the share who activated within "
-        "14 days of it. Complete only when those 14 days have passed.",
-        rule=Cohort(entry="signup", goal="activation", window_days=14),
-    ),
-    Metric(
-        name="actors",
-        title="Users with any event",
-        unit="count",
-        direction="up",
-        definition="Different users or customers with any event but reports and identity changes; "
-        "exact over any period.",
-        rule=Distinct("actors"),
-    ),
-    Metric(
-        name="dau",
-        title="Daily active users",
-        unit="count",
-        direction="up",
-        definition="Different users with an engagement, session, page view, activation or signup "
-        "that day. Over longer periods: the mean of their days.",
-        rule=MeanOfDays("active"),
-    ),
-    Metric(
-        name="sessions",
-        title="Sessions",
-        unit="count",
-        direction="up",
-        definition="Session events; where a product sends none, page views at least 30 minutes "
-        "after the same visitor's previous one.",
-        rule=Sessions(),
-    ),
-    Metric(
-        name="page_views",
-        title="Page views",
-        unit="count",
-        direction="up",
-        definition="Page view events in the period.",
-        rule=Sum("page_view", "count"),
-        dimensions=_COUNT_DIMENSIONS,
-    ),
-    Metric(
-        name="visitors",
-        title="Visitors",
-        unit="count",
-        direction="up",
-        definition="Different users or devices with a page view; exact over any period.",
-        rule=Distinct("visitors"),
-    ),
-)
+    _of("revenue", "Net revenue", "money", "up", Net(_PAID, _GIVEN_BACK), _MONEY,
+        "What was paid, less tax, less refunds, each on its own day. Other currencies at the ECB "
+        "reference rate of that day."),
+    _of("gross_revenue", "Gross revenue", "money", "up", _PAID, _MONEY,
+        "What was paid, less tax, on the payment's day, before refunds."),
+    _of("refunds", "Refunds", "money", "down", _GIVEN_BACK, _MONEY,
+        "What was given back, on the refund's own day."),
+    _of("cancellations", "Cancellations", "count", "down", _CHURNS, _REASONS,
+        "Customers whose cancellation was requested in the period. Where no billing source is "
+        "connected, each churn event is one."),
+    _of("churned_customers", "Churned customers", "count", "down", Ledger("flow", _CHURNS), _MOVES,
+        "Customers whose last paid subscription ended in the period, pauses among them. Of a "
+        "product without a billing source each churn event is one."),
+    _of("mrr", "MRR", "money", "up", _STOCK, _LEDGER,
+        "What subscriptions that count bring in a month, at the end of the period, less tax and "
+        "recurring discounts. Other currencies at the rate of the period's last day."),
+    _of("arr", "ARR", "money", "up", _STOCK, _LEDGER,
+        "Twelve times MRR."),
+    _of("new_mrr", "New MRR", "money", "up", _FLOW, _MOVES,
+        "MRR of customers on the day they first pay. Movements are at the constant rates of the "
+        "fiscal year."),
+    _of("expansion_mrr", "Expansion MRR", "money", "up", _FLOW, _MOVES,
+        "What customers who stayed pay more than the day before."),
+    _of("contraction_mrr", "Contraction MRR", "money", "down", _FLOW, _MOVES,
+        "What customers who stayed pay less than the day before."),
+    _of("churned_mrr", "Churned MRR", "money", "down", _FLOW, _MOVES,
+        "MRR of customers whose last paid subscription ended or was paused."),
+    _of("reactivation_mrr", "Reactivation MRR", "money", "up", _FLOW, _MOVES,
+        "MRR of customers who had churned, on the day they pay again."),
+    _of("net_new_mrr", "Net new MRR", "money", "up", _FLOW, _MOVES,
+        "New, expansion and reactivation less contraction and churn, at the constant rates of "
+        "the fiscal year."),
+    _of("customers", "Customers", "count", "up", _STOCK, _LEDGER,
+        "Customers with MRR at the end of the period; of several products, once each."),
+    _of("new_customers", "New customers", "count", "up", _FLOW, _MOVES,
+        "Customers who first paid in the period."),
+    _of("reactivated_customers", "Reactivated customers", "count", "up", _FLOW, _MOVES,
+        "Customers who had churned and paid again in the period."),
+    _of("customer_churn_rate", "Customer churn rate", "ratio", "down", _RATE, _LEDGER,
+        "Of the customers at the start of the period, the share lost in it; by other counting "
+        "rules, other formulas."),
+    _of("gross_mrr_churn_rate", "Gross MRR churn rate", "ratio", "down", _RATE, _LEDGER,
+        "Churned and contracted MRR of the period over the MRR at its start."),
+    _of("net_mrr_churn_rate", "Net MRR churn rate", "ratio", "down", _RATE, _LEDGER,
+        "Churned and contracted MRR less expansion, over the MRR at the start."),
+    _of("nrr", "Net revenue retention", "ratio", "up", _RATE, _LEDGER,
+        "What the customers of 12 months before pay now over what they paid then, at one set of "
+        "rates."),
+    _of("grr", "Gross revenue retention", "ratio", "up", _RATE, _LEDGER,
+        "As net revenue retention, but each customer counts at most what they paid then."),
+    _of("quick_ratio", "Quick ratio", "ratio", "up", _RATE, _LEDGER,
+        "New and expansion MRR over contracted and churned MRR."),
+    _of("arpa", "Revenue per customer", "money", "up", _RATE, _LEDGER,
+        "MRR over customers, at the end of the period."),
+    _of("asp", "Sale price", "money", "up", _RATE, _LEDGER,
+        "New MRR over new customers."),
+    _of("ltv", "Lifetime value", "money", "up", _RATE, _LEDGER,
+        "Revenue per customer, times the gross margin, over the mean customer churn rate of the "
+        "six months before. Without churn it is not defined."),
+    _of("trial_conversion_rate", "Trial conversion", "ratio", "up", _TOLD, (),
+        "Of the trials started in the period, the share that paid within 30 days; those that may "
+        "still do so are left out."),
+    _of("recovery_rate", "Recovered payments", "ratio", "up", _TOLD, (),
+        "Of the money whose payment first failed in the period, the share that came within 30 "
+        "days; what may still come is left out."),
+    _of("mrr_set_to_cancel", "MRR set to cancel", "money", "down", _TOLD, (),
+        "MRR at the end of the period of subscriptions that have a date to end."),
+    _of("cancelling_mrr", "Cancelling MRR", "money", "down", _TOLD, (),
+        "What the subscriptions brought in whose cancellation was asked for in the period, just "
+        "before it."),
+    _of("cmrr", "Committed MRR", "money", "up", _TOLD, (),
+        "MRR at the end of the period with what was set by then: less what has a date to end, plus "
+        "pauses and discounts that will be over. Trials count when they pay."),
+    _of("usage_run_rate", "Usage run rate", "money", "up", _TOLD, (),
+        "What metered prices came to in a month: the mean of the last three months that are over, "
+        "of fewer after the first use. By the end of the time of use, once it is invoiced."),
+    _of("cac_payback", "Months to pay back", "count", "down", Ledger("told", hours=False), (),
+        "Months until new customers have paid back what was spent on winning them: spend of the "
+        "period over their new MRR times the gross margin. Without spend it is not defined."),
+    _of("cash", "Cash", "money", "up", _TOLD, _BOOKED,
+        "The sum of the accounts' balance transactions but payouts, fees taken off, on the day "
+        "each was booked."),
+    _of("fees", "Fees", "money", "down", Sum("fee", "value"), _MONEY,
+        "What payment processors kept, on the day they did."),
+    _of("trials", "Trials", "count", "up", Sum("trial", "count"), _COUNT,
+        "Trials started in the period."),
+    _of("failed_payments", "Failed payments", "count", "down", _FAILURES, _REASONS,
+        "Payments that failed, on the day of the failure."),
+    _of("signups", "Signups", "count", "up", Sum("signup", "count"), _COUNT,
+        "Signup events in the period."),
+    _of("activations", "Activations", "count", "up", Sum("activation", "count"), _COUNT,
+        "Activation events in the period."),
+    _of("activation_rate", "Activation rate", "ratio", "up", _ACTIVATED, (),
+        "Of the users who first signed up in the period, the share who activated within 14 days "
+        "of it. Complete only when those 14 days have passed."),
+    _of("actors", "Users with any event", "count", "up", Distinct("actors"), (),
+        "Different users or customers with any event but reports and identity changes; exact "
+        "over any period."),
+    _of("dau", "Daily active users", "count", "up", MeanOfDays("active"), (),
+        "Different users with an engagement, session, page view, activation or signup that day. "
+        "Over longer periods: the mean of their days."),
+    _of("sessions", "Sessions", "count", "up", Sessions(), (),
+        "Session events; where a product sends none, page views at least 30 minutes after the "
+        "same visitor's previous one."),
+    _of("page_views", "Page views", "count", "up", Sum("page_view", "count"), _COUNT,
+        "Page view events in the period."),
+    _of("visitors", "Visitors", "count", "up", Distinct("visitors"), (),
+        "Different users or devices with a page view; exact over any period."),
+)  # fmt: skip
 
 CATALOG: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
 

@@ -51,6 +51,7 @@ class MetricPolicy(msgspec.Struct, frozen=True, kw_only=True):
     quick_ratio_with_reactivation: bool = False
     retention_months: int = 12
     ltv_churn_months: int = 6
+    cac_lag_days: int = 0
     trial_conversion: TrialConversion = "window"
     trial_days: int = 30
     recovery_days: int = 30
@@ -184,6 +185,11 @@ CHOICES: tuple[Choice, ...] = (
         name="ltv_churn_months",
         title="Churn behind lifetime value",
         definition="The mean customer churn rate of this many months before the current one.",
+    ),
+    Choice(
+        name="cac_lag_days",
+        title="Days from spend to customer",
+        definition="New customers are set against what was spent this many days before.",
     ),
     Choice(
         name="trial_conversion",

@@ -40,7 +40,7 @@ _ASIDE = {  # choices that are made when a question is answered: the rows are th
     name: getattr(MetricPolicy(), name)
     for name in (
         "name", "title", "version", "fx", "customer_churn", "net_churn_with_reactivation",
-        "quick_ratio_with_reactivation", "retention_months", "ltv_churn_months",
+        "quick_ratio_with_reactivation", "retention_months", "ltv_churn_months", "cac_lag_days",
         "trial_conversion", "trial_days", "recovery_days", "closed_months",
     )
 }  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from upwell.event import NOT_ACTIVITY
-from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum
+from upwell.metrics.catalog import Cohort, Distinct, Ledger, MeanOfDays, Net, Sessions, Sum
 from upwell.period import DAY_MICROS, Bucket
 from upwell.projection import Projection
 from upwell.query.plan import Plan
@@ -97,7 +97,9 @@ def empty(plan: Plan, like: Line) -> Line:
     """A line of nothing, beside one of the compared span that has something."""
     if plan.parts_add:
         return summed(plan, like.key, {}, like.currency)
-    rate = isinstance(plan.metric.rule, Cohort) or plan.metric.unit in ("ratio", "money")
+    rule = plan.metric.rule
+    rate = isinstance(rule, Cohort) or plan.metric.unit in ("ratio", "money")
+    rate = rate or (isinstance(rule, Ledger) and rule.kind == "told")
     nothing = None if rate else 0
     return counted(plan, like.key, [nothing] * len(plan.buckets), nothing)
 

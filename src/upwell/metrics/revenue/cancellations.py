@@ -1,17 +1,17 @@
-"""The click and what it will cost: cancellations asked for, and MRR set to cancel (R6)."""
+"""The click and what it will cost: cancellations asked for, and what is set for later (R6)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
-from upwell.metrics.revenue.baskets import Line
-from upwell.metrics.revenue.mrr import Level, levels, stretches
-from upwell.metrics.revenue.standing import Stretch, terminal
+from upwell.metrics.revenue.baskets import Line, pricer
+from upwell.metrics.revenue.mrr import Level, discount_dates, levels, stretches
+from upwell.metrics.revenue.standing import Stretch, dates, standing, terminal
 
 
 class Request(NamedTuple):
@@ -64,6 +64,44 @@ def set_to_cancel(
     states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
 ) -> list[Level]:
     """Levels of the MRR that counts now and has a date to end: 0 before the notice and after it."""
+
+    def ending(told: Stretch, _: int, value: Mapping[Line, int]) -> Mapping[Line, int]:
+        notice = told.state.cancel_at is not None and not terminal(told.state)
+        return value if notice else {}
+
+    return _followed(states, policy, until, ending, "cancel")
+
+
+def set_for_later(
+    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
+) -> list[Level]:
+    """Levels of what MRR still lacks of committed MRR: what was set by then and is to come.
+
+    An end takes away (negative); a pause that will be over and a discount that ends bring back.
+    Trials are no commitment, and patience with a late payment that may end is none either.
+    """
+    patient = msgspec.structs.replace(policy, past_due_days=None)
+
+    def lacking(told: Stretch, at: int, value: Mapping[Line, int]) -> Mapping[Line, int]:
+        if told.steady or standing(told, policy, at) not in ("counts", "paused"):
+            return {}
+        alone = msgspec.structs.replace(told, following=None)
+        last = max([at, *dates(alone, patient), *discount_dates(told.state, policy)]) + 1
+        counts = standing(alone, patient, last) == "counts"
+        later = pricer(policy).basket(told.state, last) if counts else {}
+        return {line: later.get(line, 0) - value.get(line, 0) for line in {**value, **later}}
+
+    return _followed(states, policy, until, lacking, "other")
+
+
+def _followed(
+    states: Sequence[SubscriptionState],
+    policy: MetricPolicy,
+    until: int,
+    shows: Callable[[Stretch, int, Mapping[Line, int]], Mapping[Line, int]],
+    cause: str,
+) -> list[Level]:
+    """Levels of what `shows` makes of a state and its MRR, whenever either changes."""
     changes: dict[int, dict[Line, Level]] = {}
     for level in levels(states, policy, until):
         changes.setdefault(level.at, {})[level.line] = level
@@ -77,13 +115,13 @@ def set_to_cancel(
         value.update((line, level.amount) for line, level in changes.get(at, {}).items())
         if told is None:
             continue
-        notice = told.state.cancel_at is not None and not terminal(told.state)
-        for line, amount in value.items():
-            now = amount if notice else 0
-            if now != shown.get(line, 0):
+        now = shows(told, at, value)
+        for line in {**value, **now}:
+            amount = now.get(line, 0)
+            if amount != shown.get(line, 0):
                 name = told.state.id
-                found.append(Level(at, name, *line, now, "cancel", told.number, now > 0))
-                shown[line] = now
+                found.append(Level(at, name, *line, amount, cause, told.number, amount > 0))
+                shown[line] = amount
     return found
 
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from upwell.metrics.policy import MetricPolicy
 
 Number = int | Decimal | Fraction
+USAGE_MONTHS = 3
+"""Closed months that the usage run rate is the mean of."""
 
 
 class Turnover(NamedTuple):
@@ -155,5 +157,5 @@ def cac_payback(
 
 def usage_run_rate(months: Sequence[Number]) -> Fraction | None:
     """Mean of the last three closed months of metered revenue, of fewer where there are fewer."""
-    last = months[-3:]
+    last = months[-USAGE_MONTHS:]
     return sum((Fraction(month) for month in last), Fraction(0)) / len(last) if last else None

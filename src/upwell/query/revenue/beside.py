@@ -18,6 +18,7 @@ from upwell.projection import Projection
 from upwell.query.lines import Amounts, Number, Reading, counted
 from upwell.query.plan import Plan, versions
 from upwell.query.read import sum_up
+from upwell.query.revenue import acquisition, committed, usage
 from upwell.query.revenue.cash import PAYOUTS
 from upwell.query.revenue.exchange import nanos_of, worth
 from upwell.query.revenue.ledgers import Ledgers
@@ -80,6 +81,12 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
             return set_to_cancel(plan, ledgers)
         case "cancelling_mrr":
             return cancelling(plan, ledgers, projection)
+        case "cmrr":
+            return committed.read(plan, ledgers)
+        case "usage_run_rate":
+            return usage.read(plan, ledgers, projection)
+        case "cac_payback":
+            return acquisition.read(plan, ledgers, projection)
     return cash(plan, ledgers, projection)
 
 

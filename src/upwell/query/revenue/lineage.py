@@ -23,9 +23,11 @@ from upwell.projection import Projection
 from upwell.query.breakdown import Pair, is_other, largest
 from upwell.query.lines import APART
 from upwell.query.plan import Plan
+from upwell.query.revenue.acquisition import SPEND, spend_of
 from upwell.query.revenue.answers import read, unbilled
 from upwell.query.revenue.beside import before, clicks_of
 from upwell.query.revenue.cash import cash_rows
+from upwell.query.revenue.committed import key_of, settled
 from upwell.query.revenue.exchange import Exchange, nanos_of, valued
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import COUNTS, FLOWS
@@ -42,11 +44,18 @@ from upwell.query.revenue.part import (
 from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.sums import I64, Mask
 from upwell.query.revenue.table import coded, names_of, placed
+from upwell.query.revenue.usage import usage_rows
 from upwell.query.rows import MOST_ROWS, Original, Row, Rows, Source, rows
 
-TELLING = {"trial_conversion_rate": "trial", "recovery_rate": "payment_failed"}
+TELLING = {
+    "trial_conversion_rate": Sum("trial", "count"),
+    "recovery_rate": Sum("payment_failed", "count"),
+    "cac_payback": SPEND,
+}
 """The events that rates beside the ledger are made of."""
-STOCKS = {"mrr_set_to_cancel": 1, "mrr": 1, "arr": 12, "arpa": 1, "ltv": 1, "nrr": 1, "grr": 1}
+STOCKS = {
+    "mrr_set_to_cancel": 1, "mrr": 1, "arr": 12, "arpa": 1, "ltv": 1, "nrr": 1, "grr": 1, "cmrr": 1,
+}  # fmt: skip
 ABOVE = {  # of a rate, the movements above its line, and their sign there
     "gross_mrr_churn_rate": ((CHURN, CONTRACTION), -1),
     "net_mrr_churn_rate": ((CHURN, CONTRACTION, EXPANSION, NONE), -1),
@@ -83,11 +92,15 @@ def revenue_rows(
     """
     rule = plan.metric.rule
     if isinstance(rule, Ledger) and rule.kind == "told" and plan.metric.name in TELLING:
-        counts = msgspec.structs.replace(plan.metric, rule=Sum(TELLING[plan.metric.name], "count"))
-        asked = replace(plan, metric=counts, how="scan")
+        counts = msgspec.structs.replace(plan.metric, rule=TELLING[plan.metric.name])
+        days = spend_of(plan, ledgers) if counts.rule == SPEND else plan
+        asked = replace(days, metric=counts, how="scan")
         return rows(asked, projection, viewer, original, key=key, limit=limit, cursor=cursor)
     if plan.metric.name == "cash":
         return cash_rows(plan, projection, key, max(1, min(limit, MOST_ROWS)), cursor)
+    if plan.metric.name == "usage_run_rate":
+        most = max(1, min(limit, MOST_ROWS))
+        return usage_rows(plan, ledgers, projection, key, most, cursor)
     rest = unbilled(plan, ledgers)
     found = Rows(rows=(), cursor=None)
     if cursor is None or cursor.startswith(MOVES):
@@ -156,6 +169,8 @@ def behind(asked: Asked, key: str | None, ledgers: Ledgers) -> Found:
         kinds, _ = FLOWS.get(name) or ABOVE[name]
         wanted &= (slot > 0) & np.isin(part.kind, kinds)
     part, slot = part.take(wanted), slot[wanted]
+    if name == "cmrr":
+        part = settled(asked, part, ledgers)
     if counts:
         leaves = (part.kind == CHURN) & (name == "customers")
         return Found(part, np.where(leaves, -1, 1), None)
@@ -177,7 +192,7 @@ def _set_to_end(asked: Asked, part: Part, ledgers: Ledgers) -> Mask:
         number
         for number in np.unique(part.line).tolist()
         for line in [asked.book.lines[number]]
-        if ending.get((line.source, line.subscription, *line[1:5]))
+        if ending.get(key_of(line))
     ]
     found: Mask = np.isin(part.line, numbers)
     return found

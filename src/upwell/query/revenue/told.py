@@ -14,7 +14,7 @@ import msgspec
 
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
-from upwell.metrics.revenue.cancellations import set_to_cancel
+from upwell.metrics.revenue.cancellations import set_for_later, set_to_cancel
 from upwell.metrics.revenue.mrr import Level
 from upwell.metrics.revenue.trials import Trial, trials
 from upwell.period import DAY_MICROS
@@ -27,13 +27,15 @@ Subscription = tuple[str, str]  # source and id
 
 
 class Notices(NamedTuple):
-    """Of one subscription: its trials, and levels of the MRR that has a date to end."""
+    """Of one subscription: its trials, levels of the MRR that has a date to end, and of what is
+    set for later: by how much MRR will be another."""
 
     source: str
     id: str
     product: str
     trials: tuple[Trial, ...]
     ending: tuple[Level, ...]
+    later: tuple[Level, ...]
 
 
 class Told:
@@ -74,14 +76,17 @@ class Told:
     def _states(
         self, known: str, wanted: str, values: Sequence[int], more: Sequence[int] = ()
     ) -> dict[Subscription, list[SubscriptionState]]:
-        """The states of the subscriptions that ever were on trial or set to end."""
+        """The states of the subscriptions that ever had a date ahead: of a trial, a discount, …"""
         db = self._projection.reader()
         rows = db.execute(
-            f"""with chosen as (select source, id, body, ts, ord, no from billing
+            f"""with chosen as (select source, id, customer, body, ts, ord, no from billing
               where kind = 'sub' and {known}{wanted})
             select source, id, body from chosen where (source, id) in (
               select (source, id) from chosen
-              where body like '%"status":"trialing"%' or body like '%"cancel_at":%')
+              where body like '%"status":"trialing"%' or body like '%"cancel_at":%'
+                or body like '%"pause_resumes":%' or body like '%"duration":"repeating"%'
+                or (source, customer) in (select (source, id) from billing
+                  where kind = 'cus' and body like '%"duration":"repeating"%'))
             order by ts, ord, no""",
             [*values, *more],
         )
@@ -100,6 +105,7 @@ class Told:
             product=product,
             trials=tuple(trials(states, self._policy, until)),
             ending=tuple(_ending(states, self._policy, until)),
+            later=tuple(set_for_later(states, self._policy, until)),
         )
 
 

@@ -1,0 +1,77 @@
+"""Committed MRR: what stands at the end of a bucket, and what was set for later by then (R2)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from upwell.projection.book import Line
+from upwell.query.lines import Reading
+from upwell.query.plan import Plan
+from upwell.query.revenue import measures
+from upwell.query.revenue.ledgers import Ledgers
+from upwell.query.revenue.part import Part
+from upwell.query.revenue.reading import Asked
+from upwell.query.revenue.sums import I64, added
+from upwell.query.revenue.table import names_of
+
+Key = tuple[str, str, str, str, str, str]
+
+
+def read(plan: Plan, ledgers: Ledgers) -> Reading:
+    """MRR at the end of each bucket with what was set for later, at the rate of that day."""
+    asked = Asked(plan, ledgers)
+    table = asked.table()
+    found = measures.levels(table, asked.cuts) + _ahead(asked, ledgers, len(table.opening))
+    return asked.money(table, lambda key, quotes: measures.stock(found[key], quotes))
+
+
+def _ahead(asked: Asked, ledgers: Ledgers, keys: int) -> I64:
+    """What is set for later at each bucket's end, as [key, currency, bucket]."""
+    plan, book = asked.plan, asked.book
+    closes = [min(bucket.closes, plan.seen + 1) for bucket in plan.buckets[: plan.begun]]
+    codes = {name: n for n, name in enumerate(book.currencies)}
+    places = {name: n for n, name in enumerate(names_of(book, asked.by, keys))}
+    found = np.zeros((keys, max(1, len(codes)), len(closes)), dtype=np.int64)
+    for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at):
+        shown: dict[object, int] = {}
+        for level in notice.later:
+            key = places.get(level.product) if asked.by else 0
+            if level.product not in plan.products or key is None or level.currency not in codes:
+                continue
+            first = int(np.searchsorted(closes, level.at, side="right"))
+            change = level.amount - shown.get(level.line, 0)
+            shown[level.line] = level.amount
+            found[key, codes[level.currency], first:] += change
+    return found
+
+
+def key_of(line: Line) -> Key:
+    """A line by what billing systems call it."""
+    what = (line.product, line.plan, line.interval, line.currency)
+    return (line.source, line.subscription, *what)
+
+
+def settled(asked: Asked, part: Part, ledgers: Ledgers) -> Part:
+    """The rows of MRR that add up to committed MRR.
+
+    What is set for later stands on the last row of its line; lines that will be over are left out.
+    """
+    plan = asked.plan
+    until = min(plan.seen + 1, plan.zone.opens(plan.last))
+    later = {
+        (notice.source, notice.id, *level.line): level.amount
+        for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at)
+        for level in notice.later
+        if level.at < until
+    }
+    delta = part.delta.copy()
+    kept = np.ones(len(delta), dtype=np.bool_)
+    sums = added(part.line, part.delta, len(asked.book.lines))
+    for number in np.unique(part.line).tolist():
+        change = later.get(key_of(asked.book.lines[number]), 0)
+        if not change:
+            continue
+        own = np.flatnonzero(part.line == number)
+        kept[own] = sums[number] + change != 0
+        delta[own[np.argmax(part.at[own])]] += change
+    return part._replace(delta=delta).take(kept)
