@@ -112,3 +112,63 @@ def test_closed_months_stay_and_bridges_close(
             assert still[opened[0]] == late
         series = house.ask("mrr", product=product, where=asked).series[0].points
         assert [Decimal(str(point.value)) for point in series] == list(shown.values())
+
+
+LEVELS = ("mrr", "arr", "customers", "arpa")
+KEPT = (
+    *LEVELS, "new_mrr", "churned_mrr", "new_customers", "churned_customers", "nrr", "grr",
+    "customer_churn_rate", "gross_mrr_churn_rate", "quick_ratio", "asp", "ltv",
+)  # fmt: skip
+
+
+@law
+@given(
+    told=deliveries,
+    ordered=commands,
+    metrics=st.permutations(KEPT).map(lambda all_of: all_of[:3]),
+    product=scopes,
+    by=st.sampled_from((None, "plan", "product")),
+)
+def test_every_metric_of_the_ledger_stays_in_closed_months(
+    projection: Projection,
+    told: list[list[Level]],
+    ordered: list[list[Command]],
+    metrics: list[str],
+    product: tuple[str, ...],
+    by: str | None,
+) -> None:
+    """And levels of the months that are open are those as known now."""
+    house = Told(projection)
+    known: tuple[closes.Close, ...] = ()
+    kept: dict[tuple[str, str, str], object] = {}  # metric, key, month
+
+    def values() -> dict[tuple[str, str, str], object]:
+        projection.closes = known
+        return {
+            (metric, line.key, point.start[:7]): point.value
+            for metric in metrics
+            for line in house.ask(metric, product=product, by=by, currency="native").series
+            for point in line.points
+        }
+
+    for seq, (fresh, wanted) in enumerate(zip(told, ordered, strict=False), 1):
+        at = house.tell(fresh, seq)
+        for n, command in enumerate(wanted, 1):
+            when = at + n * (DAY_MICROS // 4)
+            if command.reopen:
+                known = closes.reopened(known, command.month, when)
+            else:
+                known = closes.closed(known, command.month, seq, when)
+            closed = max((one.month for one in closes.standing(known)), default="")
+            now = values()
+            kept = {of: value for of, value in kept.items() if of[2] <= closed}
+            kept |= {of: value for of, value in now.items() if of[2] <= closed and of not in kept}
+        now = values()
+        assert {of: now[of] for of in kept} == kept
+        closed = max((one.month for one in closes.standing(known)), default="")
+        known, before = (), known
+        plain = values()
+        known = before
+        for of, value in now.items():
+            if of[0] in LEVELS and of[2] > closed:
+                assert value == plain[of]

@@ -57,8 +57,9 @@ class Workspace(_Table, frozen=True, kw_only=True):
     closed_months: Annotated[
         Literal["restate", "adjust"],
         Meta(
-            description="What a late fact does to MRR of a closed month: `restate` changes it and "
-            "says by how much, `adjust` keeps it and shows the change in the first open month."
+            description="What a late fact does to a closed month: `restate` changes it and "
+            "says by how much MRR moved, `adjust` keeps every number of the ledger (MRR, customers, "
+            "rates) and shows the change in the first open month."
         ),
     ] = "restate"
     close_after_days: Annotated[

@@ -9,6 +9,7 @@ from threading import Lock
 import msgspec
 import numpy as np
 
+from upwell.metrics.catalog import Ledger
 from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.metrics.revenue.fx import constant_weights
 from upwell.metrics.revenue.ledger import Weights
@@ -20,13 +21,11 @@ from upwell.projection.ground import Ground
 from upwell.query.plan import Plan
 from upwell.query.revenue.base import Shelf
 from upwell.query.revenue.exchange import Exchange
-from upwell.query.revenue.measures import FLOWS
 from upwell.query.revenue.part import Piece
 from upwell.query.revenue.pieces import pieces_of
 from upwell.query.revenue.sums import I64
 from upwell.query.revenue.told import Told
 
-KEPT = frozenset(("mrr", "arr", *FLOWS))  # metrics whose closed months can be kept
 MOST_BOOKS = 4  # of different counting rules, of which parts are kept
 
 
@@ -68,9 +67,14 @@ class Ledgers:
         return self._projection.closes
 
     def pieces(self, plan: Plan) -> tuple[Piece, ...]:
-        """Which days of MRR stay as they were known when their month closed; empty: none."""
-        policy = self.policy(plan.question.policy)
-        if policy.closed_months == "restate" or plan.metric.name not in KEPT:
+        """Which days of the ledger stay as they were known when their month closed; empty: none.
+
+        What stands beside the ledger (trials, dunning, cash) has no restatement: what is learned
+        late of it would be in no month, so that it is always as known now.
+        """
+        policy, rule = self.policy(plan.question.policy), plan.metric.rule
+        told = not isinstance(rule, Ledger) or rule.kind == "told"
+        if policy.closed_months == "restate" or told:
             return ()
         return pieces_of(self.closes, plan.zone, plan.known_at)
 

@@ -14,7 +14,7 @@ from upwell.query.revenue.cuts import Cuts
 from upwell.query.revenue.exchange import Exchange, nanos_of, worth
 from upwell.query.revenue.part import CHURN, CONTRACTION, EXPANSION, NEW, NONE, REACTIVATION
 from upwell.query.revenue.sums import I64
-from upwell.query.revenue.table import Table
+from upwell.query.revenue.table import Table, comings
 
 ALL = tuple(range(len(KINDS)))
 # A change of plan at the same price moves MRR between plans: neither new nor lost, it stands with
@@ -150,8 +150,7 @@ def stock(level: I64, quotes: Quotes) -> Amounts:
 
 def customers(table: Table) -> I64:
     """Who pays at the end of each slot, as [key, slot]."""
-    change = table.moved[:, :, NEW] + table.moved[:, :, REACTIVATION] - table.moved[:, :, CHURN]
-    found: I64 = table.customers[:, None] + np.cumsum(change, axis=-1)
+    found: I64 = table.customers[:, None] + np.cumsum(comings(table.moved), axis=-1)
     return found
 
 

@@ -18,7 +18,8 @@ from upwell.query.revenue.sums import I64, Mask
 
 NONE, NEW, EXPANSION, CONTRACTION, CHURN, REACTIVATION = range(len(KINDS))
 RESTATEMENT = len(KINDS)  # made when a question is answered; no row of the ledger has it
-MOVEMENTS = (*KINDS, "restatement")
+CAME, GONE = RESTATEMENT + 1, RESTATEMENT + 2  # the restatement by which one is a customer, or not
+MOVEMENTS = (*KINDS, "restatement", "restatement", "restatement")
 FILTERS = ("plan", "interval", "country", "currency", "source")
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 

@@ -17,7 +17,7 @@ from upwell.query.plan import Plan
 from upwell.query.revenue.bridge import MOVES, kinds_of, undivided
 from upwell.query.revenue.exchange import valued
 from upwell.query.revenue.ledgers import Ledgers
-from upwell.query.revenue.part import Part
+from upwell.query.revenue.part import RESTATEMENT, Part
 from upwell.query.revenue.reading import Asked, scope_of
 from upwell.query.revenue.shapes import MovedCustomer, MovedCustomers
 from upwell.query.revenue.sums import firsts
@@ -124,7 +124,8 @@ def _rows_of(asked: Asked, kinds: Sequence[int], key: str | None) -> Part:
         scope_of(undivided(asked.plan), pieces=asked.pieces)
     )  # as the bar was classified
     inside, slot = placed(part, asked.cuts)
-    chosen = inside & (slot > 0) & np.isin(part.kind, kinds)
+    of_kind = np.isin(np.minimum(part.kind, RESTATEMENT), kinds)
+    chosen = inside & (slot > 0) & of_kind
     if asked.by is not None and key is not None:
         codes, count = coded(part, asked.book, asked.by)
         names = names_of(asked.book, asked.by, count)

@@ -15,8 +15,17 @@ from numpy.typing import NDArray
 from upwell.period import Zone
 from upwell.projection.book import FOREVER, Rows
 from upwell.projection.closes import Close, standing
-from upwell.query.revenue.part import RESTATEMENT, Part, Piece
-from upwell.query.revenue.sums import firsts
+from upwell.query.revenue.part import (
+    CAME,
+    CHURN,
+    GONE,
+    NEW,
+    REACTIVATION,
+    RESTATEMENT,
+    Part,
+    Piece,
+)
+from upwell.query.revenue.sums import I64, firsts
 
 BEGINNING = -(2**31)
 
@@ -51,20 +60,38 @@ def adjusted(pieces: Sequence[Piece], known: Callable[[int | None], Part]) -> Pa
     for n, piece in enumerate(pieces):
         part = known(piece.known_at)
         if before is not None:
-            found += [_restated(before, part, piece, -1), _restated(part, before, piece, 1)]
+            found.append(_restatement(before, part, piece))
         own = part.day >= piece.day
         if n + 1 < len(pieces):
             own &= part.day < pieces[n + 1].day
         found.append(part.take(own))
         before = part
     whole = reduce(Part.joined, found)
-    whole = whole.take(np.lexsort((whole.at, whole.group)))
-    booked = np.flatnonzero(whole.kind == RESTATEMENT)
-    whole.head[booked] = firsts(whole.group[booked], whole.day[booked])
-    return whole
+    return whole.take(np.lexsort((whole.at, whole.group)))
 
 
-def _restated(part: Part, other: Part, piece: Piece, sign: int) -> Part:
+def _restatement(before: Part, part: Part, piece: Piece) -> Part:
+    """What became known between two parts of the days before a piece, booked on its first day."""
+    both = _only(before, part, piece, -1).joined(_only(part, before, piece, 1))
+    both = both.take(np.argsort(both.group, kind="stable"))
+    both.head[:] = firsts(both.group)
+    then, now = _there(before, piece.day), _there(part, piece.day)
+    for kind, groups in ((CAME, np.setdiff1d(now, then)), (GONE, np.setdiff1d(then, now))):
+        both.kind[both.head & np.isin(both.group, groups)] = kind
+    return both
+
+
+def _there(part: Part, day: int) -> I64:
+    """The groups that pay at the opening of a day."""
+    rows = np.flatnonzero(part.head & (part.day < day))
+    kind, group = part.kind[rows], part.group[rows]
+    change = np.isin(kind, (NEW, REACTIVATION)).astype(np.int64) - (kind == CHURN)
+    names, own = np.unique(group, return_inverse=True)
+    found: I64 = names[np.bincount(own, weights=change, minlength=len(names)) > 0]
+    return found
+
+
+def _only(part: Part, other: Part, piece: Piece, sign: int) -> Part:
     """The rows before a piece that only one of two parts has, on the piece's first day."""
     only = part.take((part.day < piece.day) & ~np.isin(part.place, other.place))
     return only._replace(

@@ -82,7 +82,7 @@ class Asked:
     @property
     def members(self) -> Scope:
         """The rows meant, each value of a split with customers of its own."""
-        return scope_of(self.plan, self.by if self.by in OWN_SPLITS else None)
+        return scope_of(self.plan, self.by if self.by in OWN_SPLITS else None, self.pieces)
 
     def table(
         self, scope: Scope | None = None, at: Cuts | None = None, by: str | None = None

@@ -11,7 +11,17 @@ from upwell.metrics.revenue.ledger import months
 from upwell.projection.book import CAUSES, Book
 from upwell.query.lines import MISSING
 from upwell.query.revenue.cuts import Cuts
-from upwell.query.revenue.part import CHURN, MOVEMENTS, NEW, REACTIVATION, Part, attribute
+from upwell.query.revenue.part import (
+    CAME,
+    CHURN,
+    GONE,
+    MOVEMENTS,
+    NEW,
+    REACTIVATION,
+    RESTATEMENT,
+    Part,
+    attribute,
+)
 from upwell.query.revenue.sums import I64, Mask, added, counted
 
 SPLITS = ("product", "plan", "interval", "country", "currency", "source", "cause", "cohort")
@@ -23,7 +33,9 @@ class Table(NamedTuple):
     """Sums in millionths of minor units of each currency, and customers.
 
     `opening` [key, currency] is MRR before the first slot, `flow` [key, currency, slot, kind] its
-    changes; `customers` [key] and `moved` [key, slot, kind] the same in numbers of customers.
+    changes; `customers` [key] and `moved` [key, slot, kind] the same in numbers of customers. Every
+    restatement is one kind of `flow`; in `moved` those that made or ended a customer stand apart,
+    too.
     """
 
     opening: I64
@@ -45,17 +57,27 @@ class Table(NamedTuple):
 def tabled(part: Part, book: Book, by: str | None, cuts: Cuts) -> Table:
     """The table of a part's rows; rows after the last slot are still to come."""
     codes, keys = coded(part, book, by)
-    many, slots, kinds = max(1, len(book.currencies)), cuts.slots + 1, len(MOVEMENTS)
+    many, slots, kinds = max(1, len(book.currencies)), cuts.slots + 1, RESTATEMENT + 1
     inside, slot = placed(part, cuts)
     if not inside.all():
         part, codes, slot = part.take(inside), codes[inside], slot[inside]
     place = (codes.astype(np.int64) * many + part.currency) * slots + slot
     size = keys * many * slots * kinds
-    sums = added(place * kinds + part.kind, part.delta, size).reshape(keys, many, slots, kinds)
+    kind = np.minimum(part.kind, RESTATEMENT)
+    sums = added(place * kinds + kind, part.delta, size).reshape(keys, many, slots, kinds)
+    kinds = len(MOVEMENTS)
     spot = ((codes.astype(np.int64) * slots + slot) * kinds + part.kind)[part.head]
     heads = counted(spot, keys * slots * kinds).reshape(keys, slots, kinds)
-    came = heads[:, 0, NEW] + heads[:, 0, REACTIVATION] - heads[:, 0, CHURN]
+    heads[:, :, RESTATEMENT] += heads[:, :, CAME] + heads[:, :, GONE]
+    came = comings(heads[:, 0])
     return Table(sums[:, :, 0].sum(axis=-1), sums[:, :, 1:], came, heads[:, 1:])
+
+
+def comings(moved: I64) -> I64:
+    """By how many customers counts by kind ([…, kind]) make more of them."""
+    came = moved[..., [NEW, REACTIVATION, CAME]].sum(axis=-1)
+    found: I64 = came - moved[..., [CHURN, GONE]].sum(axis=-1)
+    return found
 
 
 def coded(part: Part, book: Book, by: str | None) -> tuple[NDArray[np.integer], int]:
