@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from upwell.access import SYSTEM, Viewer
 from upwell.event import Change, Position, Touched
 from upwell.live import frames
-from upwell.live.picture import touches
+from upwell.live.picture import adds, touches
 from upwell.live.watch import Subject, ask_again
 from upwell.metrics.catalog import (
     Cohort,
@@ -356,7 +356,7 @@ def test_a_sum_is_asked_only_where_it_was_touched(
         return
     span = subject.begin(whole=False)
     ask_again(ask, question, SYSTEM, subject.metric, subject.picture, span)
-    if subject.adds:
+    if adds(subject.metric):
         assert len(asked) == 1
         assert asked[0].start is not None
         assert asked[0].end is not None

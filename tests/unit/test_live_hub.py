@@ -128,6 +128,27 @@ def test_first_the_picture_then_only_what_moved() -> None:
     run(story)
 
 
+def test_the_ledger_in_memory_is_asked_again_as_soon_as_sums_are() -> None:
+    """A webhook soon after another does not wait for a count of people's rest to be over."""
+
+    async def story(hub: Hub, shop: Shop) -> None:
+        page = Reader(hub)
+        page.watch("mrr")
+        await page.next()
+        for day in (1, 2, 3):
+            change = shop.sell(day=day)
+            hub.publish(
+                msgspec.structs.replace(
+                    change,
+                    touched=frozenset({Touched("mail", "@mrr", next(iter(change.touched)).day)}),
+                )
+            )
+            moved = await page.next()
+            assert moved["totals"] == {"": day}
+
+    run(story, msgspec.structs.replace(FAST, dear_least=60, dear_most=60))
+
+
 def test_what_is_not_watched_moves_nothing() -> None:
     async def story(hub: Hub, shop: Shop) -> None:
         page = Reader(hub)

@@ -271,7 +271,7 @@ class Hub:
                 rest = min(rest, subject.due - now)
                 continue
             asking = self._start(subject, whole=stale)
-            if subject.adds:
+            if subject.cheap:
                 sums.append(asking)
         return sums, rest
 
@@ -280,7 +280,7 @@ class Hub:
 
     async def _refresh(self, subject: Subject, span: Span) -> None:
         ask, old = self._ask, subject.picture
-        pool = self._quick if subject.adds else self._slow
+        pool = self._quick if subject.cheap else self._slow
         try:
             told = await self._in(
                 pool,
@@ -293,7 +293,7 @@ class Hub:
         finally:
             subject.busy = False
         now = self._now()
-        if subject.adds:
+        if subject.cheap:
             self._asking += told.cpu
         else:
             rest = max(told.seconds * self.pace.dear_rest, self.pace.dear_least)

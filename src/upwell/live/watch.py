@@ -22,7 +22,7 @@ from upwell.live.picture import (
     span_touched,
     spliced,
 )
-from upwell.metrics.catalog import Metric, metric_named
+from upwell.metrics.catalog import Ledger, Metric, metric_named
 from upwell.query import Answer, Ask, Question
 
 if TYPE_CHECKING:
@@ -105,9 +105,13 @@ class Subject:
         )
 
     @property
-    def adds(self) -> bool:
-        """Whether asking again is cheap: sums, against counts of different people and rates."""
-        return adds(self.metric)
+    def cheap(self) -> bool:
+        """Whether asking again is cheap: sums, and what the ledger holds in memory.
+
+        Counts of different people are not, nor rates.
+        """
+        rule = self.metric.rule
+        return adds(self.metric) or (isinstance(rule, Ledger) and rule.kind in ("flow", "stock"))
 
     def touch(self, touched: Touches) -> bool:
         """Note what the touches may have changed; whether there is anything."""
