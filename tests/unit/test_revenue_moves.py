@@ -7,6 +7,8 @@ from decimal import Decimal
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.unit.revenue_book import (
     CHARTMOGUL,
@@ -27,8 +29,9 @@ from upwell.metrics.revenue.bridge import Bridge, cross
 from upwell.metrics.revenue.causes import CAUSES
 from upwell.metrics.revenue.fx import constant_weights
 from upwell.metrics.revenue.ledger import classify, fold, roundtrips
+from upwell.metrics.revenue.ledger import movements as ledger_movements
 from upwell.money import Rates
-from upwell.period import Zone, to_date
+from upwell.period import DAY_MICROS, MICROS, Zone, to_date
 
 PERIOD_NET = rules(granularity="period_net")
 
@@ -241,12 +244,61 @@ def test_a_window_begins_with_the_first_event() -> None:
     ]
 
 
-def test_a_window_ends_at_midnight() -> None:
-    assert windows([("01 10:00", 5), ("05 23:50", 2), ("06 00:10", 6)]) == [
+def test_a_window_reaches_over_midnight() -> None:
+    """Its rows stay on their days, so that MRR is what it was, but they are one movement."""
+    times = [("01 10:00", 5), ("05 23:50", 2), ("06 00:10", 6), ("06 00:51", 8)]
+    assert windows(times) == [
+        ("2026-01-01", "new", "50.00"),
+        ("2026-01-05", "expansion", "-30.00"),  # with the next: 10 more
+        ("2026-01-06", "expansion", "60.00"),  # and 20 more, in a window of its own
+    ]
+    assert windows(times, 15) == [
         ("2026-01-01", "new", "50.00"),
         ("2026-01-05", "contraction", "-30.00"),
-        ("2026-01-06", "expansion", "40.00"),
+        ("2026-01-06", "expansion", "60.00"),
     ]
+
+
+def test_a_switch_over_midnight_is_no_churn() -> None:
+    states = [
+        *plan("50.00", "2026-01-01", "2026-02-03 23:55", sub="a"),
+        *plan("80.00", "2026-02-04 00:05", sub="b"),
+    ]
+    assert movements(ledger(states, CHARTMOGUL)) == [
+        ("2026-01-01", "new", "50.00"),
+        ("2026-02-03", "expansion", "-50.00"),
+        ("2026-02-04", "expansion", "80.00"),
+    ]
+    assert [kind for _, kind, _ in movements(ledger(states))] == ["new", "churn", "reactivation"]
+
+
+@given(
+    minutes=st.lists(st.integers(0, 3000), min_size=1, max_size=12, unique=True),
+    window=st.integers(1, 200),
+)
+def test_windows_are_those_of_a_plain_loop(minutes: list[int], window: int) -> None:
+    """Two customers with the same changes: each window begins with the first change after one."""
+    instants = np.array(sorted(minutes), dtype=np.int64) * 60 * MICROS
+    expected, opened = [], None
+    for minute in sorted(minutes):
+        if opened is None or minute > opened + window:
+            opened = minute
+        expected.append(opened)
+    group = np.repeat(np.arange(2), len(instants))
+    twice = np.tile(instants, 2)
+    moved = ledger_movements(
+        group,
+        (twice // DAY_MICROS).astype(np.int32),
+        np.ones(len(twice), dtype=np.int64),
+        rules(granularity="event_window", event_window_minutes=window),
+        at=twice,
+    )
+    found = [
+        int(instants[moved.of.tolist().index(n)]) // (60 * MICROS)
+        for n in moved.of[: len(instants)]
+    ]
+    assert found == expected
+    assert len(moved.net) == 2 * len(set(expected))
 
 
 # R14

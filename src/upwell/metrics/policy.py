@@ -125,7 +125,7 @@ CHOICES: tuple[Choice, ...] = (
         name="granularity",
         title="What is one movement",
         definition="day: the change between the ends of two days. "
-        "event_window: changes within some minutes of the first, on one day. "
+        "event_window: changes within some minutes of the first, over midnight too. "
         "period_net: the change between the ends of two months.",
     ),
     Choice(

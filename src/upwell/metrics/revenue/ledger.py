@@ -223,7 +223,7 @@ def movements(
     order = np.lexsort((instants, day, group))
     groups, days = group[order], day[order]
     if policy.granularity == "event_window":
-        first = __windows(groups, days, instants[order], policy.event_window_minutes)
+        first = _windows(groups, instants[order], policy.event_window_minutes)
     elif policy.granularity == "period_net":
         first = begins(groups, months(days))
     else:
@@ -304,17 +304,19 @@ def months(day: NDArray[np.int32]) -> Ints:
     return day.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
 
 
-def __windows(group: Ints, day: NDArray[np.int32], at: Ints, minutes: int) -> NDArray[np.bool_]:
+def _windows(group: Ints, at: Ints, minutes: int) -> NDArray[np.bool_]:
     """Where a window opens: the first change of a group, or the first one after a window ended.
 
-    Windows end at midnight, so that the movements of a day are those of its windows.
+    A window may reach over midnight: its rows stay on their days, as one movement.
     """
-    first = begins(group, day)
+    window = minutes * 60 * MICROS
+    first = begins(group)
+    first[1:] |= np.diff(at) > window  # whatever came before, it had ended
     segment = np.cumsum(first) - 1
     starts = np.flatnonzero(first)
-    window = minutes * 60 * MICROS
-    span = 3 * DAY_MICROS + window  # no local day is as long
-    place = segment * span + (at - at[starts][segment])
+    lasts = np.append(starts[1:], len(at)) - 1
+    spans = at[lasts] - at[starts] + window + 1  # apart, so that no window reaches the next run
+    place = (np.cumsum(spans) - spans - at[starts])[segment] + at
     follows = np.searchsorted(place, place + window, side="right")
     opens = starts
     while len(opens):
