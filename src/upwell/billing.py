@@ -145,6 +145,8 @@ class Cash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     net: int
     currency: str
     cause: str = ""  # id of the charge, refund or dispute behind it
+    presented: int | None = None  # `amount` in the currency that was paid in, where it is another
+    presented_currency: str = ""
     product: str = "unassigned"
     order: str = ""
 
@@ -177,7 +179,6 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     status: Literal["open", "paid", "void", "uncollectible"] = "open"
     first_failed: int | None = None
     paid_at: int | None = None
-    charge: str = ""
     period_start: int | None = None
     period_end: int | None = None
     usage: tuple[Usage, ...] = ()

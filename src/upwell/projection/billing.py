@@ -301,7 +301,7 @@ def as_table(versions: Sequence[Version]) -> pa.Table:
 CASH = ("kind", "amount", "fee", "net", "currency", "product", "cause")
 PAYMENT = (
     "customer", "subscription", "product", "currency", "due", "paid", "tax", "status",
-    "first_failed", "paid_at", "charge", "period_start", "period_end", "reconstructed",
+    "first_failed", "paid_at", "period_start", "period_end", "reconstructed",
 )  # fmt: skip
 
 

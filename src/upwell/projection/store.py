@@ -69,7 +69,7 @@ create table if not exists cash(no bigint, source varchar, id varchar, ts bigint
   cause varchar, seq bigint, recorded_at bigint, superseded_at bigint);
 create table if not exists payments(no bigint, source varchar, id varchar, ts bigint, day integer,
   customer varchar, subscription varchar, product varchar, currency varchar, due bigint,
-  paid bigint, tax bigint, status varchar, first_failed bigint, paid_at bigint, charge varchar,
+  paid bigint, tax bigint, status varchar, first_failed bigint, paid_at bigint,
   period_start bigint, period_end bigint, reconstructed boolean,
   seq bigint, recorded_at bigint, superseded_at bigint);
 create table if not exists moves(          -- the ledger under the workspace's counting rules

@@ -30,14 +30,29 @@ class _Entry(NamedTuple):
     amount: int
 
 
+class _Settled(NamedTuple):
+    """One amount that was paid in another currency than it was booked in."""
+
+    month: Month
+    booked: _Entry
+    currency: str
+    presented: int
+
+
 def reconciliation(plan: Plan, projection: Projection) -> Reconciliation:
-    """Every account, currency and month of the plan's days, with the objects that differ."""
-    stripe = _stripe(plan, projection)
+    """Every account, currency and month of the plan's days, with the objects that differ.
+
+    What was paid in one currency and booked in another is compared in the one it was booked in.
+    """
+    stripe, settled = _stripe(plan, projection)
     ours = _ours(plan, projection, {account for account, _, _ in stripe})
+    _settle(ours, settled)
     rows = []
     for month in sorted(ours.keys() | stripe.keys()):
         account, currency, name = month
         mine, theirs = ours.get(month, []), stripe.get(month, [])
+        if not mine and not theirs:
+            continue  # all of it was booked in another currency
         own, other = (sum(entry.amount for entry in side) for side in (mine, theirs))
         rows.append(
             CashMonth(
@@ -53,26 +68,45 @@ def reconciliation(plan: Plan, projection: Projection) -> Reconciliation:
     return Reconciliation(rows=tuple(rows))
 
 
-def _stripe(plan: Plan, projection: Projection) -> dict[Month, list[_Entry]]:
-    """What the balance transactions say, each with its fee apart."""
+def _stripe(plan: Plan, projection: Projection) -> tuple[dict[Month, list[_Entry]], list[_Settled]]:
+    """What the balance transactions say, each with its fee apart; and which were exchanged."""
     found: defaultdict[Month, list[_Entry]] = defaultdict(list)
+    settled = []
     rows = projection.reader().execute(
-        """select source, currency, day, kind, id, cause, amount, fee from cash
-        where superseded_at is null and day >= ? and day < ?
-          and kind not in (select unnest(?::varchar[])) order by ts, id""",
+        """select c.source, c.currency, c.day, c.kind, c.id, c.cause, c.amount, c.fee,
+          json_extract_string(b.body, '$.presented')::bigint,
+          json_extract_string(b.body, '$.presented_currency')
+        from cash c join billing b using (no)
+        where c.superseded_at is null and c.day >= ? and c.day < ?
+          and c.kind not in (select unnest(?::varchar[])) order by c.ts, c.id""",
         [plan.start, plan.end, list(PAYOUTS)],
     )
-    for source, currency, day, kind, id_, cause, amount, fee in rows.fetchall():
+    for source, currency, day, kind, id_, cause, amount, fee, presented, other in rows.fetchall():
         month = (source, currency, to_date(day).isoformat()[:7])
         name = cause or id_
         if kind in ("fee", "stripe_fee", "stripe_fx_fee", "tax_fee"):
             found[month].append(_Entry(name, "fee", amount - fee))
             continue
         if amount:
-            found[month].append(_Entry(name, "payment" if amount > 0 else "refund", amount))
+            booked = _Entry(name, "payment" if amount > 0 else "refund", amount)
+            found[month].append(booked)
+            if presented is not None:
+                settled.append(_Settled(month, booked, other, presented))
         if fee:
             found[month].append(_Entry(name, "fee", -fee))
-    return found
+    return found, settled
+
+
+def _settle(ours: dict[Month, list[_Entry]], settled: Sequence[_Settled]) -> None:
+    """Book our amounts in the currency and at the rate that the account booked them in."""
+    for one in settled:
+        account, _, name = one.month
+        paid = ours.get((account, one.currency, name), [])
+        for place, entry in enumerate(paid):
+            if (entry.kind, entry.amount) == (one.booked.kind, one.presented):
+                ours.setdefault(one.month, []).append(entry._replace(amount=one.booked.amount))
+                del paid[place]
+                break
 
 
 def _ours(plan: Plan, projection: Projection, accounts: set[str]) -> dict[Month, list[_Entry]]:

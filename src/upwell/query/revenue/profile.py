@@ -262,17 +262,17 @@ def _months(shown: Shown) -> tuple[MonthValue, ...]:
 
 
 def _payments(shown: Shown, projection: Projection) -> tuple[PaymentLine, ...]:
-    """The invoices, the newest first; what was given back is known where its charge is."""
+    """The invoices, the newest first; what was given back names its invoice."""
     ids = [f"{source}\n{customer}" for source, customer in shown.who.ids]
     rows = projection.reader().execute(
         """with back as (
-          select source, json_extract_string(metadata, '$.charge') as charge, sum(value) as given
+          select source, json_extract_string(metadata, '$.invoice') as invoice, sum(value) as given
           from events where type = 'refund' and superseded_at is null and not excluded
             and actor in (select no from actors where actor in (select unnest(?::varchar[])))
           group by all)
         select p.id, coalesce(paid_at, first_failed, ts), due, paid, status, product, currency,
-          p.charge, back.given
-        from payments p left join back on back.source = p.source and back.charge = p.charge
+          back.given
+        from payments p left join back on back.source = p.source and back.invoice = p.id
         where p.source || chr(10) || customer in (select unnest(?::varchar[]))
           and product in (select unnest(?::varchar[])) and superseded_at is null
         qualify row_number() over (partition by p.source, p.id order by ts desc, no desc) = 1
@@ -292,9 +292,9 @@ def _payments(shown: Shown, projection: Projection) -> tuple[PaymentLine, ...]:
             status=status,
             product=product,
             currency=currency,
-            refunded=major(int((given or 0) * SCALE), currency) if charge else None,
+            refunded=None if given is None else major(int(given * SCALE), currency),
         )
-        for id_, at, due, paid, status, product, currency, charge, given in rows.fetchall()
+        for id_, at, due, paid, status, product, currency, given in rows.fetchall()
     )
 
 

@@ -321,7 +321,7 @@ class Catalogue:
         """The catalogue of an account, archived prices and products too."""
         found = cls()
         for row in _every(get, NAMES["products"]):
-            if (product := understood(_PRODUCT, row)) is not None:
+            if (product := understood(_NAMED, row)) is not None:
                 found.products[product.id] = product
             if found.livemode is None:
                 found.livemode = _OBJECT.decode(row).livemode
@@ -362,7 +362,7 @@ class Catalogue:
 
 
 _OBJECT = msgspec.json.Decoder(shapes.Object)
-_PRODUCT = msgspec.json.Decoder(shapes.Named)
+_NAMED = msgspec.json.Decoder(shapes.Named)
 _PRICE = msgspec.json.Decoder(shapes.Price)
 _COUPON = msgspec.json.Decoder(shapes.Coupon)
 _SUBSCRIPTION = msgspec.json.Decoder(shapes.Subscription)
@@ -444,6 +444,9 @@ def _resolved(
             found.setdefault("discounts", {})[want.id] = catalogue.discounts[want.id]
         elif want.kind == "invoice":
             found.setdefault("invoices", {})[want.id] = _paid_by(want.of, get)
+        elif want.kind == "charge":
+            raw = _one(get, f"/v1/charges/{want.id}", {})
+            found.setdefault("charges", {})[want.id] = understood(_NAMED, raw) if raw else None
         elif want.kind == "failed":
             found.setdefault("failed", {})[want.id] = _last_try(want.id, get)
         else:

@@ -99,7 +99,7 @@ def refund(read: Reading, found: shapes.Refund) -> None:
     if found.status not in ("succeeded", None):
         read.unknown[f"refund.{found.status}"] += 1
         return
-    shares, actor, email = _traced(read, found.charge, found.payment_intent, found.metadata)
+    shares, actor, about = _traced(read, found.charge, found.payment_intent, found.metadata)
     for product, part, plan in split(found.amount, shares):
         read.add(
             "refund",
@@ -111,8 +111,7 @@ def refund(read: Reading, found: shapes.Refund) -> None:
             actor=actor,
             plan=plan,
             reason=found.reason or "",
-            charge=id_of(found.charge),
-            email=email,
+            **about,
         )
 
 
@@ -125,7 +124,7 @@ def dispute(read: Reading, found: shapes.Dispute) -> None:
     if taken is None:
         read.unknown["dispute without money"] += 1
         return
-    shares, actor, email = _traced(read, found.charge, found.payment_intent, found.metadata)
+    shares, actor, about = _traced(read, found.charge, found.payment_intent, found.metadata)
     for product, part, plan in split(found.amount, shares):
         value = units.major(part, currency)
         for kind, key, how in (
@@ -143,8 +142,7 @@ def dispute(read: Reading, found: shapes.Dispute) -> None:
                     actor=actor,
                     plan=plan,
                     reason="dispute",
-                    charge=id_of(found.charge),
-                    email=email,
+                    **about,
                 )
 
 
@@ -155,6 +153,7 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
     # Not traced to an invoice: three questions for each charge of years would take days.
     own = found.source.metadata if isinstance(found.source, shapes.Named) else None
     product = read.product((), own)
+    presented, presented_currency = _presented(found)
     read.records.append(
         billing.Cash(
             source=read.source,
@@ -167,6 +166,8 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
             currency=currency,
             cause=source,
             product=product,
+            presented=presented,
+            presented_currency=presented_currency,
         )
     )
     fee = found.fee
@@ -185,6 +186,18 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
             charge=source,
             email=_email(found.source).lower(),
         )
+
+
+def _presented(found: shapes.BalanceTransaction) -> tuple[int | None, str]:
+    """The amount before Stripe changed it into the account's currency, where it did."""
+    of = found.source
+    if not isinstance(of, shapes.Named) or not of.currency or of.amount is None:
+        return None, ""
+    currency = units.known(of.currency)
+    if currency is None or currency == units.known(found.currency):
+        return None, ""
+    amount = of.amount if of.amount_captured is None else of.amount_captured
+    return units.whole(amount if found.amount > 0 else -amount, currency), currency
 
 
 def shares_of(read: Reading, found: shapes.Invoice) -> dict[str, Share]:
@@ -333,22 +346,36 @@ def _usage(read: Reading, found: shapes.Invoice, currency: str) -> Iterator[bill
         )
 
 
+class _Traced(NamedTuple):
+    """What is behind a charge: the invoice it paid, with its products and customer."""
+
+    shares: Mapping[str, Share]
+    actor: str
+    about: dict[str, str]
+
+
 def _traced(
     read: Reading,
     charge: shapes.Reference,
     intent: shapes.Reference,
     metadata: shapes.Metadata,
-) -> tuple[Mapping[str, Share], str, str]:
-    """The products, the customer and the e-mail behind a charge: those of the invoice it paid."""
-    name = id_of(charge)
-    if read.many and name and name not in read.extra.invoices:
+) -> _Traced:
+    """Who paid and for what: neither a refund nor a dispute says it itself."""
+    name, extra = id_of(charge) or id_of(intent), read.extra
+    if name and name not in extra.invoices:
         raise Waits(frozenset({Want("invoice", name, id_of(intent))}))
-    paid = read.extra.invoices.get(name)
+    about = {"charge": id_of(charge)}
+    paid = extra.invoices.get(name)
     if paid is not None:
-        said = (paid.customer_email or _email(charge)).lower()
-        return shares_of(read, paid), id_of(paid.customer), said
-    own = charge.metadata if isinstance(charge, shapes.Named) else None
-    return {read.product((), metadata, own): Share(1, "")}, "", _email(charge).lower()
+        about |= {"invoice": paid.id, "email": (paid.customer_email or "").lower()}
+        return _Traced(shares_of(read, paid), id_of(paid.customer), about)
+    if isinstance(charge, str) and charge not in extra.charges:
+        raise Waits(frozenset({Want("charge", charge)}))
+    whole = extra.charges.get(charge) if isinstance(charge, str) else charge
+    own = whole.metadata if whole else None
+    shares = {read.product((), metadata, own): Share(1, "")}
+    about["email"] = _email(whole).lower()
+    return _Traced(shares, id_of(whole.customer) if whole else "", about)
 
 
 def _email(charge: shapes.Reference) -> str:

@@ -40,7 +40,7 @@ class Unusable(Exception):
 class Want(NamedTuple):
     """Something that a body only points to and that must be read: its kind, id, and whose it is."""
 
-    kind: str  # price, discount, coupon, invoice (of a charge), lines, items, failed
+    kind: str  # price, discount, coupon, invoice (of a charge), charge, …
     id: str
     of: str = ""
 

@@ -52,6 +52,10 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     metadata: dict[str, str] | None = None
     billing_details: Billing | None = None
     receipt_email: str | None = None
+    customer: str | Customer | None = None
+    amount: int | None = None
+    amount_captured: int | None = None
+    currency: str | None = None
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True):
@@ -467,14 +471,15 @@ class Extra(msgspec.Struct, frozen=True, kw_only=True):
     """What the bodies only point to, read beside them; null: Stripe no longer has it.
 
     `prices` with their tiers and other currencies, `discounts` and `coupons` by their ids,
-    `invoices` by the charge that paid them; `failed`, by subscription, when collecting was tried
-    for the last time (epoch seconds).
+    `invoices` by the charge that paid them, `charges` that paid none; `failed`, by subscription,
+    when collecting was tried for the last time (epoch seconds).
     """
 
     prices: dict[str, Price | None] = {}
     discounts: dict[str, Discount | None] = {}
     coupons: dict[str, Coupon | None] = {}
     invoices: dict[str, Invoice | None] = {}
+    charges: dict[str, Named | None] = {}
     failed: dict[str, int | None] = {}
 
 
