@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import msgspec
 import pytest
 
-from tests.laws.failing import Failing, broken, die
+from tests.laws.crashing import every_statement_fails_once, killed_at_statements
+from tests.laws.failing import Failing
 from tests.laws.test_book import told
 from tests.laws.test_corrections import DAY, reread, restore, retract
-from tests.laws.world import NOW, batch, held, right, world
+from tests.laws.world import NOW, batch, held, world
 from tests.oracle.plain import Event
 from upwell.billing import Origin
 from upwell.event import Delivery
@@ -138,57 +136,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_every_statement_may_fail(tmp_path: Path, undisturbed: dict[str, Any], when: str) -> None:
-    with world(tmp_path) as house:
-        house.journal.append(STORY)
-        allowed, tries = 1, 0
-
-        def fail(count: int, _: str) -> None:
-            if count == allowed:
-                broken()
-
-        connection = Failing(house.projection, **{when: fail})
-        while True:
-            if not isinstance(house.projection._db, Failing):  # it was opened again
-                connection = Failing(house.projection, **{when: fail})
-            connection.count = 0
-            before = house.projection.applied
-            try:
-                if not house.flow.follow():
-                    break
-            except duckdb.IOException:
-                tries += 1
-            allowed = allowed + 1 if house.projection.applied == before else 1
-            assert allowed < 500
-        assert tries > 150
-        assert everything(house.projection) == undisturbed
-        right(house.projection)
-    with world(tmp_path) as again:
-        assert everything(again.projection) == undisturbed
+    every_statement_fails_once(tmp_path, STORY, everything, undisturbed, when)
 
 
 def test_the_process_may_die_at_any_statement(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
     dice = random.Random(11)
-    with world(tmp_path) as house:
-        house.journal.append(STORY)
-    deaths = 0
-    for _ in range(40):
-        line = [sys.executable, "-m", "tests.laws.test_book_crash"]
-        done = subprocess.run(
-            [*line, str(tmp_path), str(dice.randrange(1, 120))],
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        if done.returncode == 0:
-            break
-        assert done.returncode == -9, done.stderr
-        deaths += 1
-    assert deaths >= 3
-    with world(tmp_path) as house:
-        house.catch_up()
-        assert everything(house.projection) == undisturbed
-        right(house.projection)
+    assert killed_at_statements(tmp_path, STORY, everything, undisturbed, dice, 120) >= 3
 
 
 def test_a_commit_without_records_asks_nothing_more(tmp_path: Path) -> None:
@@ -203,14 +156,3 @@ def test_a_commit_without_records_asks_nothing_more(tmp_path: Path) -> None:
     assert "into cells" in words
     for table in ("billing", "moves", "book_", "cash", "payments"):
         assert table not in words
-
-
-def follow_until(place: Path, statement: int) -> None:
-    """Apply what waits, and die at the given statement."""
-    with world(place) as house:
-        Failing(house.projection, before=lambda count, _: die() if count == statement else None)
-        house.catch_up()
-
-
-if __name__ == "__main__":
-    follow_until(Path(sys.argv[1]), int(sys.argv[2]))

@@ -8,19 +8,17 @@ once, as if nothing had happened.
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from tests.laws.failing import Failing, broken, die
+from tests.laws.crashing import every_statement_fails_once, killed_at_statements
+from tests.laws.failing import Failing, broken
 from tests.laws.test_corrections import DAY, FIRST, SECOND, reread, restore, retract, sale
 from tests.laws.world import NOW, batch, changes, config, held, right, world
 from tests.oracle.plain import Rules
@@ -69,59 +67,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_every_statement_may_fail(tmp_path: Path, undisturbed: dict[str, Any], when: str) -> None:
-    with world(tmp_path) as house:
-        house.journal.append(STORY)
-        allowed, tries = 1, 0
-
-        def fail(count: int, _: str) -> None:
-            if count == allowed:
-                broken()
-
-        connection = Failing(house.projection, **{when: fail})
-        while True:
-            if not isinstance(house.projection._db, Failing):  # it was opened again
-                connection = Failing(house.projection, **{when: fail})
-            connection.count = 0
-            before = house.projection.applied
-            try:
-                if not house.flow.follow():
-                    break
-            except duckdb.IOException:
-                tries += 1
-            # The next try gets one statement further; behind a commit it begins again.
-            allowed = allowed + 1 if house.projection.applied == before else 1
-            assert allowed < 500
-        assert tries > 150
-        assert everything(house.projection) == undisturbed
-        right(house.projection)
-    with world(tmp_path) as again:
-        assert everything(again.projection) == undisturbed
+    every_statement_fails_once(tmp_path, STORY, everything, undisturbed, when)
 
 
 def test_the_process_may_die_at_any_statement(tmp_path: Path, undisturbed: dict[str, Any]) -> None:
-    """Killed at statements drawn at random, started again, until all is applied."""
     dice = random.Random(7)
-    with world(tmp_path) as house:
-        house.journal.append(STORY)
-    deaths = 0
-    for _ in range(60):
-        line = [
-            sys.executable,
-            "-m",
-            "tests.laws.test_crash_steps",
-            str(tmp_path),
-            str(dice.randrange(1, 90)),
-        ]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode == 0:
-            break
-        assert done.returncode == -9, done.stderr
-        deaths += 1
-    assert deaths >= 5
-    with world(tmp_path) as house:
-        house.catch_up()
-        assert everything(house.projection) == undisturbed
-        right(house.projection)
+    assert killed_at_statements(tmp_path, STORY, everything, undisturbed, dice, 90) >= 5
 
 
 def test_the_loop_tries_again_ever_more_rarely_and_says_so_ever_more_rarely(
@@ -232,14 +183,3 @@ def test_whoever_waits_for_a_commit_finds_its_sums(tmp_path: Path) -> None:
             sum(n for n, _ in house.projection.sums.days["mail", "revenue", "USD"].values()) == 19
         )
         house.flow.stop()
-
-
-def follow_until(place: Path, statement: int) -> None:
-    """Apply what waits, and die at the given statement."""
-    with world(place) as house:
-        Failing(house.projection, before=lambda count, _: die() if count == statement else None)
-        house.catch_up()
-
-
-if __name__ == "__main__":
-    follow_until(Path(sys.argv[1]), int(sys.argv[2]))
