@@ -13,6 +13,7 @@ from tests.oracle.stripe import Account
 from tests.unit.test_stripe_translate import NOW, ONE, get_of, listed
 from upwell.billing import Customer, SubscriptionState
 from upwell.demo.stripe import FakeStripe
+from upwell.demo.stripe.changes import Proration
 from upwell.demo.stripe.world import DAY
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.inherited import inherited
@@ -108,7 +109,8 @@ def test_a_yearly_item_ends_where_its_credit_says() -> None:
 
 
 def test_an_item_taken_away_ends_on_its_own_day() -> None:
-    for proration in ("create_prorations", "always_invoice"):
+    ways: tuple[Proration, ...] = ("create_prorations", "always_invoice")
+    for proration in ways:
         fake, prices = account()
         sold = fake.subscribe(
             fake.create_customer("Ann"), [(prices["solo"], 3), (prices["team"], 1)]
@@ -198,7 +200,7 @@ def test_all_that_is_prorated_is_where_it_was(steps: list[tuple[int, int, int]])
         fake.advance(days * DAY + 60)
         items = [one for one in sold["items"]["data"] if "quantity" in one]
         item = items[which % len(items)]
-        how = "always_invoice" if days % 2 else "create_prorations"
+        how: Proration = "always_invoice" if days % 2 else "create_prorations"
         if kind in (0, 1):
             held = {one["price"]["id"] for one in sold["items"]["data"]}
             fresh = [prices[name] for name in names if prices[name]["id"] not in held]

@@ -1,0 +1,133 @@
+"""Money that is exchanged, given back, disputed; and people who are left out of every number."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.journeys.billed import Billed, Post, in_order, shuffled
+from upwell.access import SYSTEM
+from upwell.demo.stripe import FakeStripe
+from upwell.demo.stripe.world import DAY
+from upwell.query import Question
+
+BEGUN = int(dt.datetime(2026, 1, 5, 17, tzinfo=dt.UTC).timestamp())
+FROM, TO = dt.date(2026, 1, 1), dt.date(2026, 7, 1)
+Houses = Callable[..., Billed]
+
+
+@pytest.fixture
+def houses(tmp_path: Path) -> Iterator[Houses]:
+    """Opens houses on an account; closed at the end."""
+    opened: list[Billed] = []
+
+    def open_house(fake: FakeStripe, **how: Any) -> Billed:
+        opened.append(Billed(tmp_path / f"house-{len(opened)}", [fake], **how))
+        return opened[-1]
+
+    yield open_house
+    for house in opened:
+        house.close()
+
+
+def cash(house: Billed) -> dict[tuple[str, str], tuple[Decimal, Decimal]]:
+    """By currency and month: what Stripe booked, and what we say differently."""
+    house.settle()
+    question = Question(metric="mrr", start=FROM, end=TO, grain="month")
+    return {
+        (row.currency, row.month): (Decimal(row.stripe), Decimal(row.difference))
+        for row in house.revenue.reconciliation(question, SYSTEM).rows
+    }
+
+
+def abroad() -> FakeStripe:
+    """An account in euros that sells in pounds and euros, with money coming and going."""
+    fake = FakeStripe(
+        BEGUN, 3, archive=True, settles={"gbp": ("eur", Decimal("1.15"))}, payouts=None
+    )
+    mail = fake.create_product("Mail", {"product": "mail"})
+    pound, euro = fake.create_price(mail, 10_000, "gbp"), fake.create_price(mail, 5_000, "eur")
+    for n, price in enumerate((pound, pound, euro)):
+        fake.subscribe(fake.create_customer(f"C{n}", f"c{n}@a.example"), price)
+    fake.advance(9 * DAY)
+    fake.refund(fake.all("charge")[0], 3_000)
+    fake.close_dispute(fake.dispute(fake.all("charge")[1]), won=True)
+    fake.advance(60 * DAY)
+    return fake
+
+
+@pytest.mark.parametrize("product", [None, "mail"])
+def test_pounds_in_an_account_of_euros_are_no_difference(
+    houses: Houses, product: str | None
+) -> None:
+    fake = abroad()
+    house = houses(fake, product=product)
+    house.step(None)
+    found = cash(house)
+    assert {currency for currency, _ in found} == {"EUR"}
+    assert {difference for _, difference in found.values()} == {0}
+    booked = sum(row["net"] for row in fake.all("balance_transaction"))
+    assert sum(stripe for stripe, _ in found.values()) == Decimal(booked) / 100
+
+
+def test_what_is_really_missing_is_still_told(houses: Houses) -> None:
+    """A payment in pounds without an invoice is Stripe's alone, in euros."""
+    fake = abroad()
+    fake.charge_once(
+        fake.create_customer("Zoe"),
+        fake.create_price(fake.all("product")[0], 2_000, "gbp", interval=None),
+    )
+    house = houses(fake, product="mail")
+    fake.all("invoice")[-1]["status"] = "draft"
+    house.read(0)
+    last = max(cash(house).items())
+    assert last[0][0] == "EUR"
+    assert last[1][1] == Decimal("-23.00")
+
+
+@pytest.mark.parametrize("post", [in_order, shuffled(2), None], ids=["hooks", "shuffled", "polled"])
+def test_what_is_given_back_is_told_of_its_customer(houses: Houses, post: Post | None) -> None:
+    """A refund's own body names a charge only, whichever way it comes."""
+    fake = FakeStripe(BEGUN, 3, archive=True)
+    mail = fake.create_product("Mail", {"product": "mail"})
+    house = houses(fake, product="mail")
+    house.step(post)
+    ann = fake.create_customer("Ann", "ann@a.example")
+    fake.subscribe(ann, fake.create_price(mail, 4_900))
+    fake.advance(DAY)
+    house.step(post)
+    fake.refund(fake.all("charge")[0], 900)
+    fake.dispute(fake.all("charge")[0])
+    fake.advance(DAY)
+    house.step(post)
+    house.settle()
+    question = Question(metric="refunds", start=FROM, end=TO, grain="month")
+    rows = house.house.rows(question, SYSTEM, key=None, limit=50, cursor=None).rows
+    assert len(rows) == 2
+    assert {row.event.actor_id for row in rows} == {ann["id"]}
+    assert {(row.event.metadata or {})["invoice"] for row in rows} == {fake.all("invoice")[0]["id"]}
+
+
+def test_staff_are_in_no_number_though_a_refund_names_only_a_charge(houses: Houses) -> None:
+    fake = FakeStripe(BEGUN, 3, archive=True)
+    mail = fake.create_product("Mail", {"product": "mail"})
+    house = houses(fake, product="mail", exclude=("ours.example",))
+    house.step(in_order)
+    price = fake.create_price(mail, 4_900)
+    for email in ("ann@a.example", "bob@ours.example"):
+        fake.subscribe(fake.create_customer(email, email), price)
+    fake.advance(DAY)
+    for charge in fake.all("charge"):
+        fake.refund(charge, 900)
+    fake.dispute(fake.all("charge")[1])
+    fake.advance(40 * DAY)
+    house.step(in_order)
+    house.settle()
+    said = {name: house.values(name, FROM, TO)[" total"] for name in ("refunds", "gross_revenue")}
+    assert said == {"refunds": "9.00", "gross_revenue": "98.00"}
+    assert house.values("mrr", FROM, TO)[" 2026-02-01"] == "49.00"
