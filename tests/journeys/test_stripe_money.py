@@ -76,18 +76,14 @@ def test_pounds_in_an_account_of_euros_are_no_difference(
 
 
 def test_what_is_really_missing_is_still_told(houses: Houses) -> None:
-    """A payment in pounds without an invoice is Stripe's alone, in euros."""
+    """A charge that no invoice of ours comes to stands in euros, the invoice in pounds."""
     fake = abroad()
-    fake.charge_once(
-        fake.create_customer("Zoe"),
-        fake.create_price(fake.all("product")[0], 2_000, "gbp", interval=None),
-    )
+    charge = fake.all("charge")[0]
+    charge["amount"] = charge["amount_captured"] = 12_000
     house = houses(fake, product="mail")
-    fake.all("invoice")[-1]["status"] = "draft"
     house.read(0)
-    last = max(cash(house).items())
-    assert last[0][0] == "EUR"
-    assert last[1][1] == Decimal("-23.00")
+    found = {key: difference for key, (_, difference) in cash(house).items() if difference}
+    assert found == {("EUR", "2026-01"): Decimal(-115), ("GBP", "2026-01"): Decimal(100)}
 
 
 @pytest.mark.parametrize("post", [in_order, shuffled(2), None], ids=["hooks", "shuffled", "polled"])
@@ -131,3 +127,32 @@ def test_staff_are_in_no_number_though_a_refund_names_only_a_charge(houses: Hous
     said = {name: house.values(name, FROM, TO)[" total"] for name in ("refunds", "gross_revenue")}
     assert said == {"refunds": "9.00", "gross_revenue": "98.00"}
     assert house.values("mrr", FROM, TO)[" 2026-02-01"] == "49.00"
+
+
+def test_another_name_for_a_plan_is_no_movement(houses: Houses) -> None:
+    """The newest name stands for all of its past; what was said before is still what was said."""
+    fake = FakeStripe(BEGUN, 3, archive=True)
+    mail = fake.create_product("Mail", {"product": "mail"})
+    house = houses(fake, product="mail")
+    house.step(in_order)
+    price = fake.create_price(mail, 4_900, nickname="Team")
+    sold = fake.subscribe(fake.create_customer("Ann"), price)
+    fake.advance(40 * DAY)
+    house.step(in_order)
+    house.settle()
+    before, then = house.values("mrr", FROM, TO, by="plan"), house.clock()
+    fake.advance(DAY)
+    fake.update_price(price, nickname="Business")
+    fake.advance(DAY)
+    fake.change(sold, quantity=2)
+    fake.advance(30 * DAY)
+    house.step(in_order)
+    house.settle()
+    bridge = house.bridge(FROM, TO, by="plan")
+    assert [part.key for part in bridge.parts] == ["Business"]
+    assert (bridge.bridge.new, bridge.bridge.expansion) == ("49.00", "49.00")
+    assert house.values("mrr", FROM, TO, by="plan")["Business 2026-01-01"] == "49.00"
+    again = house.values("mrr", FROM, TO, by="plan", known_at=then)
+    assert {key: again[key] for key in before if before[key] is not None} == {
+        key: value for key, value in before.items() if value is not None
+    }

@@ -18,6 +18,7 @@ from upwell.metrics.revenue import prices
 from upwell.metrics.revenue.baskets import Basket, Line, Pricer, discounted, pricer
 from upwell.metrics.revenue.baskets import check as check
 from upwell.metrics.revenue.causes import Told, cause_of, cause_of_turn
+from upwell.metrics.revenue.labels import labelled
 from upwell.metrics.revenue.rebuilt import continued
 from upwell.metrics.revenue.standing import Standing, Stretch, dates, standing, steady, terminal
 
@@ -193,18 +194,22 @@ def _in_order(
         rival = last.get(state.at)
         if rival is None or not _same_version_before(rival[0], state):
             last[state.at] = state, number, None if discounted(state) else basket
-    return _rebuilt(list(last.values()), known)
+    return _whole(list(last.values()), known)
 
 
-def _rebuilt(
+def _whole(
     order: list[tuple[SubscriptionState, int, Basket | None]], known: Pricer
 ) -> list[tuple[SubscriptionState, int, Basket | None]]:
-    """The same, with what invoices leave unsaid about reconstructed states."""
-    if not any(state.reconstructed for state, _, _ in order):
+    """The same with the newest names of prices, and with what invoices leave unsaid."""
+    given = [state for state, _, _ in order]
+    named = labelled(given)
+    states: Sequence[SubscriptionState | None] = named
+    if any(state.reconstructed for state in given):
+        states = continued(named)
+    elif named is given:
         return order
-    whole = continued([state for state, _, _ in order])
     found = []
-    for (_, number, _), state in zip(order, whole, strict=True):
+    for (_, number, _), state in zip(order, states, strict=True):
         if state is not None:
             found.append((state, number, None if discounted(state) else known.read(state)))
     return found
