@@ -256,6 +256,7 @@ def ground_of(settings: Settings) -> Ground:
         fiscal_year_start=workspace.fiscal_year_start,
         gross_margin=workspace.gross_margin,
         closed_months=workspace.closed_months,
+        fx=workspace.fx,
         sources=tuple(
             Origin(id=s.id, product=s.product, product_from=s.product_from, assign=s.prices)
             for s in settings.sources

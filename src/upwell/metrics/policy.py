@@ -156,7 +156,8 @@ CHOICES: tuple[Choice, ...] = (
         title="Currencies",
         definition="constant: movements at the rates of the fiscal year, the headline at those of "
         "the period's end. period_end: both at the rates of periods' ends. "
-        "tx_date: at the rate of the day. none: one series a currency.",
+        "tx_date: movements at the rate of the day on which the time began that is paid for. "
+        "none: nothing is converted, one series a currency.",
     ),
     Choice(
         name="customer_churn",

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from upwell.billing import Origin
 from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS
+from upwell.metrics.policy import FxPolicy
 
 
 class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     fiscal_year_start: int = 1  # month, 1 to 12
     gross_margin: Decimal = Decimal(1)
     closed_months: Literal["restate", "adjust"] = "restate"
+    fx: FxPolicy | None = None  # None: as the counting rules say
     rates: tuple[tuple[str, Decimal], ...] = ()  # constant, by hand: worth of one in `currency`
     sources: tuple[Origin, ...] = ()
     rules: tuple[str, ...] = ("external_id", "email")  # by which customers are one (`identity`)

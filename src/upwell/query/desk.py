@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -48,7 +49,7 @@ class Desk:
 
     def plan(self, question: Question, viewer: Viewer, now: dt.datetime) -> Plan:
         """What the question comes down to for this viewer; Rejected or Forbidden otherwise."""
-        return plan(
+        found = plan(
             question,
             viewer,
             self.projection.known_products(),
@@ -58,6 +59,10 @@ class Desk:
             week_start=self.projection.ground.week_start,
             billed=self.ledgers.billed(),
         )
+        ledger = isinstance(found.metric.rule, Ledger)
+        if ledger and self.ledgers.policy(question.policy).fx == "none":
+            return replace(found, currency=None)  # nothing is converted
+        return found
 
     def answer(self, question: Question, viewer: Viewer, now: dt.datetime) -> Answer:
         """The answer as of `now`; Rejected where the question cannot be answered as asked."""

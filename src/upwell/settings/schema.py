@@ -62,6 +62,14 @@ class Workspace(_Table, frozen=True, kw_only=True):
             "rates) and shows the change in the first open month."
         ),
     ] = "restate"
+    fx: Annotated[
+        Literal["constant", "period_end", "tx_date", "none"] | None,
+        Meta(
+            description="Rates of movements in other currencies: `constant` of the fiscal year, "
+            "`period_end`, `tx_date` of the start of the time paid for, `none` for a series of "
+            "each currency; by default as `policy` says."
+        ),
+    ] = None
     close_after_days: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Meta(

@@ -13,7 +13,6 @@ from upwell.billing import Payment
 from upwell.metrics.revenue import dunning, trials
 from upwell.metrics.revenue.rates import ratio
 from upwell.metrics.revenue.trials import Trial
-from upwell.money import converted
 from upwell.projection import Projection
 from upwell.query.lines import Amounts, Number, Reading, counted
 from upwell.query.plan import Plan, versions
@@ -27,15 +26,6 @@ from upwell.query.revenue.reading import Asked
 
 FINE = 10**6  # of a minor unit
 Spans = Sequence[tuple[int, int]]
-
-
-class Slip(NamedTuple):
-    """An amount of a product at an instant, in nano-units of its currency."""
-
-    product: str
-    currency: str
-    at: int
-    units: int
 
 
 class Click(NamedTuple):
@@ -78,11 +68,11 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
         case "recovery_rate":
             return recovery(plan, ledgers, projection)
         case "mrr_set_to_cancel":
-            return set_to_cancel(plan, ledgers)
+            return committed.set_to_cancel(plan, ledgers)
         case "cancelling_mrr":
             return cancelling(plan, ledgers, projection)
         case "cmrr":
-            return committed.read(plan, ledgers)
+            return committed.committed(plan, ledgers)
         case "usage_run_rate":
             return usage.read(plan, ledgers, projection)
         case "cac_payback":
@@ -172,46 +162,6 @@ def cash(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
         slots = found.setdefault(name, {}).setdefault(currency, {})
         slots[place] = slots.get(place, 0) + nanos_of(net * FINE, currency)
     return sum_up(plan, found, ledgers.rates)
-
-
-def ending(plan: Plan, ledgers: Ledgers) -> list[Slip]:
-    """Changes of the MRR that has a date to end."""
-    found, wanted = [], set(plan.products)
-    for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at):
-        shown: dict[object, int] = {}
-        for level in notice.ending:
-            if level.product not in wanted:
-                continue
-            change = level.amount - shown.get(level.line, 0)
-            shown[level.line] = level.amount
-            units = nanos_of(change, level.currency)
-            found.append(Slip(level.product, level.currency, level.at, units))
-    return found
-
-
-def set_to_cancel(plan: Plan, ledgers: Ledgers) -> Reading:
-    """MRR at the end of each bucket that is set to end later, at the rate of that day."""
-    asked = Asked(plan, ledgers)
-    slips = ending(plan, ledgers)
-    lines = []
-    for key in keys_of(plan):
-        own = [slip for slip in slips if key in ("", slip.product)]
-        values: list[Number] = []
-        for opens, closes in spans_of(plan)[:-1]:
-            day = plan.zone.day_of(max(opens, closes - 1))
-            sums: defaultdict[str, int] = defaultdict(int)
-            for slip in own:
-                if slip.at < closes:
-                    sums[slip.currency] += slip.units
-            quotes = {name: asked.exchange.closing(name, day) for name in sums}
-            values.append(
-                sum(converted(units, quote) for name, units in sums.items()
-                    if (quote := quotes[name]) is not None)
-            )  # fmt: skip
-        line = counted(plan, key, values, values[-1] if values else None)
-        line.currency = asked.exchange.target
-        lines.append(line)
-    return Reading(lines)
 
 
 def cancelling(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:

@@ -287,13 +287,15 @@ def _cross(asked: Asked, currency: str) -> Cross | None:
         begun = stayed & np.isin(by_product, (NEW, REACTIVATION))
         size = cuts.slots + 1
         place = part.currency.astype(np.int64) * size + slot
+        delta = asked.at_service(part, cuts).delta
         found = [
-            added(place[rows], part.delta[rows], many * size).reshape(many, size)
+            added(place[rows], delta[rows], many * size).reshape(many, size)
             for rows in (begun, stayed & (by_product == CHURN))
         ]
         return (np.stack(found),)
 
-    (sums,) = asked.shelf.sum(scope, ("cross", cuts.key), work)
+    known = asked.periods.version if asked.periods else None
+    (sums,) = asked.shelf.sum(scope, ("cross", cuts.key, asked.exchange.target, known), work)
     amounts = []
     for one in sums[:, :, 1:]:
         flow = measures.flow(one, asked.quotes)

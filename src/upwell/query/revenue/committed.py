@@ -1,9 +1,13 @@
-"""Committed MRR: what stands at the end of a bucket, and what was set for later by then (R2)."""
+"""What was set for later by the end of a bucket: committed MRR, and MRR set to cancel (R2, R6)."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+
 import numpy as np
 
+from upwell.metrics.revenue.mrr import Level
 from upwell.projection.book import Line
 from upwell.query.lines import Reading
 from upwell.query.plan import Plan
@@ -13,20 +17,32 @@ from upwell.query.revenue.part import Part
 from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.sums import I64, added
 from upwell.query.revenue.table import names_of
+from upwell.query.revenue.told import Notices
 
 Key = tuple[str, str, str, str, str, str]
 
 
-def read(plan: Plan, ledgers: Ledgers) -> Reading:
+def committed(plan: Plan, ledgers: Ledgers) -> Reading:
     """MRR at the end of each bucket with what was set for later, at the rate of that day."""
     asked = Asked(plan, ledgers)
     table = asked.table()
-    found = measures.levels(table, asked.cuts) + _ahead(asked, ledgers, len(table.opening))
+    later = _levels(asked, ledgers, len(table.opening), attrgetter("later"))
+    found = measures.levels(table, asked.cuts) + later
     return asked.money(table, lambda key, quotes: measures.stock(found[key], quotes))
 
 
-def _ahead(asked: Asked, ledgers: Ledgers, keys: int) -> I64:
-    """What is set for later at each bucket's end, as [key, currency, bucket]."""
+def set_to_cancel(plan: Plan, ledgers: Ledgers) -> Reading:
+    """MRR at the end of each bucket that is set to end later, at the rate of that day."""
+    asked = Asked(plan, ledgers)
+    table = asked.table()
+    found = _levels(asked, ledgers, len(table.opening), attrgetter("ending"))
+    return asked.money(table, lambda key, quotes: measures.stock(found[key], quotes))
+
+
+def _levels(
+    asked: Asked, ledgers: Ledgers, keys: int, of: Callable[[Notices], Sequence[Level]]
+) -> I64:
+    """What notices come to at each bucket's end, as [key, currency, bucket]."""
     plan, book = asked.plan, asked.book
     closes = [min(bucket.closes, plan.seen + 1) for bucket in plan.buckets[: plan.begun]]
     codes = {name: n for n, name in enumerate(book.currencies)}
@@ -34,7 +50,7 @@ def _ahead(asked: Asked, ledgers: Ledgers, keys: int) -> I64:
     found = np.zeros((keys, max(1, len(codes)), len(closes)), dtype=np.int64)
     for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at):
         shown: dict[object, int] = {}
-        for level in notice.later:
+        for level in of(notice):
             key = places.get(level.product) if asked.by else 0
             if level.product not in plan.products or key is None or level.currency not in codes:
                 continue

@@ -39,15 +39,12 @@ class Cuts(NamedTuple):
         return self.edges.tobytes(), self.instants, self.until
 
 
-def cuts(plan: Plan, fiscal_start: int, *, daily: bool = False) -> Cuts:
-    """The cuts of a question's buckets; `daily` gives each day a slot of its own."""
+def cuts(plan: Plan, fiscal_start: int) -> Cuts:
+    """The cuts of a question's buckets."""
     begun = plan.buckets[: plan.begun]
     if plan.hourly:
         return _hourly(begun)
-    if daily:
-        breaks = set(range(plan.start, plan.last))
-    else:
-        breaks = _starts(plan.start, plan.last, fiscal_start)
+    breaks = _starts(plan.start, plan.last, fiscal_start)
     edges: list[int] = []
     ends: list[int] = []
     spans = []

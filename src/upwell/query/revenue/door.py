@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 
@@ -130,7 +131,10 @@ class Revenue:
         return cash.reconciliation(self._plan(question, viewer), self.desk.projection)
 
     def _plan(self, question: Question, viewer: Viewer) -> Plan:
-        return self.desk.plan(question, viewer, self.clock())
+        """A bridge, a customer, a cohort stand in one currency."""
+        found = self.desk.plan(question, viewer, self.clock())
+        own = self.desk.projection.ground.currency
+        return replace(found, currency=found.currency or own)
 
     def _now(self, viewer: Viewer) -> Plan:
         """A question about today, of everything that the viewer may see."""

@@ -2,7 +2,9 @@
 
 The headline is worth what it is at the end of its bucket. Movements are worth, by the policy's
 rule: `constant` the rate fixed before the fiscal year, `period_end` that of the bucket's end,
-`tx_date` that of their own day. What the headline changed by beyond them is the fx line.
+`tx_date` that of the day on which the time began that they are for (`service`). What the headline
+changed by beyond them is the fx line. Under `none` nothing is converted where each currency can
+have lines of its own; a bridge, which cannot, is as under `constant`.
 """
 
 from __future__ import annotations
@@ -51,8 +53,9 @@ class Exchange:
         """The rate of a movement of the local `day`, in a bucket whose last day is `end`."""
         if self.rule == "period_end":
             return self.closing(currency, end)
-        if self.rule == "tx_date":
-            return self.closing(currency, day)
+        if self.rule == "tx_date":  # the amounts are in the currency shown already (`service`)
+            last = self.closing(currency, end)
+            return last and last._replace(rate=Decimal(1), scaled=ONE)
         return self.constant(currency, day)
 
     def _fixed_for(self, currency: str, first: int) -> Quote | None:

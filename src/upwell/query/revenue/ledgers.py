@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 
 import msgspec
@@ -23,6 +23,7 @@ from upwell.query.revenue.base import Shelf
 from upwell.query.revenue.exchange import Exchange
 from upwell.query.revenue.part import Piece
 from upwell.query.revenue.pieces import pieces_of
+from upwell.query.revenue.service import Periods, periods, version_of
 from upwell.query.revenue.sums import I64
 from upwell.query.revenue.told import Told
 
@@ -44,6 +45,7 @@ class Ledgers:
         self._books, self._projection, self.rates = books, projection, rates
         self._shelves: OrderedDict[int, tuple[Book, Ground, Shelf]] = OrderedDict()
         self._told: dict[str, Told] = {}
+        self._periods: dict[tuple[str, ...], Periods] = {}
         self._firsts: tuple[Book | None, int, I64] = (None, 0, np.zeros(0, dtype=np.int64))
         self._lock = Lock()
 
@@ -55,11 +57,13 @@ class Ledgers:
     def policy(self, name: str | None) -> MetricPolicy:
         """The counting rules of a question, or the workspace's own; Rejected where unknown.
 
-        What becomes of closed months is the workspace's own choice under all of them.
+        What becomes of closed months is the workspace's own choice under all of them, and so are
+        rates, where it makes one.
         """
         ground = self.ground
         found = policy_named(name or ground.policy)
-        return msgspec.structs.replace(found, closed_months=ground.closed_months)
+        fx = ground.fx or found.fx
+        return msgspec.structs.replace(found, closed_months=ground.closed_months, fx=fx)
 
     @property
     def closes(self) -> tuple[Close, ...]:
@@ -103,6 +107,16 @@ class Ledgers:
             if policy.name not in self._told:
                 self._told[policy.name] = Told(self._projection, policy)
             return self._told[policy.name]
+
+    def periods(self, plan: Plan, currencies: Sequence[str]) -> Periods:
+        """The periods of subscriptions in these currencies; those of now are kept."""
+        if plan.known_at is not None:
+            return periods(plan, self._projection, currencies)
+        key, version = tuple(currencies), version_of(self._projection)
+        kept = self._periods.get(key)
+        if kept is None or kept.version != version:
+            kept = self._periods[key] = periods(plan, self._projection, currencies)
+        return kept
 
     def version(self, name: str | None) -> int:
         """Grows with every change of the book of these rules."""

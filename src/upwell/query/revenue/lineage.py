@@ -231,12 +231,13 @@ def _worth(asked: Asked, part: Part, slot: I64, exchange: Exchange) -> I64:
                 found[own] = valued(fine, currencies[code], quote)
         return found
     _, sign = FLOWS.get(name) or ABOVE[name]
+    delta = asked.at_service(part, cuts).delta
     pairs = np.unique(np.stack([part.currency.astype(np.int64), slot - 1]), axis=1).T
     for code, at in pairs.tolist():
         own = (part.currency == code) & (slot - 1 == at)
         quote = exchange.moving(currencies[code], cuts.days[at], cuts.ends[at])
         if quote is not None:
-            found[own] = valued(part.delta[own] * sign, currencies[code], quote)
+            found[own] = valued(delta[own] * sign, currencies[code], quote)
     return found
 
 

@@ -116,7 +116,8 @@ def together(parts: Sequence[Amounts]) -> Amounts:
 
 def of_kinds(table: Table, kinds: Sequence[int], sign: int) -> I64:
     """Movements of these kinds, as [key, currency, slot]."""
-    found: I64 = table.flow[:, :, :, list(kinds)].sum(axis=-1) * sign
+    flow = table.flow if table.worth is None else table.worth
+    found: I64 = flow[:, :, :, list(kinds)].sum(axis=-1) * sign
     return found
 
 

@@ -137,11 +137,12 @@ def _worth(asked: Asked, part: Part, sign: int) -> NDArray[np.int64]:
     """Each row's amount in nano-units of the currency shown, as the bridge values it."""
     cuts, currencies = asked.cuts, asked.book.currencies
     _, slot = placed(part, cuts)
-    found = np.zeros(len(part.delta), dtype=np.int64)
+    delta = asked.at_service(part, cuts).delta
+    found = np.zeros(len(delta), dtype=np.int64)
     pairs = np.unique(np.stack([part.currency.astype(np.int64), slot - 1]), axis=1).T
     for code, at in pairs.tolist():
         rows = (part.currency == code) & (slot - 1 == at)
         quote = asked.exchange.moving(currencies[code], cuts.days[at], cuts.ends[at])
         if quote is not None:
-            found[rows] = valued(part.delta[rows] * sign, currencies[code], quote)
+            found[rows] = valued(delta[rows] * sign, currencies[code], quote)
     return found

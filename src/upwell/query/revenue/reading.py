@@ -16,7 +16,8 @@ from upwell.query.revenue import measures
 from upwell.query.revenue.cuts import Cuts, cuts
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import Amounts, Quotes
-from upwell.query.revenue.part import FILTERS, Piece, Scope
+from upwell.query.revenue.part import FILTERS, Part, Piece, Scope
+from upwell.query.revenue.service import Periods, at_service
 from upwell.query.revenue.table import Table, earliest, names_of, tabled
 
 OWN_SPLITS = ("plan", "interval", "country", "currency", "source")
@@ -47,8 +48,7 @@ class Asked:
         self.exchange = ledgers.exchange(self.policy, plan.currency or own)
         self._ledgers = ledgers
         self.pieces = ledgers.pieces(plan)
-        daily = self.policy.fx == "tx_date" and not plan.hourly
-        found = cuts(plan, self.exchange.fiscal_start, daily=daily)
+        found = cuts(plan, self.exchange.fiscal_start)
         self.cuts = found._replace(until=until or self._ahead())
 
     def _ahead(self) -> int | None:
@@ -92,9 +92,33 @@ class Asked:
         book = self.book
         first = earliest(book) if key == "cohort" else None
         found = self.shelf.sum(
-            chosen, ("table", key, when.key, first), lambda part: tabled(part, book, key, when)
+            chosen, ("table", key, when.key, first), lambda part: tabled(part, book, key, when)[:4]
         )
-        return Table._make(found).wide(len(book.currencies))
+        table = Table(*found).wide(len(book.currencies))
+        if self.periods is None:
+            return table
+        (flow,) = self.shelf.sum(
+            chosen,
+            ("at service", key, when.key, first, self.exchange.target, self.periods.version),
+            lambda part: (tabled(self.at_service(part, when), book, key, when).flow,),
+        )
+        lack = table.flow.shape[1] - flow.shape[1]
+        return table._replace(worth=np.pad(flow, [(0, 0), (0, lack), (0, 0), (0, 0)]))
+
+    @cached_property
+    def periods(self) -> Periods | None:
+        """When the time began that movements are for, where their rates depend on it."""
+        shown = self.exchange.target
+        others = [code for code in self.book.currencies if code != shown]
+        if self.exchange.rule != "tx_date" or self.plan.native or not others:
+            return None
+        return self._ledgers.periods(self.plan, others)
+
+    def at_service(self, part: Part, cuts: Cuts) -> Part:
+        """The part with movements as they are valued: at the rates of the time they are for."""
+        if self.periods is None:
+            return part
+        return at_service(part, self.book, cuts, self.exchange, self.periods)
 
     def keys(self, table: Table) -> list[Key]:
         """The lines to draw: all products where they are asked apart, else keys with rows."""

@@ -35,13 +35,14 @@ class Table(NamedTuple):
     `opening` [key, currency] is MRR before the first slot, `flow` [key, currency, slot, kind] its
     changes; `customers` [key] and `moved` [key, slot, kind] the same in numbers of customers. Every
     restatement is one kind of `flow`; in `moved` those that made or ended a customer stand apart,
-    too.
+    too. `worth` is `flow` in the currency shown, where each row has a rate of its own (`service`).
     """
 
     opening: I64
     flow: I64
     customers: I64
     moved: I64
+    worth: I64 | None = None
 
     def wide(self, currencies: int) -> Table:
         """The table with room for currencies that have come to the book without any row here."""
