@@ -1,0 +1,1 @@
+"""What must be scanned, kept in the order in which it is walked."""
