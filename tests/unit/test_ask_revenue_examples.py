@@ -22,7 +22,7 @@ from upwell.money import Rates
 from upwell.projection import Projection, Staged
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Question
-from upwell.query.revenue.compare import compare, figure
+from upwell.query.revenue.compare import compare, figures
 from upwell.query.revenue.door import Revenue
 from upwell.query.revenue.lineage import revenue_rows
 
@@ -330,16 +330,53 @@ def test_a_sheet_of_month_end_figures(house: House) -> None:
         {"month": "2026-01", "metric": "mrr", "value": "1000"},
         {"month": "2026-02", "metric": "mrr", "value": "1490"},
     ]
-    cells = [figure(cell, "sheet") for cell in sheet]
-    found = compare(cells, lambda q: patient(house, q), house.projection.zone)
+    cells = figures(sheet)
+    found = list(compare(cells, lambda q: patient(house, q), house.projection.zone))
     assert [one.difference for one in found] == [0, 500, 10]
     assert [[(c.cause, c.amount) for c in one.causes] for one in found] == [
         [],
         [("later", Decimal(500))],
         [("unknown", Decimal(10))],
     ]
-    with pytest.raises(Rejected, match="no figure of a month"):
-        figure({"month": "2026-13", "metric": "mrr", "value": "1"}, "sheet")
+    with pytest.raises(Rejected, match="'2026-13' is no month"):
+        figures([{"month": "2026-13", "metric": "mrr", "value": "1"}])
+    for wrong in ({"metric": "mmr"}, {"product": "male"}):
+        cells = figures([{**sheet[0], **wrong, "where": "sheet.csv:2"}])
+        with pytest.raises(Rejected) as refusal:
+            list(compare(cells, lambda q: patient(house, q), house.projection.zone))
+        assert refusal.value.problem.where == "sheet.csv:2"
+    (one,) = compare(
+        figures([{**sheet[0], "product": "mail"}]),
+        lambda q: patient(house, q),
+        house.projection.zone,
+    )
+    assert one.product == "mail"
+    assert one.difference == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ("1234.5", "1234.5"), ("$1,234.56", "1234.56"), ("1.234,56", "1234.56"),
+        ("1.234.567", "1234567"), ("€ 12,5", "12.5"), ("12 345,67 €", "12345.67"),
+        ("1'234.50 CHF", "1234.50"), ("(50)", "-50"), ("−7", "-7"), ("8.5 %", "0.085"),
+        ("1,234", "1234"), ("0.085", "0.085"), ("0,085", "0.085"), ("US$12", "12"),
+    ],
+)  # fmt: skip
+def test_numbers_as_sheets_write_them(written: str, value: str) -> None:
+    (found,) = figures([{"month": "2026-01", "metric": "mrr", "value": written}])
+    assert found.value == Decimal(value)
+
+
+def test_a_number_that_could_be_two_is_asked_about_unless_the_sheet_says() -> None:
+    cell = {"month": "2026-01", "metric": "mrr", "value": "1.234"}
+    with pytest.raises(Rejected, match=r"may be 1234 or 1\.2340"):
+        figures([cell])
+    comma = {**cell, "value": "0,5"}
+    assert [one.value for one in figures([cell, comma])] == [Decimal(1234), Decimal("0.5")]
+    for wrong in ("1,2,3", "1.2.3", "n/a", "12,34.5", "NaN", "1e5"):
+        with pytest.raises(Rejected, match="is no number"):
+            figures([{**cell, "value": wrong}])
 
 
 def patient(house: House, question: Question) -> Answer:

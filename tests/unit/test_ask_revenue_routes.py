@@ -146,6 +146,11 @@ async def test_counting_rules_and_what_they_change(built: Built) -> None:
     assert found["workspace"] == "upwell"
     assert [policy["name"] for policy in found["policies"]] == ["upwell", "stripe", "chartmogul"]
     why = await get(built, "/v1/why?month=2026-02&policy=stripe")
+    assert [said.split(".")[0] for said in why.pop("same")] == [
+        "Currencies",
+        "Customer churn rate",
+        "Trial conversion",
+    ]
     assert why == {
         "currency": "USD",
         "ours": "130.00",
@@ -185,3 +190,21 @@ async def test_customers_are_joined_and_parted_by_who_may_and_it_is_noted(built:
     noted = [(entry.action, entry.about) for entry in people.trail(built.state)]
     assert ("customers_merged", "stripe:cus_a app:u1") in noted
     assert ("customer_unmerged", "app:u1") in noted
+
+
+async def test_months_are_closed_and_opened_by_who_may_and_it_is_noted(built: Built) -> None:
+    async with built.client(headers=built.key("read")) as client:
+        assert (await client.get("/v1/closes")).json()["next"] == "2026-10"
+        assert (await client.post("/v1/closes", json={"month": "2026-10"})).status_code == 403
+    async with built.client(headers=built.key("admin", products=("mail",))) as client:
+        assert (await client.post("/v1/closes", json={"month": "2026-10"})).status_code == 403
+    async with built.client(headers=built.key("admin")) as client:
+        done = (await client.post("/v1/closes", json={"month": "2026-10"})).json()
+        assert [(one["month"], one["by"] != "") for one in done["closes"]] == [("2026-10", True)]
+        again = await client.post("/v1/closes", json={"month": "2026-10", "reopen": True})
+        assert again.json()["closes"] == []
+        wrong = await client.post("/v1/closes", json={"months": 3})
+        assert wrong.status_code == 400
+    noted = [(entry.action, entry.about) for entry in people.trail(built.state)]
+    assert noted.count(("month_closed", "2026-10")) == 1
+    assert ("month_reopened", "2026-10") in noted

@@ -74,6 +74,12 @@ def test_a_running_month_is_compared_with_nothing() -> None:
     assert running.change is None
 
 
+def test_what_had_not_begun_a_year_before_has_no_value_then() -> None:
+    assert figure("mrr", "10", "12", year_before="0").year_before is None
+    assert figure("mrr", "10", "12", year_before="6").year_before == 6
+    assert figure("cancellations", "10", "12", year_before="0").year_before == 0
+
+
 def test_the_year_before_is_named_where_it_is_known() -> None:
     told = narrate.movement(figure("signups", "10", "12", year_before="6"), OCTOBER)
     assert told.text == "Signups rose 20.0% to 12, from 10 in September and 6 in October 2025."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,22 +19,25 @@ from upwell.errors import Rejected
 def compare(home: Home, sheet: str, as_json: bool) -> None:
     """Your own month-end figures beside ours, and why they differ.
 
-    The sheet has a column `month` (2026-01) and one for each metric, named as in `upwell query`.
+    The sheet has a column `month` (2026-01) and one for each metric, named as in `upwell query`;
+    with a column `product`, a line is about that product. Commas, semicolons or tabs part them.
     """
     found = ask(home, "compare", figures=_figures(Path(sheet)))
     if as_json:
         put_json(found)
         return
+    products = any(one["product"] for one in found["figures"])
     put_table(
-        ["month", "metric", "sheet", "ours", "difference", "why"],
+        ["month", *(["product"] if products else []), *COLUMNS],
         [
             [
                 one["month"][:7],
+                *([one["product"] or "all"] if products else []),
                 one["metric"],
                 one["sheet"],
-                one["ours"],
-                one["difference"],
-                " ".join(f"{share['amount']}: {share['sentence']}" for share in one["causes"]),
+                "–" if one["ours"] is None else one["ours"],
+                "–" if one["difference"] is None else one["difference"],
+                _why(one),
             ]
             for one in found["figures"]
         ],
@@ -41,20 +45,50 @@ def compare(home: Home, sheet: str, as_json: bool) -> None:
     )
 
 
+COLUMNS = ("metric", "sheet", "ours", "difference", "why")
+
+
+def _why(one: dict[str, Any]) -> str:
+    if one["ours"] is None:
+        return "Nothing is known here of this month."
+    return " ".join(f"{share['amount']}: {share['sentence']}" for share in one["causes"])
+
+
 def _figures(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        names = [name for name in rows.fieldnames or () if name and name != "month"]
-        if "month" not in (rows.fieldnames or ()) or not names:
-            raise Rejected(
-                "bad_sheet",
-                f"{path.name} has no column 'month', or no other.",
-                fix="Begin it with: month,mrr,customers",
-                where=str(path),
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise _bad(path, "is no text in UTF-8", "Save the sheet as CSV in UTF-8.") from None
+    first = text.partition("\n")[0]
+    parted = max(",;\t", key=first.count)
+    lines = list(csv.reader(text.splitlines(), delimiter=parted))
+    names = [name.strip().lower() for name in lines[0]] if lines else []
+    metrics = [name for name in names if name and name not in ("month", "product")]
+    if "month" not in names or not metrics:
+        raise _bad(
+            path, "has no column 'month', or no metric", "Begin it with: month,mrr,customers"
+        )
+    if len(set(names)) < len(names):
+        raise _bad(path, "names a column twice", "Give each column a name of its own.")
+    found = []
+    for number, line in enumerate(lines[1:], 2):
+        row = dict(zip(names, line, strict=False))
+        if len(line) > len(names):
+            raise _bad(
+                path,
+                f"has {len(line)} cells in line {number}, and {len(names)} columns",
+                "Put numbers with a comma into quotes.",
             )
-        return [
-            {"month": row["month"], "metric": name, "value": row[name]}
-            for row in rows
-            for name in names
-            if row.get(name)
+        about = {"month": row.get("month", ""), "product": row.get("product", "")}
+        found += [
+            {**about, "metric": name, "value": row[name], "where": f"{path.name}:{number}, {name}"}
+            for name in metrics
+            if row.get(name, "").strip()
         ]
+    if not found:
+        raise _bad(path, "holds no figures", "Write a line for each month below the names.")
+    return found
+
+
+def _bad(path: Path, what: str, fix: str) -> Rejected:
+    return Rejected("bad_sheet", f"{path.name} {what}.", fix=fix, where=str(path))

@@ -6,11 +6,12 @@ import errno
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import click
 
-from upwell import __version__, settings
-from upwell.cli.frame import Home, Parts, as_json, ask, fail, places, put_json
+from upwell import __version__, control, settings
+from upwell.cli.frame import Home, Parts, as_json, ask, fail, places, put_facts, put_json
 from upwell.errors import Problem, Unavailable
 
 DEMO_DATA = "demo-data"
@@ -136,7 +137,17 @@ def export(home: Home) -> None:
 
 
 @click.command()
+@click.option("--data", metavar="DIR", help="Say which version holds this data directory, too.")
 @as_json
-def version(as_json: bool) -> None:
-    """The version of Upwell."""
-    put_json({"version": __version__}) if as_json else click.echo(f"upwell {__version__}")
+def version(data: str | None, as_json: bool) -> None:
+    """The version of Upwell, and of what holds a data directory."""
+    said: dict[str, Any] = {"version": __version__}
+    if data is not None:
+        said |= ask(Home(Path(data), None), "about")
+        said["served"] = control.running(Path(data))
+    if as_json:
+        put_json(said)
+        return
+    click.echo(f"upwell {__version__}")
+    if data is not None:
+        put_facts({name: value for name, value in said.items() if name != "version"})

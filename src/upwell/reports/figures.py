@@ -52,8 +52,9 @@ class Figure(NamedTuple):
 
     @property
     def year_before(self) -> Decimal | None:
-        """The value of the same month a year earlier."""
-        return self.values[0]
+        """The value of the same month a year earlier; None where it had not begun by then."""
+        begun = any(self.values[:2]) or self.metric.direction != "up"
+        return self.values[0] if begun else None
 
     def shown(self, value: Decimal | None) -> str:
         """A value of this figure as text."""

@@ -169,6 +169,8 @@ test('revenue: rules that are still being counted by are asked for again by itse
   open('/revenue?rules=stripe');
   render(Revenue);
   expect(await screen.findByText(/40% done/)).toBeTruthy();
+  expect((screen.getAllByRole('progressbar', { name: 'Counted' })[0] as HTMLProgressElement).value).toBe(40);
+  expect(screen.queryByRole('alert')).toBeNull();
   ready = true;
   await vi.advanceTimersByTimeAsync(2000);
   expect(await screen.findByRole('heading', { name: /MRR grew/ })).toBeTruthy();

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
 import msgspec
@@ -22,6 +23,8 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     month: dt.date
     metric: str
     value: Decimal
+    product: str = ""  # '': the whole company
+    where: str = ""
 
 
 class Share(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,44 +40,104 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 
     month: dt.date
     metric: str
+    product: str
     sheet: Decimal
     ours: Decimal | None
     difference: Decimal | None
     causes: tuple[Share, ...]
 
 
-def figure(cell: Mapping[str, str], where: str) -> Figure:
-    """A cell as it stands in a sheet; Rejected where its month or its value cannot be read."""
-    month, text = cell.get("month", ""), cell.get("value", "")
+def figures(cells: Sequence[Mapping[str, str]]) -> list[Figure]:
+    """The cells of a sheet (month, metric, value, product); Rejected where one cannot be read.
+
+    Numbers are read as 1234.50, 1,234.50, 1.234,50, $1,234.50 or 8.5 %. Where a number could be
+    two, as 1.234, the other cells say which way the sheet writes them.
+    """
+    commas = any(_COMMA.fullmatch(_bare(cell.get("value", ""))) for cell in cells)
+    return [
+        _figure(cell, cell.get("where") or f"figures[{number}]", commas)
+        for number, cell in enumerate(cells)
+    ]
+
+
+_COMMA = re.compile(r"-?(\d{1,3}(\.\d{3})+,\d+|\d{1,3}(\.\d{3}){2,}|\d+,(\d{1,2}|\d{4,})|0,\d+)")
+_POINT = re.compile(r"-?(\d+|\d{1,3}(,\d{3})+)(\.\d+)?|-?\.\d+")
+_EITHER = re.compile(r"-?[1-9]\d{0,2}\.\d{3}")  # 1.234: a thousand here, one and a bit there
+_SIGNS = str.maketrans({"\u2212": "-", "\u2013": "-", "'": "", "\u2019": ""})
+
+
+def _bare(text: str) -> str:
+    """A number without its currency, percent sign, spaces and apostrophes; (12) is -12."""
+    plain = "".join(text.translate(_SIGNS).split())
+    if plain.startswith("(") and plain.endswith(")"):
+        plain = f"-{plain[1:-1]}"
+    return re.sub(r"^(-?)[^\d.,-]{1,3}(?=-?[\d.,])|[^\d.,]{1,3}$", r"\1", plain)
+
+
+def _figure(cell: Mapping[str, str], where: str, commas: bool) -> Figure:
+    text, month = cell.get("value", ""), cell.get("month", "").strip()
+    bare = _bare(text)
+    if _EITHER.fullmatch(bare) and not commas:
+        plain = bare.replace(".", "")
+        raise Rejected(
+            "bad_figure",
+            f"'{text[:40]}' may be {plain} or {bare}0.",
+            fix=f"Write it as {plain} or as {bare}0.",
+            where=where,
+        )
+    if commas and re.fullmatch(r"-?[\d.]*(,\d+)?", bare):
+        bare = bare.replace(".", "").replace(",", ".")
+    elif not _POINT.fullmatch(bare):
+        raise Rejected(
+            "bad_figure",
+            f"'{text[:40]}' is no number.",
+            fix="Write it as 1234.50, 1,234.50 or 1.234,50; leave a cell empty for none.",
+            where=where,
+        )
+    value = Decimal(bare.replace(",", ""))
+    return Figure(
+        month=_month(month, where),
+        metric=cell.get("metric", ""),
+        product=(cell.get("product") or "").strip(),
+        value=value / 100 if text.strip().endswith("%") else value,
+        where=where,
+    )
+
+
+def _month(text: str, where: str) -> dt.date:
     try:
-        year, number = month.strip()[:7].split("-")
-        value = Decimal(text.replace(",", "").replace(" ", "").lstrip("$€£"))
-        if value.is_finite():
-            return Figure(
-                month=dt.date(int(year), int(number), 1),
-                metric=cell.get("metric", ""),
-                value=value,
-            )
-    except (ValueError, ArithmeticError):
+        found = dt.date.fromisoformat(text if len(text) > 7 else f"{text}-01")
+        if 1970 <= found.year < 2200:
+            return found.replace(day=1)
+    except ValueError:
         pass
     raise Rejected(
-        "bad_figure",
-        f"'{text[:40]}' in '{month[:40]}' is no figure of a month.",
-        fix="Write months as 2026-01 and numbers as 1234.50.",
-        where=where,
+        "bad_figure", f"'{text[:40]}' is no month.", fix="Write months as 2026-01.", where=where
     )
 
 
 def compare(
     figures: Iterable[Figure], ask: Callable[[Question], Answer], zone: Zone
-) -> list[Difference]:
+) -> Iterator[Difference]:
     """Every figure beside our number of that month; `ask` answers a question."""
-    return [_compared(figure, ask, zone) for figure in figures]
+    for figure in figures:
+        try:
+            yield _compared(figure, ask, zone)
+        except Rejected as error:
+            raise Rejected(
+                error.problem.code, error.problem.message, error.problem.fix, figure.where
+            ) from error
 
 
 def _compared(figure: Figure, ask: Callable[[Question], Answer], zone: Zone) -> Difference:
     after = add_months(figure.month, 1)
-    question = Question(metric=figure.metric, start=figure.month, end=after, grain="month")
+    question = Question(
+        metric=figure.metric,
+        product=(figure.product,) if figure.product else (),
+        start=figure.month,
+        end=after,
+        grain="month",
+    )
     ours = _value(ask(question))
     causes: tuple[Share, ...] = ()
     if ours is not None and abs(ours - figure.value) >= NEAR:
@@ -83,6 +146,7 @@ def _compared(figure: Figure, ask: Callable[[Question], Answer], zone: Zone) -> 
     return Difference(
         month=figure.month,
         metric=figure.metric,
+        product=figure.product,
         sheet=figure.value,
         ours=ours,
         difference=None if ours is None else ours - figure.value,

@@ -20,13 +20,17 @@ class WhyCause(Shape, frozen=True):
 
 
 class Why(Shape, frozen=True):
-    """MRR at the end of a month by two sets of rules; the causes add up to the difference."""
+    """MRR at the end of a month by two sets of rules; the causes add up to the difference.
+
+    `same` are choices that differ and do not change this number.
+    """
 
     currency: str
     ours: str
     theirs: str
     difference: str
     causes: tuple[WhyCause, ...]
+    same: tuple[str, ...]
 
 
 class Change(Shape, frozen=True):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 import numpy as np
@@ -25,9 +26,20 @@ from upwell.query.revenue.sums import added
 
 FINE = 10**6  # of a minor unit
 ROUNDING = "rounding"
-_LAST = ("currencies", "Rates and rounding of the sum.")
+UNEXPLAINED = ("unexplained", "No single rule says why: upwell verify counts everything again.")
 _STATE = msgspec.json.Decoder(SubscriptionState)
-Amounts = dict[tuple[str, str, str], int]  # source, subscription, currency
+_MEANINGS = re.compile(r"(\w+): (.+?)\.(?=\s|$)")  # "zero: takes it away. counts: changes nothing."
+_UNITS = {"days": "days", "months": "months", "minutes": "minutes"}
+Key = tuple[str, str, str]  # source, subscription, currency
+Amounts = dict[Key, int]
+
+
+class Then(msgspec.Struct, frozen=True):
+    """Which instant MRR is compared at, with what was known by which; UTC microseconds."""
+
+    until: int
+    seen: int
+    known_at: int | None  # None: what is known now
 
 
 def why(plan: Plan, ledgers: Ledgers, projection: Projection, other: str) -> Why:
@@ -36,70 +48,103 @@ def why(plan: Plan, ledgers: Ledgers, projection: Projection, other: str) -> Why
     Subscriptions that differ are counted again with one choice after the other as the others make
     it, in the order of the page of counting rules; what each step changes is its share.
     """
-    asked = Asked(plan, ledgers)
+    asked, then = Asked(plan, ledgers), _then(plan, ledgers)
     mine, theirs = ledgers.policy(None), ledgers.policy(other)
+    people: dict[Key, int] = {}
     books = ledgers.book(None), ledgers.book(other)
-    own, its = (_amounts(book, plan) for book in books)
+    own, its = (_amounts(book, plan, then, people) for book in books)
+    shares = _shares(own, its, mine, theirs, projection, plan, then)
     exchange, day = asked.exchange, min(plan.end, plan.last) - 1
-    ours, others = (_total(amounts, exchange, day) for amounts in (own, its))
-    causes = _causes(own, its, mine, theirs, projection, plan)
-    found = [
-        WhyCause(
-            cause=name,
-            sentence=sentence(name, mine, theirs),
-            amount=major(amount, exchange.target),
-            customers=customers,
-        )
-        for name, amounts, customers in causes
-        if (amount := _total(amounts, exchange, day)) or customers
-    ]
-    rest = others - ours - sum(_total(amounts, exchange, day) for _, amounts, _ in causes)
-    if rest:
-        name, text = _LAST
-        shown = major(rest, exchange.target)
-        found.append(WhyCause(cause=name, sentence=text, amount=shown, customers=0))
+    standing = _by_currency(own)
+    ours = before = _total(standing, exchange, day)
+    found, same = [], []
+    for name, amounts in shares.items():
+        for (_, _, currency), change in amounts.items():
+            standing[currency] += change
+        after = _total(standing, exchange, day)
+        said, customers = sentence(name, mine, theirs), {people.get(k, k[:2]) for k in amounts}
+        if after != before or customers:
+            shown = major(after - before, exchange.target)
+            found.append(
+                WhyCause(cause=name, sentence=said, amount=shown, customers=len(customers))
+            )
+        else:
+            same.append(said)
+        before = after
+    others = _total(_by_currency(its), exchange, day)
+    if others != before:
+        name, said = UNEXPLAINED
+        shown = major(others - before, exchange.target)
+        found.append(WhyCause(cause=name, sentence=said, amount=shown, customers=0))
     return Why(
         currency=exchange.target,
         ours=major(ours, exchange.target),
         theirs=major(others, exchange.target),
         difference=major(others - ours, exchange.target),
         causes=tuple(found),
+        same=tuple(same),
     )
 
 
 def sentence(name: str, mine: MetricPolicy, theirs: MetricPolicy) -> str:
     """What a choice is, and how the two sets of rules make it."""
     choice = next(choice for choice in CHOICES if choice.name == name)
-    return (
-        f"{choice.title}: {_said(getattr(mine, name))} by {mine.title}, "
-        f"{_said(getattr(theirs, name))} by {theirs.title}."
-    )
+    ways = (getattr(mine, name), getattr(theirs, name))
+    meanings = dict(_MEANINGS.findall(choice.definition))
+    if all(way in meanings for way in ways):
+        one, other = (meanings[way] for way in ways)
+        return f"{choice.title}. {mine.title}: {one}. {theirs.title}: {other}."
+    one, other = (_said(name, way) for way in ways)
+    return f"{choice.title}. {mine.title}: {one}. {theirs.title}: {other}. {choice.definition}"
 
 
-def _said(value: object) -> str:
+def _said(name: str, value: object) -> str:
     if isinstance(value, tuple):
-        return ", ".join(str(one) for one in value) or "none"
+        return ", ".join(str(one).replace("_", " ") for one in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value} {_UNITS.get(name.rpartition('_')[2], '')}".strip()
     return "without limit" if value is None else str(value).replace("_", " ")
 
 
-def _amounts(book: Book, plan: Plan) -> Amounts:
-    """The MRR of every subscription at the end of the plan's days."""
+def _then(plan: Plan, ledgers: Ledgers) -> Then:
+    """The end of the plan's days; a month that is kept as it was closed, as it was known then."""
+    known_at = plan.known_at
+    for piece in ledgers.pieces(plan):
+        if piece.day < plan.last:
+            known_at = piece.known_at
+    seen = plan.seen if known_at is None else min(known_at, plan.seen)
+    return Then(min(plan.seen, plan.zone.opens(plan.last) - 1), seen, known_at)
+
+
+def _amounts(book: Book, plan: Plan, then: Then, people: dict[Key, int]) -> Amounts:
+    """The MRR of every subscription at the end of the plan's days; `people` learns who pays."""
     rows = book.rows
-    there = alive(rows, plan.known_at) & (rows.day < plan.last) & (rows.at <= plan.seen)
+    there = alive(rows, then.known_at) & (rows.day < plan.last) & (rows.at <= then.until)
     lines = added(rows.line[there], rows.delta[there], len(book.lines))
+    payer = np.zeros(len(book.lines), dtype=np.int64)
+    payer[rows.line[there]] = rows.person[there]
     wanted = set(plan.products)
-    found: defaultdict[tuple[str, str, str], int] = defaultdict(int)
+    found: defaultdict[Key, int] = defaultdict(int)
     for number in np.flatnonzero(lines).tolist():
         line = book.lines[number]
         if line.product in wanted:
-            found[line.source, line.subscription, line.currency] += int(lines[number])
+            key = line.source, line.subscription, line.currency
+            found[key] += int(lines[number])
+            people[key] = int(payer[number])
     return found
 
 
-def _total(amounts: Amounts, exchange: Exchange, day: int) -> int:
+def _by_currency(amounts: Amounts) -> defaultdict[str, int]:
     sums: defaultdict[str, int] = defaultdict(int)
     for (_, _, currency), fine in amounts.items():
         sums[currency] += fine
+    return sums
+
+
+def _total(sums: Mapping[str, int], exchange: Exchange, day: int) -> int:
+    """What the money of every currency is worth; that without a rate stays out, as in MRR."""
     total = 0
     for currency, fine in sums.items():
         quote = exchange.closing(currency, day)
@@ -107,72 +152,96 @@ def _total(amounts: Amounts, exchange: Exchange, day: int) -> int:
     return total
 
 
-def _causes(
+def _shares(
     own: Amounts,
     its: Amounts,
     mine: MetricPolicy,
     theirs: MetricPolicy,
     projection: Projection,
     plan: Plan,
-) -> list[tuple[str, Amounts, int]]:
-    """For each choice that differs, what it changes by subscription, and of how many."""
-    names = [c.name for c in CHOICES if getattr(mine, c.name) != getattr(theirs, c.name)]
-    steps = [name for name in names if name != ROUNDING]
+    then: Then,
+) -> dict[str, Amounts]:
+    """For each choice that differs, what it changes by subscription and currency."""
+    names = differing(mine, theirs)
     found: dict[str, Amounts] = {name: {} for name in names}
     again: set[tuple[str, str]] = set()
     for key in own.keys() | its.keys():
-        change = its.get(key, 0) - own.get(key, 0)
-        if not change:
-            continue
-        if ROUNDING in names and abs(change) < FINE:  # less than the smallest coin
-            found[ROUNDING][key] = change
-        else:
+        one, other = own.get(key, 0), its.get(key, 0)
+        if ROUNDING in names and one and other and 0 < abs(other - one) < FINE:
+            found[ROUNDING][key] = other - one  # less than the smallest coin
+        elif other != one:
             again.add(key[:2])
-    until = min(plan.seen, plan.zone.opens(plan.last) - 1)
-    for (source, subscription), states in _known(projection, again, plan).items():
-        policy, before = mine, _at(states, mine, until, plan)
-        for name in (*steps, *(n for n in names if n == ROUNDING)):
-            policy = msgspec.structs.replace(policy, **{name: getattr(theirs, name)})
-            after = _at(states, policy, until, plan)
-            for currency in before.keys() | after.keys():
-                change = after.get(currency, 0) - before.get(currency, 0)
-                if change:
-                    found[name][source, subscription, currency] = change
-            before = after
-    return [(name, found[name], len(found[name])) for name in names]
+    for (source, subscription), states in _known(projection, again, then.seen).items():
+        for name, changes in steps(states, mine, theirs, then.until, plan.products):
+            for currency, change in changes.items():
+                found[name][source, subscription, currency] = change
+    return found
+
+
+def differing(mine: MetricPolicy, theirs: MetricPolicy) -> list[str]:
+    """The choices that two sets of rules make differently, in order; rounding comes last."""
+    names = [c.name for c in CHOICES if getattr(mine, c.name) != getattr(theirs, c.name)]
+    return sorted(names, key=lambda name: name == ROUNDING)
+
+
+def steps(
+    states: Sequence[SubscriptionState],
+    mine: MetricPolicy,
+    theirs: MetricPolicy,
+    until: int,
+    products: Collection[str],
+) -> Iterator[tuple[str, dict[str, int]]]:
+    """What each choice changes of one subscription's MRR at an instant, by currency.
+
+    Amounts are in 1e-6 minor units; one choice after the other becomes that of `theirs`, so that
+    the changes add up to the whole difference.
+    """
+    policy, before = mine, _at(states, mine, until, products)
+    for name in differing(mine, theirs):
+        policy = msgspec.structs.replace(policy, **{name: getattr(theirs, name)})
+        after = _at(states, policy, until, products)
+        changes = {
+            currency: change
+            for currency in before.keys() | after.keys()
+            if (change := after.get(currency, 0) - before.get(currency, 0))
+        }
+        if changes:
+            yield name, changes
+        before = after
 
 
 def _known(
-    projection: Projection, wanted: Iterable[tuple[str, str]], plan: Plan
+    projection: Projection, wanted: Iterable[tuple[str, str]], seen: int
 ) -> dict[tuple[str, str], list[SubscriptionState]]:
-    """The states of these subscriptions, as they stand in the plan's knowledge."""
+    """The states of these subscriptions, as they were known at an instant."""
     keys = sorted(f"{source}\n{subscription}" for source, subscription in wanted)
     if not keys:
         return {}
-    db, known = (
-        projection.reader(),
-        "recorded_at <= ? and (superseded_at is null or superseded_at > ?)",
-    )
+    db = projection.reader()
+    known = "recorded_at <= ? and (superseded_at is null or superseded_at > ?)"
     rows = db.execute(
         f"""select source, id, body from billing
         where kind = 'sub' and source || chr(10) || id in (select unnest(?::varchar[]))
           and {known}
         order by ts, ord, no""",
-        [keys, plan.seen, plan.seen],
+        [keys, seen, seen],
     )
     found: defaultdict[tuple[str, str], list[SubscriptionState]] = defaultdict(list)
     for source, id_, body in rows.fetchall():
         found[source, id_].append(_STATE.decode(body))
-    return discounted(db, found, known, [plan.seen, plan.seen])
+    return discounted(db, found, known, [seen, seen])
 
 
 def _at(
-    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int, plan: Plan
+    states: Sequence[SubscriptionState],
+    policy: MetricPolicy,
+    until: int,
+    products: Collection[str],
 ) -> dict[str, int]:
     """What a subscription brings in at an instant, by currency."""
     lines: dict[object, tuple[str, int]] = {}
     for level in levels(states, policy, until):
-        if level.product in plan.products:
+        if level.product in products:
             lines[level.line] = (level.currency, level.amount)
     found: defaultdict[str, int] = defaultdict(int)
     for currency, amount in lines.values():
