@@ -214,6 +214,32 @@ def test_by_a_person(tmp_path: Path) -> None:
         house.close()
 
 
+def test_who_closed_a_month_and_which_can_be(tmp_path: Path) -> None:
+    now = {"at": "03-04"}
+    house = opened(tmp_path, now, close_after_days=2, closed_months="adjust")
+    try:
+        house.journal.append([batch([pays("old", 100, "01-05")], at("02-03"))])
+        clock = Closing(house)
+        months = clock.months()
+        before = months.closes()
+        assert (before.closes, before.next) == ((), "2026-02")
+        assert (before.kept, before.after_days) == (True, 2)
+        (january,) = months.close("2026-01", False, "Ada").closes
+        assert (january.month, january.by, january.itself) == ("2026-01", "Ada", False)
+        assert january.closed_at == dt.datetime(2026, 3, 4, 12, tzinfo=dt.UTC)
+        assert clock.look() == "2026-02"
+        after = months.closes()
+        assert [(one.month, one.by, one.itself) for one in after.closes] == [
+            ("2026-01", "Ada", False),
+            ("2026-02", "", True),
+        ]
+        assert after.next is None
+        (left,) = months.close("2026-01", True, "Ada").closes
+        assert left.month == "2025-12"  # what January's close had closed before it stays
+    finally:
+        house.close()
+
+
 def test_by_itself_some_days_after_its_end(tmp_path: Path) -> None:
     now = {"at": "02-03"}
     house = opened(tmp_path, now, close_after_days=5)

@@ -32,7 +32,7 @@ from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
 from upwell.web.meters import Meters
-from upwell.web.parts import Accounts, Linking, Parts
+from upwell.web.parts import Accounts, Linking, Months, Parts
 from upwell.web.site import Site, site
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -50,7 +50,25 @@ EVENT = {
 def account_of(source: str) -> shapes.Account:
     """An account that sells nothing yet."""
     return shapes.Account(
-        source=source, account="acct_1", livemode=False, permissions=(), products=(), webhook=""
+        source=source,
+        account="acct_1",
+        livemode=False,
+        permissions=(),
+        products=(),
+        webhook="",
+        made=True,
+    )
+
+
+def closed(month: str = "", reopen: bool = False, by: str = "") -> shapes.Closes:
+    """One month closed, or none."""
+    one = shapes.Close(month=month, closed_at=NOON, by=by, itself=False)
+    return shapes.Closes(
+        closes=(one,) if month and not reopen else (),
+        next="2026-10",
+        kept=False,
+        after_days=None,
+        position="3",
     )
 
 
@@ -119,6 +137,7 @@ class Built:
             sources=lambda _: _SOURCES,
             accounts=self._accounts,
             linking=Linking(merge=linked, unmerge=linked),
+            months=Months(closes=closed, close=closed),
             dead_letters=lambda limit: _LETTERS[:limit],
             first_day=lambda: dt.date(2024, 11, 22),
             alerts=lambda _: [self.alert],
@@ -142,6 +161,7 @@ class Built:
             add=lambda asked, _: account_of(asked.id),
             look=lambda source: account_of(known(source)),
             assign=lambda source, _: shapes.Assigned(source=known(source), position="0-1"),
+            renew=lambda source, _: account_of(known(source)),
             pause=lambda source, paused: self.paused.update({known(source): paused}),
         )
 

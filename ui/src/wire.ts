@@ -418,6 +418,41 @@ export interface Status {
   position: string;
 }
 
+/** A month such as "2026-01" to close with all before it; `reopen`: to open with all after. */
+export interface Closing {
+  month: string;
+  reopen?: boolean;
+}
+
+/** A close that stands: of a month and all before it that no earlier one closed. */
+export interface Close {
+  month: string;
+  closed_at: string;
+  by: string;
+  itself: boolean;
+}
+
+/** What is closed, by month; `next` is the last month that can be, null where it is. */
+export interface Closes {
+  closes: Close[];
+  next: string | null;
+  kept: boolean;
+  after_days: number | null;
+  position: string;
+}
+
+/** Other customers, each as `source:id`, or an id that only one has. */
+export interface Linking {
+  customers: string[];
+}
+
+/** The accounts that are this customer from now on, and whether that is new. */
+export interface Linked {
+  accounts: string[];
+  changed: boolean;
+  position: string;
+}
+
 /** Closing = opening + new + expansion + reactivation - contraction - churn + fx + restatement. */
 export interface Bridge {
   opening: string;
@@ -662,6 +697,7 @@ export interface WhyDiffer {
 export interface Change {
   amount: string;
   cause: string;
+  id: string;
   customer: string;
   product: string;
   plan: string;
@@ -670,8 +706,9 @@ export interface Change {
   recorded_at: string;
 }
 
-/** MRR at the end of a day as known at two moments; the changes add up to the difference. */
+/** A metric of past days as known at two moments; the changes add up to the difference. */
 export interface Changes {
+  metric: string;
   before: string;
   after: string;
   currency: string;

@@ -11,13 +11,16 @@ import structlog
 from upwell.app.house import House
 from upwell.errors import Rejected, UpwellError
 from upwell.flow import Done, closing
-from upwell.period import add_months, to_micros
-from upwell.projection.closes import first_of, standing
+from upwell.period import add_months, to_instant, to_micros
+from upwell.projection.closes import Close, first_of, standing
 from upwell.sources.stripe.fetch import Cursor
+from upwell.web import shapes
+from upwell.web.parts import Months
 
 log = structlog.get_logger()
 
 LOOK = 600.0  # seconds between two looks at the calendar
+ITSELF = "close_after_days"  # who closes where no person does: the setting
 
 
 def close_month(house: House, month: str, *, reopen: bool = False, by: str = "") -> Done:
@@ -49,13 +52,39 @@ def close_month(house: House, month: str, *, reopen: bool = False, by: str = "")
     return house.flow.command(closing(month, to_micros(house.clock()), reopen=reopen, by=by))
 
 
+def closes(house: House) -> shapes.Closes:
+    """What is closed, and what can be."""
+    return shapes.Closes(
+        closes=tuple(_shown(house, one) for one in standing(house.projection.closes)),
+        next=_open(house, today(house)),
+        kept=house.projection.ground.closed_months == "adjust",
+        after_days=house.settings.workspace.close_after_days,
+        position=str(house.flow.applied),
+    )
+
+
 def due(house: House, days: int) -> str | None:
     """The last month that ended so many days ago, where it is open and the past was read."""
-    first = (today(house) - dt.timedelta(days=days)).replace(day=1)
-    month = add_months(first, -1).strftime("%Y-%m")
-    if any(one.month >= month for one in standing(house.projection.closes)):
-        return None
-    return month if _complete(house) else None
+    month = _open(house, today(house) - dt.timedelta(days=days))
+    return month if month is not None and _complete(house) else None
+
+
+def _open(house: House, day: dt.date) -> str | None:
+    """The last month that had ended by a day; None where it is closed."""
+    month = add_months(day.replace(day=1), -1).strftime("%Y-%m")
+    closed = any(one.month >= month for one in standing(house.projection.closes))
+    return None if closed else month
+
+
+def _shown(house: House, close: Close) -> shapes.Close:
+    order = house.journal.get(close.seq)
+    by = "" if order is None else str(order.about.get("by", ""))
+    return shapes.Close(
+        month=close.month,
+        closed_at=to_instant(close.at),
+        by="" if by == ITSELF else by,
+        itself=by == ITSELF,
+    )
 
 
 def today(house: House) -> dt.date:
@@ -85,6 +114,15 @@ class Closing:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="closing", daemon=True)
 
+    def months(self) -> Months:
+        """What pages may do."""
+
+        def close(month: str, reopen: bool, by: str) -> shapes.Closes:
+            close_month(self._house, month, reopen=reopen, by=by)
+            return closes(self._house)
+
+        return Months(closes=lambda: closes(self._house), close=close)
+
     def start(self) -> None:
         """Begin, where months are to be closed by themselves."""
         if self._days is not None:
@@ -100,7 +138,7 @@ class Closing:
         """Close the month that is due, if one is; which."""
         month = None if self._days is None else due(self._house, self._days)
         if month is not None:
-            close_month(self._house, month, by="close_after_days")
+            close_month(self._house, month, by=ITSELF)
             log.info("month closed", month=month)
         return month
 

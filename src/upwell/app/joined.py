@@ -115,6 +115,7 @@ class Joined:
                 pause=accounts.pause,
             ),
             linking=ByHand(merge=house.identity.merge, unmerge=house.identity.unmerge),
+            months=self.closing.months(),
             dead_letters=self._dead_letters,
             first_day=house.first_day,
             alerts=self._alerts,

@@ -53,6 +53,14 @@ class Linking:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Months:
+    """Which months are closed; `close(month, reopen, by)` may block, and raises Rejected."""
+
+    closes: Callable[[], shapes.Closes]
+    close: Callable[[str, bool, str], shapes.Closes]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """The concrete things behind the routes; blocking ones are called in threads.
 
@@ -83,6 +91,7 @@ class Parts:
     sources: Callable[[Viewer], shapes.Sources]
     accounts: Accounts
     linking: Linking
+    months: Months
     dead_letters: Callable[[int], Sequence[DeadLetter]]
     first_day: Callable[[], dt.date | None]
 

@@ -14,6 +14,7 @@ from upwell.errors import Rejected
 from upwell.metrics.policy import policy_named
 from upwell.period import add_months
 from upwell.query.question import Question
+from upwell.query.revenue.changes import METRICS
 from upwell.query.revenue.directory import Filters, Sort
 from upwell.query.revenue.people import MOST, Page
 from upwell.query.revenue.proofs import Changes, Reconciliation, Why
@@ -52,27 +53,25 @@ def _asked(request: Call, *others: str) -> Question:
     return asking.from_params({"metric": ["mrr"], "grain": ["month"], **params})
 
 
-@get(
-    "/v1/bridge",
-    guards=needs("read"),
-    opt={PARAMETERS: _NAMES},
-    operation_class=_TakesSpan,
-    tags=_TAGS,
-    summary="The MRR bridge",
-)
+def _asks(path: str, summary: str, takes: type[TakesQuestion] = _TakesSpan) -> get:
+    """A route that reads a question's parameters."""
+    return get(
+        path,
+        guards=needs("read"),
+        opt={PARAMETERS: takes.names},
+        operation_class=takes,
+        tags=_TAGS,
+        summary=summary,
+    )
+
+
+@_asks("/v1/bridge", "The MRR bridge")
 async def see_bridge(request: Call) -> BridgeAnswer:
     """From the MRR before `from` to that at the end, movement by movement, and by `by`."""
     return await request.run(request.parts.revenue.bridge, _asked(request), request.viewer)
 
 
-@get(
-    "/v1/bridge/customers",
-    guards=needs("read"),
-    opt={PARAMETERS: _NAMES},
-    operation_class=_TakesSpan,
-    tags=_TAGS,
-    summary="Customers behind a bar",
-)
+@_asks("/v1/bridge/customers", "Customers behind a bar")
 async def see_moved(
     request: Call,
     movement: Annotated[
@@ -186,43 +185,49 @@ async def see_why(
     return await request.run(request.parts.revenue.why, question, request.viewer, policy)
 
 
-@get("/v1/changes", guards=needs("read"), tags=_TAGS, summary="Changes to a past day")
+@get("/v1/changes", guards=needs("read"), tags=_TAGS, summary="Changes to past days")
 async def see_changes(
     request: Call,
     from_known_at: Annotated[str, said("from_known_at", "The earlier moment, RFC 3339.")] = "",
     to_known_at: Annotated[str, said("to_known_at", "The later moment, RFC 3339.")] = "",
-    day: Annotated[str, said("day", "The day whose MRR is compared, as 2026-01-31.")] = "",
-    metric: Annotated[str, said("metric", "`mrr`, the only one.")] = "mrr",
+    day: Annotated[str, said("day", "The day that is compared, as 2026-01-31.")] = "",
+    month: Annotated[str, said("month", "In its place the month, as 2026-01.")] = "",
+    metric: Annotated[str, said("metric", f"{', '.join(METRICS)}; `mrr` when left out.")] = "mrr",
     product: Annotated[str, said("product", "Product ids, by commas.")] = "",
 ) -> Changes:
-    """What became known of a day's MRR between two moments, customer by customer."""
-    if metric != "mrr":
-        raise Rejected(
-            "unknown_metric", "Changes are kept of MRR.", fix="Leave metric out.", where="metric"
-        )
-    date = asking.day(day, "day")
+    """What became known of a past day or month between two moments, customer by customer."""
+    start = _month(month) if month else asking.day(day, "day")
     question = Question(
-        metric="mrr",
+        metric=metric,
         product=tuple(part for part in product.split(",") if part),
-        start=date,
-        end=date + dt.timedelta(days=1),
+        start=start,
+        end=add_months(start, 1) if month else start + dt.timedelta(days=1),
     )
     since = asking.instant(from_known_at, "from_known_at")
     until = asking.instant(to_known_at, "to_known_at")
     return await request.run(request.parts.revenue.changes, question, request.viewer, since, until)
 
 
-@get(
-    "/v1/reconciliation",
-    guards=needs("read"),
-    opt={PARAMETERS: _DAYS},
-    operation_class=_TakesDays,
-    tags=_TAGS,
-    summary="Cash against balances",
-)
+@_asks("/v1/reconciliation", "Cash against balances", _TakesDays)
 async def see_reconciliation(request: Call) -> Reconciliation:
     """Cash by account, currency and month as counted and as the balance says; and what differs."""
     return await request.run(request.parts.revenue.reconciliation, _asked(request), request.viewer)
+
+
+@get("/v1/closes", guards=needs("read"), tags=_TAGS, summary="Closed months")
+async def see_closes(request: Call) -> shapes.Closes:
+    """Which months are closed, by whom and when, and which can be."""
+    return await request.run(request.parts.months.closes)
+
+
+@post("/v1/closes", status_code=200, guards=needs("admin"), tags=_TAGS, summary="Close a month")
+async def close_month(request: Call, data: JSONBody[shapes.Closing]) -> shapes.Closes:
+    """Close a month and all before it, or open it and all after it again."""
+    whole_company(request.visitor)
+    by = request.viewer.name or request.viewer.id
+    done = await request.run(request.parts.months.close, data.month, data.reopen, by)
+    await _note(request, "month_reopened" if data.reopen else "month_closed", data.month)
+    return done
 
 
 def _month(text: str) -> dt.date:
@@ -245,4 +250,6 @@ ROUTES: tuple[Any, ...] = (
     see_why,
     see_changes,
     see_reconciliation,
+    see_closes,
+    close_month,
 )

@@ -377,6 +377,39 @@ class Assigned(_Shape, frozen=True):
     position: str
 
 
+class Closing(_Taken, frozen=True):
+    """A month such as "2026-01" to close with all before it; `reopen`: to open with all after."""
+
+    month: str
+    reopen: bool = False
+
+
+class Close(_Shape, frozen=True):
+    """A close that stands: of a month and all before it that no earlier one closed.
+
+    `by` is who closed it, '' by a command; `itself`: the calendar did, after `after_days`.
+    """
+
+    month: str
+    closed_at: dt.datetime
+    by: str
+    itself: bool
+
+
+class Closes(_Shape, frozen=True):
+    """What is closed, by month; `next` is the last month that can be, null where it is.
+
+    `kept`: numbers of closed months stay as they were, what is learned later stands in the first
+    open one. `after_days`: months close by themselves so long after their end; null: never.
+    """
+
+    closes: tuple[Close, ...]
+    next: str | None
+    kept: bool
+    after_days: int | None
+    position: str
+
+
 class Linking(_Shape, frozen=True):
     """Other customers, each as `source:id`, or an id that only one has."""
 

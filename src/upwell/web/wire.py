@@ -83,6 +83,11 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     shapes.NewReport,
     shapes.Report,
     frames.Status,
+    shapes.Closing,
+    shapes.Close,
+    shapes.Closes,
+    shapes.Linking,
+    shapes.Linked,
     revenue.Bridge,
     revenue.Cause,
     revenue.Cross,
@@ -126,6 +131,7 @@ NAMES: dict[type, str] = {
 SENT = frozenset(
     {
         "Acting",
+        "Closing",
         "Question",
         "SignIn",
         "NewOwner",

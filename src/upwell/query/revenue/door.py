@@ -109,7 +109,7 @@ class Revenue:
     def changes(
         self, question: Question, viewer: Viewer, since: dt.datetime, until: dt.datetime
     ) -> Changes:
-        """What became known of the last of the question's days between two moments."""
+        """What became known of the question's days between two moments."""
         if since >= until:
             raise Rejected(
                 "empty_range",

@@ -34,10 +34,14 @@ class Why(Shape, frozen=True):
 
 
 class Change(Shape, frozen=True):
-    """What became known of a past day: whose MRR, how much, by which delivery."""
+    """What became known of past days: of whom, how much, by which delivery (null: taken back).
+
+    `id` is the customer's, `customer` the name; both are empty for the many small ones together.
+    """
 
     amount: str
     cause: str
+    id: str
     customer: str
     product: str
     plan: str
@@ -47,8 +51,9 @@ class Change(Shape, frozen=True):
 
 
 class Changes(Shape, frozen=True):
-    """MRR at the end of a day as known at two moments; the changes add up to the difference."""
+    """A metric of past days as known at two moments; the changes add up to the difference."""
 
+    metric: str
     before: str
     after: str
     currency: str
