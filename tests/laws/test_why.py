@@ -22,6 +22,7 @@ from upwell.access import SYSTEM
 from upwell.billing import SubscriptionState
 from upwell.errors import Unavailable
 from upwell.metrics.policy import MetricPolicy
+from upwell.metrics.revenue.mrr import levels
 from upwell.money import Rates
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
@@ -170,9 +171,17 @@ def test_each_step_changes_what_its_choice_changes(
 
 def _mrr(states: list[SubscriptionState], policy: MetricPolicy, until: int) -> int:
     """From the levels alone."""
-    from upwell.metrics.revenue.mrr import levels
+    told = (one for one in levels(states, policy, until) if one.at <= until)
+    return sum({one.line: one.amount for one in told}.values())
 
-    return sum({one.line: one.amount for one in levels(states, policy, until)}.values())
+
+def test_what_happened_after_the_month_explains_nothing_of_it() -> None:
+    states = [
+        state("2026-01-01", item("team", "40"), status="paused"),
+        state("2026-02-10", item("team", "90"), status="paused"),
+    ]
+    shares = list(steps(states, UPWELL, rules(paused="counts"), at("2026-01-31"), ("mail",)))
+    assert shares == [("paused", {"USD": 4000 * 10**6})]
 
 
 ONE_RULE: list[tuple[str, MetricPolicy, list[SubscriptionState], str, dict[str, str]]] = [

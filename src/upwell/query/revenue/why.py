@@ -241,7 +241,7 @@ def _at(
     """What a subscription brings in at an instant, by currency."""
     lines: dict[object, tuple[str, int]] = {}
     for level in levels(states, policy, until):
-        if level.product in products:
+        if level.at <= until and level.product in products:
             lines[level.line] = (level.currency, level.amount)
     found: defaultdict[str, int] = defaultdict(int)
     for currency, amount in lines.values():
