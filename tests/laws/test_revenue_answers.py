@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from upwell.access import SYSTEM
+from upwell.metrics.catalog import CATALOG, Ledger
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import ledger
 from upwell.metrics.revenue.fx import constant_weights
@@ -29,6 +30,7 @@ from upwell.projection import Projection
 from upwell.projection.book import FOREVER, Book, Line, Rows, no_rows
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Question
+from upwell.query.revenue import Ledgers
 from upwell.query.revenue.door import Revenue
 from upwell.query.revenue.lineage import revenue_rows
 
@@ -45,6 +47,7 @@ RATES = Rates(
     }
 )
 WORLD = Ground(products=tuple(GroundProduct(id=name) for name in PRODUCTS))
+HOUR = 3_600_000_000
 NOT_MONEY = Decimal("0.00000001")  # what rounding each row may come to, of a few
 
 
@@ -117,7 +120,7 @@ class Told:
             subscription=self.book.line_subscription[line_of],
             product=self.book.line_product[line_of],
             currency=self.book.line_currency[line_of],
-            at=days.astype(np.int64) * DAY_MICROS,
+            at=days.astype(np.int64) * DAY_MICROS + (days % 24).astype(np.int64) * HOUR,
             day=days,
             amount=amounts,
             cause=np.zeros(len(days), dtype=np.uint8),
@@ -352,6 +355,56 @@ def test_what_was_known_stays_known(
         for then, known in given_then:
             again = house.ask(metric, known_at=then, **more).series
             assert _values(again) == known
+
+
+MOVED = tuple(
+    metric.name
+    for metric in CATALOG.values()
+    if isinstance(metric.rule, Ledger) and metric.rule.kind != "told"
+)
+
+
+@law
+@given(
+    told=st.lists(st.lists(levels, min_size=1, max_size=5), min_size=2, max_size=8),
+    metric=st.sampled_from(MOVED),
+    product=scopes,
+    where=st.sampled_from(({}, {"country": ("DE",)}, {"plan": ("solo",)})),
+    by=st.sampled_from((None, "plan", "product", "country", "currency", "cohort")),
+    compare=st.sampled_from((None, "previous")),
+    hours=st.integers(24 * FIRST + 1, 24 * LAST),
+    patience=st.sampled_from((0, 1, 2, 400)),
+    moves=st.sets(st.integers(0, 7)),
+)
+def test_what_is_kept_moves_on_to_what_is_counted_anew(
+    projection: Projection,
+    told: list[list[Level]],
+    metric: str,
+    product: tuple[str, ...],
+    where: dict[str, tuple[str, ...]],
+    by: str | None,
+    compare: Any,
+    hours: int,
+    patience: int,
+    moves: set[int],
+) -> None:
+    """A desk that has answered after each delivery says what one says that reads the ledger first
+    then; also in the middle of a day, with rows ahead, and when customers have gone elsewhere."""
+    house = Told(projection)
+    house.desk.ledgers = Ledgers(lambda _: house.book, projection, lambda: RATES, patience)
+    question = Question(
+        metric=metric, product=product, where=where, by=by, compare=compare,
+        start=to_date(FIRST), end=to_date(LAST), grain="month",
+    )  # fmt: skip
+    now = to_instant(hours * HOUR)
+    for seq, fresh in enumerate(told, 1):
+        house.tell(fresh, seq)
+        if seq in moves:
+            first = house.book.people.all[0]
+            house.book.people.all[0] = first._replace(country="FR" if first.country else "DE")
+            house.book.moved([0])
+        anew = Desk(projection, lambda: RATES, lambda _: house.book)
+        assert house.desk.answer(question, SYSTEM, now) == anew.answer(question, SYSTEM, now)
 
 
 def _values(series: Sequence[Any]) -> Any:

@@ -51,7 +51,11 @@ class Movement(NamedTuple):
 
 def ratio(part: Number, whole: Number) -> Fraction | None:
     """Part over whole; None where the whole is 0."""
-    return Fraction(part) / Fraction(whole) if whole else None
+    if not whole:
+        return None
+    if isinstance(part, int) and isinstance(whole, int):
+        return Fraction(part, whole)
+    return Fraction(part) / Fraction(whole)
 
 
 def customer_churn_rate(of: Turnover, policy: MetricPolicy) -> Fraction | None:
@@ -130,7 +134,11 @@ def mean_churn(rates: Sequence[Fraction | None], policy: MetricPolicy) -> Fracti
     Months without a rate (nobody there at the start) are passed over.
     """
     known = [rate for rate in rates[-policy.ltv_churn_months :] if rate is not None]
-    return sum(known, Fraction(0)) / len(known) if known else None
+    above, below = 0, 1  # reduced once, at the end: many are asked for
+    for rate in known:
+        above = above * rate.denominator + rate.numerator * below
+        below *= rate.denominator
+    return Fraction(above, below * len(known)) if known else None
 
 
 def ltv(arpa: Number | None, churn: Number | None, gross_margin: Number = 1) -> Fraction | None:

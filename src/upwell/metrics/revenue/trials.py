@@ -6,12 +6,18 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.mrr import stretches
 from upwell.metrics.revenue.rates import ratio
 from upwell.metrics.revenue.standing import Stretch, dates, standing, terminal
 from upwell.period import DAY_MICROS
+
+NEVER = 2**62
+Flags = NDArray[np.bool_]
 
 
 class Trial(NamedTuple):
@@ -82,42 +88,66 @@ def _ended_by_state(trial: Trial, state: SubscriptionState) -> Trial:
     return trial
 
 
-def by_start(
-    trials: Sequence[Trial], policy: MetricPolicy, first: int, end: int, now: int
-) -> Conversion:
-    """The trials started within [first, end), as they stand at `now` (UTC microseconds).
+class Columns(NamedTuple):
+    """Trials as columns of one length; NEVER where an instant is not known."""
+
+    started: NDArray[np.int64]
+    ended: NDArray[np.int64]  # by its own date or by what became of it, whichever was first
+    converted: NDArray[np.int64]
+    stopped: NDArray[np.int64]
+
+
+def row(trial: Trial) -> tuple[int, int, int, int]:
+    """A trial as a row of the columns."""
+    ended = min((at for at in (trial.ends, trial.stopped) if at is not None), default=NEVER)
+    return (
+        trial.started,
+        ended,
+        NEVER if trial.converted is None else trial.converted,
+        NEVER if trial.stopped is None else trial.stopped,
+    )
+
+
+def columns(trials: Sequence[Trial]) -> Columns:
+    """Trials as columns."""
+    rows = np.array([row(trial) for trial in trials], dtype=np.int64).reshape(-1, 4)
+    return Columns(*rows.T)
+
+
+def outcomes(of: Columns, policy: MetricPolicy, now: int) -> tuple[Flags, Flags]:
+    """Which trials converted, and which are pending at `now` (UTC microseconds).
 
     Under `window` a conversion counts within `trial_days` of the start, and a trial that is younger
     and not over is pending. Under `ever` any conversion counts and none is pending.
     """
-    started = [t for t in trials if first <= t.started < end]
-    ever = policy.trial_conversion == "ever"
-    window = policy.trial_days * DAY_MICROS
-    converted = pending = 0
-    for t in started:
-        within = ever or (t.converted or 0) <= t.started + window
-        if t.converted is not None and t.converted <= now and within:
-            converted += 1
-        elif not ever and t.stopped is None and now < t.started + window:
-            pending += 1
-    lost = len(started) - converted - pending
+    converted = of.converted <= now
+    if policy.trial_conversion == "ever":
+        return converted, np.zeros(len(converted), dtype=np.bool_)
+    closes = of.started + policy.trial_days * DAY_MICROS
+    converted &= of.converted <= closes
+    return converted, ~converted & (of.stopped == NEVER) & (now < closes)
+
+
+def by_start(
+    trials: Sequence[Trial], policy: MetricPolicy, first: int, end: int, now: int
+) -> Conversion:
+    """The trials started within [first, end), as they stand at `now` (see `outcomes`)."""
+    of = columns(trials)
+    inside = (of.started >= first) & (of.started < end)
+    started = int(inside.sum())
+    converted, pending = (int((one & inside).sum()) for one in outcomes(of, policy, now))
     return Conversion(
-        len(started),
+        started,
         converted,
         pending,
-        lost,
-        ratio(converted, len(started)),
-        ratio(converted, len(started) - pending),
+        started - converted - pending,
+        ratio(converted, started),
+        ratio(converted, started - pending),
     )
 
 
 def by_end(trials: Sequence[Trial], first: int, end: int) -> Fraction | None:
     """Conversions within [first, end) over trials that ended in it: may exceed 1 (Stripe)."""
-    converted = sum(t.converted is not None and first <= t.converted < end for t in trials)
-    ended = sum(first <= at < end for t in trials if (at := _end_of(t)) is not None)
+    of = columns(trials)
+    converted, ended = (int(((at >= first) & (at < end)).sum()) for at in (of.converted, of.ended))
     return ratio(converted, ended)
-
-
-def _end_of(trial: Trial) -> int | None:
-    ends = [at for at in (trial.ends, trial.stopped) if at is not None]
-    return min(ends, default=None)

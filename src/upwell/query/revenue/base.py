@@ -1,16 +1,15 @@
 """Rows of a whole book in the order of their groups, so that questions need not sort.
 
-Everything asked here adds up over customers. So what was worked out once over many rows stays, and
-when some customers' rows have changed, their old share is taken off and their new one added
-(`Standing.sum`). The many rows are gone through again only when much has changed.
+What is kept of them moves on with the customers whose rows have changed (`standing.py`). The many
+rows are gone through again only when much has changed.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,56 +29,75 @@ from upwell.query.revenue.part import (
     covers,
 )
 from upwell.query.revenue.pieces import adjusted, late
+from upwell.query.revenue.standing import (
+    MOST_STEPS,
+    Arrays,
+    Standing,
+    Work,
+    combined,
+    of_people,
+    with_people,
+)
+from upwell.query.revenue.standing import spliced as places
 from upwell.query.revenue.sums import I64, Mask, firsts, ranges
 
-Arrays = tuple[NDArray[Any], ...]
-MOST_TOUCHED = 0.05  # of all rows may belong to customers that changed, before all are read again
-MOST_SCOPES = 12  # parts that are kept
-MOST_SUMS = 400  # of each part
+MOST_TOUCHED = 400  # customers that changed, before what is kept moves on with them
+ANEW = 10  # where it is so many times more, and one in so many customers, all is read again
+MOST_SCOPES = 40  # parts that are kept
+MOST_ROWS = 10_000_000  # of all parts together: about 50 bytes each
 
 
-class Standing:
-    """The rows of one scope as they stood when they were put in order, and what they came to."""
+class Aside(NamedTuple):
+    """Work that comes to something else for customers with certain rows, and which these are."""
 
-    def __init__(self, part: Part) -> None:
-        self.part = part
-        self.sums: OrderedDict[Hashable, Arrays] = OrderedDict()
+    rows: Callable[[Part], I64]
+    work: Work
 
 
 class Shelf:
     """What is kept of one book: the order of its rows, parts of them, and their sums."""
 
-    def __init__(self, book: Book, policy: MetricPolicy, weights: ledger.Weights) -> None:
+    def __init__(
+        self,
+        book: Book,
+        policy: MetricPolicy,
+        weights: ledger.Weights,
+        patience: int = MOST_TOUCHED,
+    ) -> None:
         self.book, self.policy, self.weights = book, policy, weights
+        self._patience = patience
         self._lock = RLock()
         self._rows: Rows | None = None  # as they were when last put in order
         self._countries: NDArray[np.int32] = book.line_country  # the others never change
+        self._relocated = 0  # how often countries have changed
         self._orders: dict[bool, NDArray[np.int32]] = {}
         self._persons: NDArray[np.int32] | None = None  # of the rows in order
-        self._parts: OrderedDict[Scope, Standing] = OrderedDict()
+        self._step = 0  # how often the order has moved on
+        self._moved: deque[NDArray[np.int32]] = deque(maxlen=MOST_STEPS)  # who, at each step
+        self._parts: OrderedDict[tuple[Scope, int], Standing] = OrderedDict()
         self._touched: tuple[Rows, NDArray[np.int32]] | None = None
 
-    def sum(self, scope: Scope, key: Hashable, work: Callable[[Part], Arrays]) -> Arrays:
+    def sum(self, scope: Scope, key: Hashable, work: Work, aside: Aside | None = None) -> Arrays:
         """What `work` makes of the scope's rows; it must add up over customers.
 
-        Its arrays may be longer where the book has more names; `key` names the work.
+        Its arrays may be longer where the book has more names; `key` names the work. What is
+        `aside` is not kept.
         """
         with self._lock:
             rows = self._current()
             standing = self._standing(scope)
-            found = standing.sums.get(key)
-            if found is None:
-                found = standing.sums[key] = work(standing.part)
-                while len(standing.sums) > MOST_SUMS:
-                    standing.sums.popitem(last=False)
-            else:
-                standing.sums.move_to_end(key)
-            people = self._changed(rows)
+            found = standing.sum(key, work)
+            people, now = self._changed(rows), work
+            if aside is not None:
+                now = aside.work
+                others = np.unique(standing.part.person[aside.rows(standing.part)])
+                own = of_people(standing.part, np.setdiff1d(others, people, assume_unique=True))
+                if len(own.line):
+                    found = combined(found, work(own), now(own))
             if not len(people):
                 return found
-            before = work(_of_people(standing.part, people))
-            after = work(self._now(scope, rows, people))
-            return tuple(_combined(*arrays) for arrays in zip(found, before, after, strict=True))
+            before = work(of_people(standing.part, people))
+            return combined(found, before, now(self._now(scope, rows, people)))
 
     def part(self, scope: Scope, people: NDArray[np.int32] | None = None) -> Part:
         """The scope's rows as they stand, of everybody or of some."""
@@ -91,25 +109,51 @@ class Shelf:
             changed = self._changed(rows)
             if not len(changed):
                 return standing.part
-            kept = standing.part.take(~np.isin(standing.part.person, changed))
-            fresh = self._now(scope, rows, changed)
-            both = kept.joined(fresh)
-            return both.take(np.lexsort((both.at, both.group)))
+            return with_people(standing.part, changed, self._now(scope, rows, changed))
+
+    def stamp(self, by: str | None) -> int:
+        """Another number where the values of a dimension are not those of the rows before."""
+        if by != "country":
+            return 0
+        with self._lock:
+            self._current()
+            return self._relocated
 
     def _current(self) -> Rows:
-        """The book's rows; where they have changed a lot, put in order again."""
-        rows, countries = self.book.rows, self.book.line_country
-        same = np.array_equal(self._countries, countries[: len(self._countries)])
-        if self._rows is not None and same:
-            many = max(1000, int(len(self._rows.line) * MOST_TOUCHED))
-            if len(rows.line) - len(self._rows.line) < many and len(self._changed(rows)) < many:
-                return rows
-        self._rows, self._countries = rows, countries
-        self._orders.clear()
-        self._persons = None
-        self._parts.clear()
-        self._touched = None
+        """The book's rows; what is kept moves on where many of them have changed."""
+        with self.book.lock:
+            rows, countries = self.book.rows, self.book.line_country
+        if countries is not self._countries:
+            before = self._countries
+            self._relocated += not np.array_equal(before, countries[: len(before)])
+            self._countries = countries
+        if self._rows is None:
+            self._rows = rows
+        changed = self._changed(rows)
+        if len(changed) <= self._patience:
+            return rows
+        if len(changed) > ANEW * max(1, self._patience, len(self.book.persons) // ANEW**2):
+            self._orders.clear()
+            self._persons = None
+            self._parts.clear()
+        else:
+            self._move(rows, changed)
+        self._rows, self._touched = rows, None
         return rows
+
+    def _move(self, rows: Rows, people: NDArray[np.int32]) -> None:
+        """Put the rows of these people in order as they are now."""
+        if self._orders:
+            persons = self._in_order()
+            fresh = {apart: self._indexes(rows, people, apart) for apart in self._orders}
+            person = rows.person[next(iter(fresh.values()))]  # the same in either order
+            where = places(persons, people, person)
+            for apart, index in fresh.items():
+                both = np.concatenate([self._orders[apart], index.astype(np.int32)])
+                self._orders[apart] = both[where]
+            self._persons = np.concatenate([persons, person])[where]
+        self._step += 1
+        self._moved.append(people)
 
     def _changed(self, rows: Rows) -> NDArray[np.int32]:
         """The customers whose rows differ from those that were put in order."""
@@ -126,15 +170,23 @@ class Shelf:
         return found
 
     def _standing(self, scope: Scope) -> Standing:
-        found = self._parts.get(scope)
-        if found is None:
-            assert self._rows is not None
-            ordered = self._order(scope.apart)
-            found = Standing(self._made(scope, self._rows, ordered))
-            self._parts[scope] = found
-            while len(self._parts) > MOST_SCOPES:
-                self._parts.popitem(last=False)
-        self._parts.move_to_end(scope)
+        assert self._rows is not None
+        of_country = scope.split == "country" or any(key == "country" for key, _ in scope.where)
+        key = (scope, self._relocated if of_country else 0)
+        found = self._parts.get(key)
+        behind = self._step - found.step if found else 0
+        if found is None or behind > len(self._moved):
+            whole = self._made(scope, self._rows, self._order(scope.apart))
+            found = self._parts[key] = Standing(whole, self._step)
+        elif behind:
+            people = np.unique(np.concatenate(list(self._moved)[-behind:]))
+            found.move(people, self._now(scope, self._rows, people), self._step)
+        self._parts.move_to_end(key)
+        while len(self._parts) > 1 and (
+            len(self._parts) > MOST_SCOPES
+            or sum(len(one.part.line) for one in self._parts.values()) > MOST_ROWS
+        ):
+            self._parts.popitem(last=False)
         return found
 
     def _order(self, apart: bool) -> NDArray[np.int32]:
@@ -148,27 +200,37 @@ class Shelf:
             self._orders[apart] = order
         return self._orders[apart]
 
-    def _now(self, scope: Scope, rows: Rows, people: NDArray[np.int32]) -> Part:
-        """The rows of some people as they stand now."""
+    def _in_order(self) -> NDArray[np.int32]:
+        """The customers of the rows in order; the same in either one."""
         assert self._rows is not None
-        order = self._order(scope.apart)
-        if self._persons is None:  # the same in either order
-            self._persons = self._rows.person[order]
-        low = np.searchsorted(self._persons, people, "left")
-        high = np.searchsorted(self._persons, people, "right")
+        if self._persons is None:
+            apart = next(iter(self._orders), False)
+            self._persons = self._rows.person[self._order(apart)]
+        return self._persons
+
+    def _indexes(self, rows: Rows, people: NDArray[np.int32], apart: bool) -> I64:
+        """The rows of some people, by group and time."""
+        assert self._rows is not None
+        order, persons, count = self._order(apart), self._in_order(), len(self._rows.line)
+        low = np.searchsorted(persons, people, "left")
+        high = np.searchsorted(persons, people, "right")
         old = order[ranges(low, high)].astype(np.int64)
-        count = len(self._rows.line)
         late = count + np.flatnonzero(np.isin(rows.person[count:], people))
         index = np.concatenate([old, late])
-        group = _groups(rows.take(index), scope.apart)
-        return self._made(scope, rows, index[np.lexsort((rows.at[index], group))])
+        group = _groups(rows.take(index), apart)
+        found: I64 = index[np.lexsort((rows.at[index], group))]
+        return found
+
+    def _now(self, scope: Scope, rows: Rows, people: NDArray[np.int32]) -> Part:
+        """The rows of some people as they stand in `rows`."""
+        return self._made(scope, rows, self._indexes(rows, people, scope.apart))
 
     def _made(self, scope: Scope, rows: Rows, ordered: NDArray[Any]) -> Part:
         """The part of the rows in this order that are of the scope, as closed months want it."""
         whole = self._known(scope._replace(pieces=()), rows, ordered)
         if not scope.pieces:
             return whole
-        people = late(rows, scope.pieces)  # of all others every piece knows the same
+        people = late(rows.take(ordered), scope.pieces)  # of all others every piece knows the same
         mine = ordered[np.isin(rows.person[ordered], people)]
         if not len(mine):
             return whole
@@ -176,8 +238,7 @@ class Shelf:
             scope.pieces,
             lambda at: self._known(scope._replace(known_at=at, pieces=()), rows, mine),
         )
-        both = whole.take(~np.isin(whole.person, people)).joined(own)
-        return both.take(np.lexsort((both.at, both.group)))
+        return with_people(whole, people, own)
 
     def _known(self, scope: Scope, rows: Rows, ordered: NDArray[Any]) -> Part:
         """The part of the rows in this order that stand and are of the scope, classified."""
@@ -196,8 +257,8 @@ class Shelf:
     def _classified(self, scope: Scope, rows: Rows, index: I64) -> Part:
         group = _groups(rows, scope.apart)
         if scope.split is not None:
-            codes, names = attribute(self.book, scope.split)
-            group = group * max(1, len(names)) + codes[rows.line]
+            codes, _ = attribute(self.book, scope.split)
+            group = group << 32 | codes[rows.line]
             order = np.lexsort((rows.at, group))
             rows, index, group = rows.take(order), index[order], group[order]
         if scope.split is not None or scope.where:
@@ -248,25 +309,3 @@ def _heads(group: I64, day: NDArray[np.int32], kind: NDArray[np.uint8]) -> Mask:
     moves = np.flatnonzero(comes | (kind == CHURN))
     found[moves] = firsts(group[moves], comes[moves])
     return found
-
-
-def _of_people(part: Part, people: NDArray[np.int32]) -> Part:
-    """The rows of some people, of a part that is by customer."""
-    low = np.searchsorted(part.person, people, "left")
-    return part.take(ranges(low, np.searchsorted(part.person, people, "right")))
-
-
-def _combined(*arrays: NDArray[Any]) -> NDArray[Any]:
-    """A total with the old share of some people taken off and their new one added.
-
-    Names come to a book: where an array has fewer of them, the others are 0 in it.
-    """
-    shape = np.max([array.shape for array in arrays], axis=0)
-    total, before, after = (
-        array
-        if array.shape == tuple(shape)
-        else np.pad(array, [(0, n - own) for own, n in zip(array.shape, shape, strict=True)])
-        for array in arrays
-    )
-    combined: NDArray[Any] = total - before + after
-    return combined

@@ -12,7 +12,6 @@ import numpy as np
 from upwell.billing import Payment
 from upwell.metrics.revenue import dunning, trials
 from upwell.metrics.revenue.rates import ratio
-from upwell.metrics.revenue.trials import Trial
 from upwell.projection import Projection
 from upwell.query.lines import Amounts, Number, Reading, counted
 from upwell.query.plan import Plan, versions
@@ -23,6 +22,8 @@ from upwell.query.revenue.exchange import nanos_of, worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import alive
 from upwell.query.revenue.reading import Asked
+from upwell.query.revenue.sums import I64, Mask
+from upwell.query.revenue.sums import counted as occurring
 
 FINE = 10**6  # of a minor unit
 Spans = Sequence[tuple[int, int]]
@@ -82,21 +83,41 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
 
 def trial_conversion(plan: Plan, ledgers: Ledgers) -> Reading:
     """The share of trials that became paying, by the policy's way (R12)."""
-    policy = ledgers.policy(plan.question.policy)
-    by_product: defaultdict[str, list[Trial]] = defaultdict(list)
-    wanted = set(plan.products)
-    for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at):
-        if notice.product in wanted:
-            key = notice.product if plan.question.by == "product" else ""
-            by_product[key] += notice.trials
+    policy, begun = ledgers.policy(plan.question.policy), spans_of(plan)[:-1]
+    said = ledgers.told(plan.question.policy).said(plan.seen, plan.known_at)
+    keys = np.array([*_keys_of(plan, said.products), -1])[said.product]
+    edges = np.array([*(opens for opens, _ in begun), *(end for _, end in begun[-1:])])
+    many = len(keys_of(plan))
 
-    def work(key: str, opens: int, closes: int) -> Fraction | None:
-        own = by_product[key]
-        if policy.trial_conversion == "ended":
-            return trials.by_end(own, opens, closes)
-        return trials.by_start(own, policy, opens, closes, plan.seen).rate
+    def count(at: I64, which: Mask) -> I64:
+        """How many of the trials were in each bucket, as [key, bucket and all of them]."""
+        slot = np.searchsorted(edges, at, side="right") - 1
+        own = which & (keys >= 0) & (slot >= 0) & (slot < len(begun))
+        found = occurring(keys[own] * len(begun) + slot[own], many * len(begun))
+        each = found.reshape(many, len(begun))
+        return np.append(each, each.sum(axis=1, keepdims=True), axis=1)
 
-    return rates_of(plan, work)
+    of, everyone = said.trials, np.ones(len(keys), dtype=np.bool_)
+    if policy.trial_conversion == "ended":
+        above, below = count(of.converted, everyone), count(of.ended, everyone)
+    else:
+        converted, pending = trials.outcomes(of, policy, plan.seen)
+        above = count(of.started, converted)
+        below = count(of.started, ~pending)
+    shares = {
+        (key, *span): ratio(int(above[n, place]), int(below[n, place]))
+        for n, key in enumerate(keys_of(plan))
+        for place, span in enumerate(spans_of(plan))
+    }
+    return rates_of(plan, lambda *span: shares[span])
+
+
+def _keys_of(plan: Plan, products: Sequence[str]) -> list[int]:
+    """The line of each product, -1 where it is not asked for."""
+    numbers = {name: n for n, name in enumerate(plan.products)}
+    if plan.question.by != "product":
+        numbers = dict.fromkeys(numbers, 0)
+    return [numbers.get(name, -1) for name in products]
 
 
 def recovery(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:

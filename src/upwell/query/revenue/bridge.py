@@ -17,6 +17,7 @@ from upwell.query.plan import Plan
 from upwell.query.question import Unconverted
 from upwell.query.revenue import measures
 from upwell.query.revenue.closed import closed_months
+from upwell.query.revenue.cuts import Cuts
 from upwell.query.revenue.exchange import worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import FLOWS
@@ -192,9 +193,10 @@ def _wholes(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bars]:
 
     def flow(amounts: I64) -> int:
         total = 0
-        for code in np.flatnonzero(amounts.any(axis=1)).tolist():
-            for quote, slots in rates[code]:
-                total += worth(int(amounts[code, slots].sum()), currencies[code], quote)
+        for code, row in enumerate(amounts.tolist()):
+            if any(row):
+                for quote, slots in rates[code]:
+                    total += worth(sum(row[slot] for slot in slots), currencies[code], quote)
         return total
 
     def stock(amounts: I64, at: Sequence[Quote | None]) -> int:
@@ -277,7 +279,7 @@ def _cross(asked: Asked, currency: str) -> Cross | None:
         return None
     many, policy = max(1, len(book.currencies)), asked.policy
 
-    def work(part: Part) -> tuple[I64]:
+    def work(part: Part, cuts: Cuts) -> tuple[I64]:
         inside, slot = placed(part, cuts)
         by_product = book.rows.by_product[part.place]
         if scope.where:
@@ -295,7 +297,7 @@ def _cross(asked: Asked, currency: str) -> Cross | None:
         return (np.stack(found),)
 
     known = asked.periods.version if asked.periods else None
-    (sums,) = asked.shelf.sum(scope, ("cross", cuts.key, asked.exchange.target, known), work)
+    (sums,) = asked.sum(scope, ("cross", asked.exchange.target, known), cuts, work)
     amounts = []
     for one in sums[:, :, 1:]:
         flow = measures.flow(one, asked.quotes)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from operator import attrgetter
 
 import numpy as np
 
-from upwell.metrics.revenue.mrr import Level
 from upwell.projection.book import Line
 from upwell.query.lines import Reading
 from upwell.query.plan import Plan
@@ -17,7 +16,7 @@ from upwell.query.revenue.part import Part
 from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.sums import I64, added
 from upwell.query.revenue.table import names_of
-from upwell.query.revenue.told import Notices
+from upwell.query.revenue.told import Said, Slips, amounts
 
 Key = tuple[str, str, str, str, str, str]
 
@@ -39,26 +38,20 @@ def set_to_cancel(plan: Plan, ledgers: Ledgers) -> Reading:
     return asked.money(table, lambda key, quotes: measures.stock(found[key], quotes))
 
 
-def _levels(
-    asked: Asked, ledgers: Ledgers, keys: int, of: Callable[[Notices], Sequence[Level]]
-) -> I64:
+def _levels(asked: Asked, ledgers: Ledgers, keys: int, of: Callable[[Said], Slips]) -> I64:
     """What notices come to at each bucket's end, as [key, currency, bucket]."""
     plan, book = asked.plan, asked.book
     closes = [min(bucket.closes, plan.seen + 1) for bucket in plan.buckets[: plan.begun]]
-    codes = {name: n for n, name in enumerate(book.currencies)}
+    numbers = {name: n for n, name in enumerate(book.currencies)}
     places = {name: n for n, name in enumerate(names_of(book, asked.by, keys))}
-    found = np.zeros((keys, max(1, len(codes)), len(closes)), dtype=np.int64)
-    for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at):
-        shown: dict[object, int] = {}
-        for level in of(notice):
-            key = places.get(level.product) if asked.by else 0
-            if level.product not in plan.products or key is None or level.currency not in codes:
-                continue
-            first = int(np.searchsorted(closes, level.at, side="right"))
-            change = level.amount - shown.get(level.line, 0)
-            shown[level.line] = level.amount
-            found[key, codes[level.currency], first:] += change
-    return found
+    said = ledgers.told(plan.question.policy).said(plan.seen, plan.known_at)
+    wanted = [
+        -1 if name not in plan.products else places.get(name, -1) if asked.by else 0
+        for name in said.products
+    ]
+    codes = [numbers.get(name, -1) for name in said.currencies]
+    shape = keys, max(1, len(numbers))
+    return amounts(of(said), wanted, codes, shape, np.array(closes, dtype=np.int64))
 
 
 def key_of(line: Line) -> Key:

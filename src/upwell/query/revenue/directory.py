@@ -15,6 +15,7 @@ from upwell.period import to_date
 from upwell.projection import Projection
 from upwell.projection.book import Book
 from upwell.query.plan import Plan
+from upwell.query.revenue.cuts import Cuts
 from upwell.query.revenue.exchange import valued
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import Part
@@ -22,6 +23,7 @@ from upwell.query.revenue.people import Page, name_of
 from upwell.query.revenue.reading import Asked, scope_of
 from upwell.query.revenue.shapes import CustomerLine, Customers, CustomerStatus
 from upwell.query.revenue.sums import I64, Mask, added
+from upwell.query.revenue.table import placed
 
 Sort = Literal["mrr", "-mrr", "name", "created"]
 SORTS: tuple[Sort, ...] = ("mrr", "-mrr", "name", "created")
@@ -147,17 +149,15 @@ def lines_of(part: Part, seen: int) -> dict[int, int]:
 def _mrr(asked: Asked) -> I64:
     """The MRR of every customer now, in nano-units of the currency shown."""
     book, today = asked.book, asked.plan.today
-    many, until = max(1, len(book.currencies)), asked.cuts.until
+    many = max(1, len(book.currencies))
 
-    def work(part: Part) -> tuple[I64]:
-        there = part.day <= today
-        if until is not None:
-            there &= part.at < until
+    def work(part: Part, cuts: Cuts) -> tuple[I64]:
+        there, _ = placed(part, cuts)
         place = (part.person.astype(np.int64) * many + part.currency)[there]
         count = len(book.persons)
         return (added(place, part.delta[there], count * many).reshape(count, many),)
 
-    (native,) = asked.shelf.sum(scope_of(asked.plan), ("people", today, until), work)
+    (native,) = asked.sum(scope_of(asked.plan), ("people",), asked.cuts, work)
     found = np.zeros(len(native), dtype=np.int64)
     for code, currency in enumerate(book.currencies):
         quote = asked.exchange.closing(currency, today)

@@ -76,6 +76,18 @@ def worth(fine: int, currency: str, quote: Quote) -> int:
     return own if quote.scaled == ONE else converted(own, quote)
 
 
+def worths(fines: Sequence[int], currency: str, quotes: Sequence[Quote]) -> list[int]:
+    """`worth` of many amounts of a currency, each at a rate of its own."""
+    places = digits(currency)
+    if places > 3:
+        return [worth(fine, currency, quote) for fine, quote in zip(fines, quotes, strict=True)]
+    unit = int(10 ** (3 - places))
+    return [
+        fine * unit if quote.scaled == ONE else converted(fine * unit, quote)
+        for fine, quote in zip(fines, quotes, strict=True)
+    ]
+
+
 def valued(fine: NDArray[np.int64], currency: str, quote: Quote) -> NDArray[np.int64]:
     """`worth` of a whole column; where the rate is not 1 to about 15 digits."""
     places = 10.0 ** (3 - digits(currency))

@@ -19,7 +19,7 @@ from upwell.projection.book import FOREVER, Book
 from upwell.projection.closes import Close
 from upwell.projection.ground import Ground
 from upwell.query.plan import Plan
-from upwell.query.revenue.base import Shelf
+from upwell.query.revenue.base import MOST_TOUCHED, Shelf
 from upwell.query.revenue.exchange import Exchange
 from upwell.query.revenue.part import Piece
 from upwell.query.revenue.pieces import pieces_of
@@ -33,7 +33,8 @@ MOST_BOOKS = 4  # of different counting rules, of which parts are kept
 class Ledgers:
     """What revenue questions are answered from.
 
-    `books(name)` is the ledger under the rules of that name.
+    `books(name)` is the ledger under the rules of that name; `patience` is how many customers may
+    have changed before what is kept of it moves on.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class Ledgers:
         books: Callable[[str], Book],
         projection: Projection,
         rates: Callable[[], Rates],
+        patience: int = MOST_TOUCHED,
     ) -> None:
+        self._patience = patience
         self._books, self._projection, self.rates = books, projection, rates
         self._shelves: OrderedDict[int, tuple[Book, Ground, Shelf]] = OrderedDict()
         self._told: dict[str, Told] = {}
@@ -92,7 +95,7 @@ class Ledgers:
         with self._lock:
             found = self._shelves.get(id(book))
             if found is None or found[0] is not book or found[1] != ground:
-                shelf = Shelf(book, self.policy(name), self._weights(book))
+                shelf = Shelf(book, self.policy(name), self._weights(book), self._patience)
                 found = (book, ground, shelf)
                 self._shelves[id(book)] = found
                 while len(self._shelves) > MOST_BOOKS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,7 +11,7 @@ import numpy as np
 from upwell.money import Quote
 from upwell.projection.book import KINDS
 from upwell.query.revenue.cuts import Cuts
-from upwell.query.revenue.exchange import Exchange, nanos_of, worth
+from upwell.query.revenue.exchange import Exchange, nanos_of, worths
 from upwell.query.revenue.part import CHURN, CONTRACTION, EXPANSION, NEW, NONE, REACTIVATION
 from upwell.query.revenue.sums import I64
 from upwell.query.revenue.table import Table, comings
@@ -61,11 +61,12 @@ class Quotes:
         self._exchange = exchange
         self.bucket_of = [n for n, (low, high) in enumerate(cuts.spans) for _ in range(low, high)]
 
-    def places(self, amounts: I64) -> list[list[int]]:
-        """Where a table of [currency, …] holds money that is to be valued."""
-        if self._only is None:
-            return np.argwhere(amounts).tolist()
-        return [[self._only, n] for n in np.flatnonzero(amounts[self._only]).tolist()]
+    def places(self, amounts: I64) -> Iterator[tuple[int, list[int]]]:
+        """Where a table of [currency, place] holds money that is to be valued, by currency."""
+        codes = range(len(amounts)) if self._only is None else (self._only,)
+        for code in codes:
+            if places := np.flatnonzero(amounts[code]).tolist():
+                yield code, places
 
     @cached_property
     def closing(self) -> list[list[Quote | None]]:
@@ -82,22 +83,29 @@ class Quotes:
 
 def flow(moved: I64, quotes: Quotes) -> Amounts:
     """What movements of one key ([currency, slot]) came to, each slot at the rate of movements."""
-    found = Amounts([0] * len(quotes.cuts.spans))
-    missing = set[int]()
-    for code, slot in quotes.places(moved):
-        currency, bucket, fine = quotes.currencies[code], quotes.bucket_of[slot], moved[code, slot]
-        quote = quotes.moving[code][slot]
-        if quote is None:
-            units = nanos_of(int(fine), currency)
-            found.lost[currency] = found.lost.get(currency, 0) + units
-            missing.add(bucket)
-            continue
-        found.values[bucket] = (found.values[bucket] or 0) + worth(int(fine), currency, quote)
-        if quote.provisional:
-            found.provisional.add(bucket)
-    for bucket in missing:
-        if found.values[bucket] == 0:
-            found.values[bucket] = None
+    return _worth(moved, quotes, quotes.moving, quotes.bucket_of)
+
+
+def _worth(
+    amounts: I64, quotes: Quotes, rates: list[list[Quote | None]], bucket_of: Sequence[int]
+) -> Amounts:
+    """Amounts of one key ([currency, place]) by bucket, each at the rate of its place."""
+    values, missing = [0] * len(quotes.cuts.spans), set[int]()
+    found = Amounts([])
+    for code, places in quotes.places(amounts):
+        currency, fines = quotes.currencies[code], amounts[code, places].tolist()
+        known = [(quote, n) for n, place in enumerate(places) if (quote := rates[code][place])]
+        own = worths([fines[n] for _, n in known], currency, [quote for quote, _ in known])
+        for value, (quote, n) in zip(own, known, strict=True):
+            bucket = bucket_of[places[n]]
+            values[bucket] += value
+            if quote.provisional:
+                found.provisional.add(bucket)
+        if len(known) < len(places):
+            lost = [n for n, place in enumerate(places) if rates[code][place] is None]
+            missing.update(bucket_of[places[n]] for n in lost)
+            found.lost[currency] = sum(nanos_of(fines[n], currency) for n in lost)
+    found.values = [None if n in missing and not value else value for n, value in enumerate(values)]
     return found
 
 
@@ -131,21 +139,11 @@ def levels(table: Table, cuts: Cuts) -> I64:
 
 def stock(level: I64, quotes: Quotes) -> Amounts:
     """MRR of one key at each bucket's end ([currency, bucket]), at the rate of that day."""
-    found = Amounts([0] * len(quotes.cuts.spans))
-    missing = set[int]()
-    for code, bucket in quotes.places(level):
-        currency, fine = quotes.currencies[code], int(level[code, bucket])
-        quote = quotes.closing[code][bucket]
-        if quote is None:
-            found.lost[currency] = nanos_of(fine, currency)
-            missing.add(bucket)
-            continue
-        found.values[bucket] = (found.values[bucket] or 0) + worth(fine, currency, quote)
-        if quote.provisional:
-            found.provisional.add(bucket)
-    for bucket in missing:
-        if found.values[bucket] == 0:
-            found.values[bucket] = None
+    found = _worth(level, quotes, quotes.closing, range(level.shape[1]))
+    for currency in found.lost:  # not what each bucket's end lacks, but what the last of them does
+        code = quotes.currencies.index(currency)
+        bare = [n for n in np.flatnonzero(level[code]) if quotes.closing[code][n] is None]
+        found.lost[currency] = nanos_of(int(level[code, bare[-1]]), currency)
     return found
 
 

@@ -119,7 +119,7 @@ def kept_of(asked: Asked, pairs: Spans, scope: Scope | None = None) -> Kept:
     book, by, exchange = asked.book, asked.by, asked.exchange
     at = [factors(exchange, book.currencies, now - 1) for _, now in pairs]
     rows = np.array(at, dtype=np.float64).reshape(len(pairs), len(book.currencies))
-    key = ("kept", by, tuple(pairs), exchange.target)
+    key = ("kept", by, asked.stamp(by), tuple(pairs), exchange.target)
     found = asked.shelf.sum(
         scope or asked.members, key, lambda part: kept(part, book, by, pairs, rows)
     )
@@ -197,8 +197,7 @@ def _per_head(asked: Asked, name: str) -> Reading:
     heads = _heads(asked, members, name)
     table = asked.table()
     levels = measures.levels(table, asked.cuts)
-    churn = _past_churn(asked) if name == "ltv" else None
-
+    churn, margin = _past_churn(asked) if name == "ltv" else None, Fraction(asked.margin)
     sold = measures.of_kinds(table, (NEW,), 1)
 
     def work(key: int, quotes: Quotes) -> Amounts:
@@ -211,7 +210,7 @@ def _per_head(asked: Asked, name: str) -> Reading:
         for n, amount in enumerate(sums.values):
             each = None if amount is None else rates.ratio(amount, heads[key][n])
             if shares is not None:
-                each = rates.ltv(each, shares[n], asked.margin)
+                each = rates.ltv(each, shares[n], margin)
             values.append(None if each is None else round(each))
         whole = None
         if name == "asp":
@@ -236,11 +235,8 @@ def _past_churn(asked: Asked) -> list[list[Fraction | None]]:
     wanted = sorted({back(last, n) for last in lasts for n in range(months + 1)})
     spans = list(pairwise(wanted))
     place = {day: n for n, day in enumerate(wanted)}
-    found = churn_rates(asked, spans)
+    windows = [(place[back(last, months)], place[last]) for last in lasts]
     return [
-        [
-            rates.mean_churn(row[place[back(last, months)] : place[last]], asked.policy)
-            for last in lasts
-        ]
-        for row in found
+        [rates.mean_churn(row[low:high], asked.policy) for low, high in windows]
+        for row in churn_rates(asked, spans)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -13,12 +13,14 @@ from upwell.metrics.catalog import Ledger
 from upwell.query.lines import APART, Line, Number, Reading, added
 from upwell.query.plan import Plan
 from upwell.query.revenue import measures
+from upwell.query.revenue.base import Aside
 from upwell.query.revenue.cuts import Cuts, cuts
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import Amounts, Quotes
 from upwell.query.revenue.part import FILTERS, Part, Piece, Scope
 from upwell.query.revenue.service import Periods, at_service
-from upwell.query.revenue.table import Table, earliest, names_of, tabled
+from upwell.query.revenue.standing import Arrays
+from upwell.query.revenue.table import Table, earliest, later, names_of, tabled
 
 OWN_SPLITS = ("plan", "interval", "country", "currency", "source")
 """Dimensions in which one customer may pay for several values, each with customers of its own."""
@@ -56,7 +58,8 @@ class Asked:
         plan, rows = self.plan, self.book.rows
         if not plan.start <= plan.today < plan.end:
             return None
-        later = rows.at[(rows.day == plan.today) & (rows.at > plan.seen)]
+        today = rows.at[np.flatnonzero(rows.day == plan.today)]
+        later = today[today > plan.seen]
         return int(later.min()) if len(later) else None
 
     @cached_property
@@ -89,21 +92,43 @@ class Asked:
     ) -> Table:
         """The table of rows by the question's key, or another one."""
         chosen, when, key = scope or self.scope, at or self.cuts, by or self.by
-        book = self.book
-        first = earliest(book) if key == "cohort" else None
-        found = self.shelf.sum(
-            chosen, ("table", key, when.key, first), lambda part: tabled(part, book, key, when)[:4]
-        )
+        book, stamp = self.book, self.stamp(key)
+        found = self.sum(
+            chosen, ("table", key, stamp), when,
+            lambda part, cuts: tabled(part, book, key, cuts)[:4],
+        )  # fmt: skip
         table = Table(*found).wide(len(book.currencies))
         if self.periods is None:
             return table
-        (flow,) = self.shelf.sum(
+        (flow,) = self.sum(
             chosen,
-            ("at service", key, when.key, first, self.exchange.target, self.periods.version),
-            lambda part: (tabled(self.at_service(part, when), book, key, when).flow,),
+            ("at service", key, stamp, self.exchange.target, self.periods.version),
+            when,
+            lambda part, cuts: (tabled(self.at_service(part, cuts), book, key, cuts).flow,),
         )
         lack = table.flow.shape[1] - flow.shape[1]
         return table._replace(worth=np.pad(flow, [(0, 0), (0, lack), (0, 0), (0, 0)]))
+
+    def sum(
+        self,
+        scope: Scope,
+        key: tuple[Hashable, ...],
+        at: Cuts,
+        work: Callable[[Part, Cuts], Arrays],
+    ) -> Arrays:
+        """What `work` makes of the scope's rows up to where the cuts end (`Shelf.sum`).
+
+        An instant before that, which is another one each time, concerns few customers: what is kept
+        is the sum without it.
+        """
+        whole, aside = at._replace(until=None), None
+        if at.until is not None:
+            aside = Aside(lambda part: later(part, at), lambda part: work(part, at))
+        return self.shelf.sum(scope, (*key, whole.key), lambda part: work(part, whole), aside)
+
+    def stamp(self, by: str | None) -> Hashable:
+        """Another one where the numbers of a split's keys are others than before."""
+        return earliest(self.book) if by == "cohort" else self.shelf.stamp(by)
 
     @cached_property
     def periods(self) -> Periods | None:

@@ -119,6 +119,13 @@ def first_days(part: Part) -> NDArray[np.int32]:
     return np.repeat(part.day[begins], sizes)
 
 
+def later(part: Part, cuts: Cuts) -> I64:
+    """The rows from the instant up to which is asked, on the last day or hour of the cuts."""
+    last = part.at < cuts.edges[-1] if cuts.instants else part.day == cuts.edges[-1] - 1
+    rows = np.flatnonzero(last)
+    return rows[part.at[rows] >= (cuts.until or 0)]
+
+
 def placed(part: Part, cuts: Cuts) -> tuple[Mask, I64]:
     """Which rows are not still to come, and the slot of each: from 1 on, 0 for those before."""
     when = part.at if cuts.instants else part.day

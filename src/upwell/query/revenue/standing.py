@@ -1,0 +1,100 @@
+"""The rows of one scope in order, what they came to, and how both move on with a few customers.
+
+Everything asked of a part adds up over customers. So a sum that was worked out once over many rows
+stays: when some customers' rows have changed, their old share is taken off and their new one added.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upwell.query.revenue.part import Part
+from upwell.query.revenue.sums import I64, ranges
+
+Arrays = tuple[NDArray[Any], ...]
+Work = Callable[[Part], Arrays]
+MOST_SUMS = 400  # of each part
+MOST_STEPS = 8  # that a sum may be behind, before it is worked out anew
+
+
+class Standing:
+    """The rows of one scope as they stood at a step of the shelf, and what they came to."""
+
+    def __init__(self, part: Part, step: int) -> None:
+        self.part, self.step = part, step
+        self._moves: deque[tuple[Part, Part]] = deque(maxlen=MOST_STEPS)
+        self._moved = 0
+        self._sums: OrderedDict[Hashable, tuple[int, Arrays]] = OrderedDict()
+
+    def sum(self, key: Hashable, work: Work) -> Arrays:
+        """What `work` makes of the part's rows; `key` names the work."""
+        at, found = self._sums.get(key, (-1, ()))
+        behind = self._moved - at
+        if at < 0 or behind > len(self._moves):
+            found = work(self.part)
+        else:
+            for n in range(len(self._moves) - behind, len(self._moves)):
+                before, after = self._moves[n]
+                found = combined(found, work(before), work(after))
+        self._sums[key] = (self._moved, found)
+        self._sums.move_to_end(key)
+        while len(self._sums) > MOST_SUMS:
+            self._sums.popitem(last=False)
+        return found
+
+    def move(self, people: NDArray[np.int32], fresh: Part, step: int) -> None:
+        """Put the rows that these people have at a step in place of those they had."""
+        self._moves.append((of_people(self.part, people), fresh))
+        self._moved += 1
+        self.part, self.step = with_people(self.part, people, fresh), step
+
+
+def of_people(part: Part, people: NDArray[np.int32]) -> Part:
+    """The rows of some people, of a part that is by customer."""
+    low = np.searchsorted(part.person, people, "left")
+    return part.take(ranges(low, np.searchsorted(part.person, people, "right")))
+
+
+def with_people(part: Part, people: NDArray[np.int32], fresh: Part) -> Part:
+    """The part with other rows of these people."""
+    return part.joined(fresh).take(spliced(part.person, people, fresh.person))
+
+
+def spliced(person: NDArray[np.int32], people: NDArray[np.int32], fresh: NDArray[np.int32]) -> I64:
+    """Where to take rows from, so that `fresh` ones stand in place of those of some people.
+
+    `person` and `fresh` are the customers of sorted rows; the indexes of fresh rows follow on the
+    others.
+    """
+    low = np.searchsorted(person, people, "left")
+    gone = ranges(low, np.searchsorted(person, people, "right"))
+    kept = np.delete(np.arange(len(person), dtype=np.int64), gone)
+    at = np.searchsorted(person, fresh, "left")
+    at -= np.searchsorted(gone, at, "left")
+    found: I64 = np.insert(kept, at, np.arange(len(person), len(person) + len(fresh)))
+    return found
+
+
+def combined(total: Arrays, before: Arrays, after: Arrays) -> Arrays:
+    """Totals with the old share of some people taken off and their new one added.
+
+    Names come to a book: where an array has fewer of them, the others are 0 in it.
+    """
+    return tuple(_combined(*arrays) for arrays in zip(total, before, after, strict=True))
+
+
+def _combined(*arrays: NDArray[Any]) -> NDArray[Any]:
+    shape = np.max([array.shape for array in arrays], axis=0)
+    total, before, after = (
+        array
+        if array.shape == tuple(shape)
+        else np.pad(array, [(0, n - own) for own, n in zip(array.shape, shape, strict=True)])
+        for array in arrays
+    )
+    found: NDArray[Any] = total - before + after
+    return found
