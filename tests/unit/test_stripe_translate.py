@@ -206,6 +206,27 @@ def test_what_is_set_aside_has_a_name() -> None:
         assert [one.code for one in translate(delivery(rubbish), ONE).dead] == ["unreadable"]
 
 
+def test_what_is_dated_ahead_of_the_clock_counts_from_when_it_came_and_is_listed() -> None:
+    came, far = NOW * 1_000_000, NOW + 86_400
+    paid = invoice(status_transitions={"finalized_at": NOW, "paid_at": far})
+    moved = {
+        "id": "txn_1", "object": "balance_transaction", "amount": 4900, "fee": 172, "net": 4728,
+        "currency": "usd", "created": far, "type": "charge",
+    }  # fmt: skip
+    for body in (
+        event("customer.subscription.updated", subscription(), far),
+        event("invoice.paid", paid, far),
+        event("customer.updated", {"id": "cus_1", "object": "customer"}, far),
+        {"list": "balance_transactions", "data": [moved], "read_at": NOW},
+    ):
+        found = translate(delivery(body, at=came), ONE)
+        assert [letter.code for letter in found.dead] == ["future_clamped"]
+        assert "after it came" in found.dead[0].reason
+        assert [record.at for record in found.records] == [came]
+        assert all(found.events["corrected"].to_pylist())
+        assert not translate(delivery(body, at=far * 1_000_000), ONE).dead  # no clock is wrong
+
+
 def test_one_object_that_breaks_does_not_take_the_page_with_it() -> None:
     page = {"list": "invoices", "data": [invoice(), {"id": 7}, invoice(id="in_2")]}
     found = translate(delivery(page), ONE)

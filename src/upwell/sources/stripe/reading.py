@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+from msgspec.structs import replace
 
-from upwell.billing import Origin, Record
+from upwell.billing import Origin, Payment, Record
 from upwell.event import (
     DIMENSIONS,
     EARLIEST,
@@ -24,7 +25,7 @@ from upwell.event import (
     Translated,
 )
 from upwell.money import LIMIT
-from upwell.period import MICROS
+from upwell.period import MICROS, to_instant
 from upwell.sources.stripe.shapes import NO_EXTRA, Extra, Metadata
 from upwell.sources.wire import ENCODE
 
@@ -126,6 +127,31 @@ class Reading:
                 "corrected": ahead,
             }
         )
+
+    def clamp(self, since: int) -> None:
+        """Let records from index `since` on that are dated ahead of the clock count from now on.
+
+        What is planned for later (periods of invoices that begin then) keeps its date.
+        """
+        latest = self.received_at + int(FUTURE.total_seconds()) * MICROS
+        for place in range(since, len(self.records)):
+            record = self.records[place]
+            paid_at = record.paid_at if isinstance(record, Payment) else None
+            ahead = record.at > latest or (paid_at or 0) > latest
+            if not ahead or getattr(record, "reconstructed", False):
+                continue
+            now = min(record.at, self.received_at)
+            if isinstance(record, Payment):
+                paid_at = min(paid_at, self.received_at) if paid_at else None
+                self.records[place] = replace(record, at=now, paid_at=paid_at)
+            else:
+                self.records[place] = replace(record, at=now)
+            dated = to_instant(max(record.at, paid_at or 0)).isoformat(timespec="seconds")
+            self.refuse(
+                "future_clamped",
+                f"{record.id} is dated {dated}, which is after it came: it counts from when it "
+                "came. Check the clocks.",
+            )
 
     def refuse(self, code: str, reason: str) -> None:
         """The object at hand cannot be used."""

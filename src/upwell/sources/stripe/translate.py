@@ -94,6 +94,7 @@ def _try(found: Reading, use: Callable[[], None]) -> None:
     rows, records = len(found.rows), len(found.records)
     try:
         use()
+        found.clamp(records)
         return
     except Waits as waits:
         found.wants |= waits.wants
