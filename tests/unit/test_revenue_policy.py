@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from upwell.errors import Rejected
 from upwell.metrics.policy import CHOICES, PRESETS, MetricPolicy, policy_named
+from upwell.metrics.reference import PAGES
 
 
 def test_every_choice_is_explained_once() -> None:
@@ -15,6 +18,13 @@ def test_every_choice_is_explained_once() -> None:
         name for name in fields if name not in ("name", "title", "version")
     ]
     assert all(choice.title and choice.definition.endswith(".") for choice in CHOICES)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_reference_pages_are_current(page: str) -> None:
+    stored = Path(__file__).parents[2] / "docs" / "reference" / f"{page}.md"
+    made = f"python -m upwell.metrics {page} > docs/reference/{page}.md"
+    assert stored.read_text(encoding="utf-8") == PAGES[page](), f"run: {made}"
 
 
 def test_the_presets() -> None:

@@ -12,7 +12,7 @@ const WORDS: Record<string, Record<string, string>> = {
   discounts: { forever_only: 'Lasting ones', recurring: 'Lasting and repeating ones', all: 'All of them', none: 'None' },
   granularity: { day: 'What a day comes to', event_window: 'What follows within the window', period_net: 'What a month comes to' },
   churn_recognition: { ended: 'When it ended', service_end: 'When what was paid for ends', requested: 'When it was asked for' },
-  fx: { constant: "The year's rates for movements, the newest for the total", period_end: "The period's last rates", tx_date: 'The rates of the day', none: 'Not converted' },
+  fx: { constant: "The year's rates for movements, the newest for the total", period_end: "The period's last rates", tx_date: 'The rates of when the time paid for began', none: 'Not converted' },
   customer_churn: {
     standard: 'Of those at the start, without those who came or came back since',
     stripe: 'Of those at the start and the new ones',
@@ -31,6 +31,7 @@ const UNITS: Record<string, readonly [string, string]> = {
   event_window_minutes: ['minute', ''],
   retention_months: ['month', ''],
   ltv_churn_months: ['month', ''],
+  cac_lag_days: ['day', ''],
   trial_days: ['day', ''],
   recovery_days: ['day', ''],
 };
