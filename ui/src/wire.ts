@@ -715,12 +715,13 @@ export interface Changes {
   changes: Change[];
 }
 
-/** One object that the two sides see differently. */
+/** One object that the two sides see differently; `delivery` is what told of it. */
 export interface CashObject {
   id: string;
   kind: string;
   ours: string;
   stripe: string;
+  delivery: number;
 }
 
 /** One account, currency and month: what we counted, what Stripe booked. */

@@ -28,6 +28,7 @@ class _Entry(NamedTuple):
     id: str
     kind: str  # payment, refund or fee
     amount: int
+    seq: int  # the delivery that told of it
 
 
 class _Settled(NamedTuple):
@@ -73,7 +74,7 @@ def _stripe(plan: Plan, projection: Projection) -> tuple[dict[Month, list[_Entry
     found: defaultdict[Month, list[_Entry]] = defaultdict(list)
     settled = []
     rows = projection.reader().execute(
-        """select c.source, c.currency, c.day, c.kind, c.id, c.cause, c.amount, c.fee,
+        """select c.source, c.currency, c.day, c.kind, c.id, c.cause, c.amount, c.fee, c.seq,
           json_extract_string(b.body, '$.presented')::bigint,
           json_extract_string(b.body, '$.presented_currency')
         from cash c join billing b using (no)
@@ -81,19 +82,20 @@ def _stripe(plan: Plan, projection: Projection) -> tuple[dict[Month, list[_Entry
           and c.kind not in (select unnest(?::varchar[])) order by c.ts, c.id""",
         [plan.start, plan.end, list(PAYOUTS)],
     )
-    for source, currency, day, kind, id_, cause, amount, fee, presented, other in rows.fetchall():
+    for row in rows.fetchall():
+        source, currency, day, kind, id_, cause, amount, fee, seq, presented, other = row
         month = (source, currency, to_date(day).isoformat()[:7])
         name = cause or id_
         if kind in ("fee", "stripe_fee", "stripe_fx_fee", "tax_fee"):
-            found[month].append(_Entry(name, "fee", amount - fee))
+            found[month].append(_Entry(name, "fee", amount - fee, seq))
             continue
         if amount:
-            booked = _Entry(name, "payment" if amount > 0 else "refund", amount)
+            booked = _Entry(name, "payment" if amount > 0 else "refund", amount, seq)
             found[month].append(booked)
             if presented is not None:
                 settled.append(_Settled(month, booked, other, presented))
         if fee:
-            found[month].append(_Entry(name, "fee", -fee))
+            found[month].append(_Entry(name, "fee", -fee, seq))
     return found, settled
 
 
@@ -114,31 +116,31 @@ def _ours(plan: Plan, projection: Projection, accounts: set[str]) -> dict[Month,
     found: defaultdict[Month, list[_Entry]] = defaultdict(list)
     db, zone = projection.reader(), plan.zone
     rows = db.execute(
-        """select source, currency, id, paid, paid_at from payments
+        """select source, currency, id, paid, paid_at, seq from payments
         where superseded_at is null and status = 'paid' and paid > 0 and paid_at >= ?
           and paid_at < ?
         qualify row_number() over (partition by source, id order by ts desc, no desc) = 1
         order by paid_at, id""",
         [zone.opens(plan.start), zone.opens(plan.end)],
     )
-    for source, currency, id_, paid, at in rows.fetchall():
+    for source, currency, id_, paid, at, seq in rows.fetchall():
         month = (source, currency, to_date(zone.day_of(at)).isoformat()[:7])
-        found[month].append(_Entry(id_, "payment", paid))
+        found[month].append(_Entry(id_, "payment", paid, seq))
     accounts |= {account for account, _, _ in found}
     rows = db.execute(
         """select source, currency, day, type, sum(value),
-          coalesce(json_extract_string(metadata, '$.charge'), '') as charge
+          coalesce(json_extract_string(metadata, '$.charge'), '') as charge, max(seq)
         from events where superseded_at is null and day >= ? and day < ?
           and source in (select unnest(?::varchar[]))
           and (type in ('refund', 'fee') or (type = 'revenue' and reason = 'dispute'))
         group by source, currency, day, type, charge, ts order by ts, charge""",
         [plan.start, plan.end, sorted(accounts)],
     )
-    for source, currency, day, kind, value, charge in rows.fetchall():
+    for source, currency, day, kind, value, charge, seq in rows.fetchall():
         month = (source, currency, to_date(day).isoformat()[:7])
         units = minor(value, currency)
         name = "payment" if kind == "revenue" else kind
-        found[month].append(_Entry(charge, name, units if kind == "revenue" else -units))
+        found[month].append(_Entry(charge, name, units if kind == "revenue" else -units, seq))
     return found
 
 
@@ -155,7 +157,11 @@ def _apart(mine: Sequence[_Entry], theirs: Sequence[_Entry], currency: str) -> l
                 continue
             amounts = (entry.amount, 0) if first else (0, entry.amount)
             ours, stripe = (_text(amount, currency) for amount in amounts)
-            found.append(CashObject(id=entry.id, kind=entry.kind, ours=ours, stripe=stripe))
+            found.append(
+                CashObject(
+                    id=entry.id, kind=entry.kind, ours=ours, stripe=stripe, delivery=entry.seq
+                )
+            )
     return found
 
 

@@ -61,12 +61,13 @@ class Changes(Shape, frozen=True):
 
 
 class CashObject(Shape, frozen=True):
-    """One object that the two sides see differently."""
+    """One object that the two sides see differently; `delivery` is what told of it."""
 
     id: str
     kind: str
     ours: str
     stripe: str
+    delivery: int
 
 
 class CashMonth(Shape, frozen=True):
