@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from upwell.app.calls import Calls
@@ -202,3 +203,22 @@ def test_events_older_than_stripe_keeps_them_are_listed_again(desk: Desk, fake: 
     list(desk.pull().read())
     names = [one.about["manifest"]["list"] for one in desk.kept()[before:] if one.about.get("pull")]
     assert "subscriptions" in names
+
+
+def test_what_a_place_in_a_list_names_may_be_gone(desk: Desk, fake: FakeStripe) -> None:
+    """An event that Stripe forgot early, the last customer of a page who was deleted since."""
+    pull = desk.pull()
+    for told in pull.read():
+        if told.label == "customers":
+            break
+    assert pull.cursor is not None
+    assert pull.cursor.step == "customers"
+    pull.cursor = msgspec.structs.replace(pull.cursor, after="cus_gone")
+    list(pull.read())
+    assert pull.cursor.following
+    known = desk.facts()
+    fake.create_customer("Late", "late@a.example", "FR")
+    fake.advance(3_600)
+    pull.cursor = msgspec.structs.replace(pull.cursor, event="evt_gone")
+    list(pull.read())
+    assert {one.split()[0] for one in desk.facts() - known} >= {"Customer"}

@@ -60,7 +60,7 @@ class Calls:
     def get(self, path: str, query: Query) -> bytes:
         """The body of a GET.
 
-        Raises Gone (404), SignIn, NotAllowed, Rejected for what must be changed, Unavailable where
+        Raises Gone (it, or what the query names, is not there), SignIn, NotAllowed, Rejected for what must be changed, Unavailable where
         Stripe could not be reached for a while.
         """
         params = {
@@ -155,7 +155,7 @@ def _strange(error: stripe.StripeError) -> bool:
 
 def _told(error: stripe.StripeError, path: str) -> Exception:
     message = str(error.user_message or error).strip() or type(error).__name__
-    if error.http_status == 404:
+    if error.http_status == 404 or error.code == "resource_missing":
         return Gone(message)
     if isinstance(error, stripe.AuthenticationError):
         return SignIn(

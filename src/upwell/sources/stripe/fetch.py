@@ -211,7 +211,13 @@ def listed(get: Get, cursor: Cursor) -> tuple[Page, Cursor]:
         query["starting_after"] = cursor.after
     if cursor.since and step.late is not None:
         query["created[gte]"] = max(0, cursor.since - step.late * 86_400)
-    found = page(get, step.path, query)
+    try:
+        found = page(get, step.path, query)
+    except Gone:
+        if not cursor.after:
+            raise
+        # The object that the last page ended with was deleted: the list begins again.
+        return listed(get, msgspec.structs.replace(cursor, after=""))
     moved = msgspec.structs.replace(cursor, rows=cursor.rows + len(found.rows))
     if found.has_more and found.rows:
         return found, msgspec.structs.replace(moved, after=found.heads[-1].id)
@@ -228,7 +234,11 @@ def followed(get: Get, cursor: Cursor, now: int) -> Iterator[tuple[Page, Cursor]
         yield from _since(get, cursor, now)
         return
     while True:
-        found = page(get, "/v1/events", {"ending_before": cursor.event})
+        try:
+            found = page(get, "/v1/events", {"ending_before": cursor.event})
+        except Gone:  # an account that remembers less than it says
+            yield from _since(get, cursor, now)
+            return
         cursor = msgspec.structs.replace(
             _anchored(cursor, found, found.has_more), seen_at=now, rows=cursor.rows
         )
