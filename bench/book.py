@@ -15,14 +15,14 @@ from pathlib import Path
 import msgspec
 
 from bench.figures import NONE, Section, Table, rate
-from bench.ledger import DECODER, STATES, SUBSCRIPTIONS, YEARS, bodies
+from bench.ledger import BEGIN, DECODER, STATES, SUBSCRIPTIONS, YEARS, bodies
 from upwell.billing import Record, SubscriptionState
 from upwell.errors import Unavailable
 from upwell.event import SCHEMA, Delivery, Translated
 from upwell.period import DAY_MICROS
 from upwell.projection import Projection, Staged
 
-NOW = 1_609_459_200_000_000 + (YEARS * 365 + 1) * DAY_MICROS
+NOW = BEGIN + (YEARS * 365 + 1) * DAY_MICROS
 PAGE = 1_000  # records of a delivery
 WEBHOOKS = 300
 
@@ -32,6 +32,8 @@ def run(work: Path, quick: bool) -> Section:
     count = SUBSCRIPTIONS // 20 if quick else SUBSCRIPTIONS
     data = work / "book"
     shutil.rmtree(data, ignore_errors=True)
+    years = _apart(_years, data, count // 20)
+    shutil.rmtree(data)
     filled = _apart(_fill, data, count)
     used = _apart(_use, data, count)
     size = sum(part.stat().st_size for part in data.glob("projection.duckdb*"))
@@ -50,6 +52,14 @@ def run(work: Path, quick: bool) -> Section:
                 columns=("", "measured", "target"),
                 rows=(
                     ("back-fill, a page of 1,000 at a time", rate(states / filled["seconds"]), "–"),
+                    *(
+                        (
+                            f"memory after {year}, a page at a time, {count // 20:,} subscriptions",
+                            f"{megabytes:,.0f} MB",
+                            "–",
+                        )
+                        for year, megabytes in years.items()
+                    ),
                     ("memory after a quarter", f"{filled['quarter']:,.0f} MB", "–"),
                     ("memory at the end", f"{filled['end']:,.0f} MB", "–"),
                     ("one webhook, p50", f"{used['p50'] * 1e3:.0f} ms", target("50 ms")),
@@ -66,7 +76,7 @@ def run(work: Path, quick: bool) -> Section:
             "counted again, the rows written, all in one durable commit.",
             "Counting again includes everything that `upwell rebuild` does for the ledger.",
         ),
-        figures={**filled, **used, "file": size},
+        figures={**filled, **used, **years, "file": size},
     )
 
 
@@ -93,13 +103,31 @@ def _fill(data: str, count: int, pipe: Connection) -> None:
     seconds = quarter = 0.0
     for seq, page in enumerate(_pages(count), 1):
         began = time.perf_counter()
-        projection.apply([_staged(seq, page)])
+        projection.apply([staged(seq, page)])
         seconds += time.perf_counter() - began
         if not quarter and seq * PAGE >= count * STATES // 4:
-            quarter = _memory()
-    end = _memory()
+            quarter = memory()
+    end = memory()
     projection.close()
     pipe.send({"seconds": seconds, "quarter": quarter, "end": end})
+
+
+def _years(data: str, count: int, pipe: Connection) -> None:
+    """Memory as history comes in the order of its time, year after year."""
+    year = 365 * DAY_MICROS
+    parts: list[list[SubscriptionState]] = [[] for _ in range(YEARS)]
+    for page in _pages(count):
+        for state in page:
+            parts[min(YEARS - 1, (state.at - BEGIN) // year)].append(state)
+    projection, seq = Projection(Path(data)), 0
+    found = {"nothing": memory()}
+    for number, part in enumerate(parts, 1):
+        for place in range(0, len(part), PAGE):
+            seq += 1
+            projection.apply([staged(seq, part[place : place + PAGE])])
+        found["1 year" if number == 1 else f"{number} years"] = memory()
+    projection.close()
+    pipe.send(found)
 
 
 def _use(data: str, count: int, pipe: Connection) -> None:
@@ -112,9 +140,9 @@ def _use(data: str, count: int, pipe: Connection) -> None:
     dice = random.Random(5)
     for number in range(WEBHOOKS):
         seq += 1
-        staged = _staged(seq, [_next(dice.choice(states), number)])
+        one = staged(seq, [_next(dice.choice(states), number)])
         began = time.perf_counter()
-        projection.apply([staged])
+        projection.apply([one])
         times.append(time.perf_counter() - began)
     began = time.perf_counter()
     projection.rebuild()
@@ -151,13 +179,14 @@ def _pages(count: int) -> Iterator[list[SubscriptionState]]:
             yield states[place : place + PAGE]
 
 
-def _staged(seq: int, records: list[SubscriptionState]) -> Staged:
+def staged(seq: int, records: list[SubscriptionState]) -> Staged:
+    """A delivery that says these states."""
     delivery = Delivery(seq=seq, kind="stripe", source="acct", received_at=NOW + seq * 1_000_000)
     told: tuple[Record, ...] = tuple(records)
     return Staged(delivery, Translated(SCHEMA.empty_table(), records=told))
 
 
-def _memory() -> float:
+def memory() -> float:
     """Megabytes that this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6

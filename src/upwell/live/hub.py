@@ -294,7 +294,8 @@ class Hub:
             subject.busy = False
         now = self._now()
         if subject.cheap:
-            self._asking += told.cpu
+            # A first picture was asked for by a reader: no round has to rest for it.
+            self._asking += told.cpu if old is not None else 0.0
         else:
             rest = max(told.seconds * self.pace.dear_rest, self.pace.dear_least)
             subject.due = now + min(rest, self.pace.dear_most)

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakSet
 
 import duckdb
@@ -22,32 +22,29 @@ import structlog
 from numpy.typing import NDArray
 
 from upwell.billing import SubscriptionState
-from upwell.event import DIMENSIONS, SCHEMA, DeadLetter, Delivery, Position, Touched, Translated
+from upwell.event import DeadLetter, Delivery, Position, Touched
 from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.period import Zone
-from upwell.projection import billing, closes, store
-from upwell.projection.billing import Told
+from upwell.projection import billing, closes, corrections, store
 from upwell.projection.book import Book
-from upwell.projection.books import Books, Entry, counts_like, merges_only, rules, unreadable
+from upwell.projection.books import Books, Entry
 from upwell.projection.closes import Close
 from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
+from upwell.projection.corrections import Stage
+from upwell.projection.epochs import counts_like, epoch_of, merges_only, rules
 from upwell.projection.folding import Folding
 from upwell.projection.ground import Ground, Relinked
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.ledger import Moment
 from upwell.projection.refold import load, refold, relocate
+from upwell.projection.staged import Staged, facts_of, stacked, told_of
 from upwell.projection.sums import Sums
+
+__all__ = ["Outcome", "Projection", "Staged"]
 
 log = structlog.get_logger()
 
 LOOSE = 300_000  # rows of sums that may wait to be added up
-
-
-class Staged(NamedTuple):
-    """A delivery with what translation made of it."""
-
-    delivery: Delivery
-    translated: Translated
 
 
 class Outcome(NamedTuple):
@@ -282,9 +279,7 @@ class Projection:
                 kept = text if change is None else msgspec.json.encode(change).decode()
                 db.execute("insert into grounds values (?, ?, ?)", [seq, at, kept])
                 old = self._db.cursor()
-                before, after = (
-                    self._books.epoch(one, Zone(one.timezone)) for one in (self.ground, ground)
-                )
+                before, after = (epoch_of(one, Zone(one.timezone)) for one in (self.ground, ground))
                 if merges_only(self.ground, ground):
                     relinked = self._books.relink(db, old, before, after, Moment(seq, at))
                 else:
@@ -335,97 +330,24 @@ class Projection:
 
         The sums are folded again: a history without some of its events may differ anywhere.
         """
-        out = frozenset(seqs)
         with self._commit(delivery.seq, self._load) as db:
-            taken = _count(
-                db.execute(
-                    """update events set superseded_at = ?, superseded_seq = ?
-                    where superseded_at is null and seq in (select unnest(?::bigint[]))""",
-                    [delivery.received_at, delivery.seq, list(seqs)],
-                )
-            )
-            _settle(db, delivery.seq, seqs)
-            self._books.command(
-                db,
-                delivery,
-                self.ground,
-                self.zone,
-                seqs=seqs,
-                takes=lambda version: version.seq in out,
-            )
-            refold(db, self.ground, self.zone)
-        return taken
+            return corrections.supersede(self._stage(db), delivery, seqs)
 
     def restore(self, delivery: Delivery, retraction: int) -> int:
         """Bring back, as new versions, what a retraction took out; keys taken since then stay."""
         with self._commit(delivery.seq, self._load) as db:
-            brought = _count(
-                db.execute(
-                    """insert into events
-                    select * replace (?::bigint as recorded_at, ?::bigint as version_seq,
-                      true as late, null as superseded_at, null as superseded_seq)
-                    from events e where superseded_seq = ? and not exists (
-                      select 1 from events o where o.superseded_at is null
-                      and o.key_high = e.key_high and o.key_low = e.key_low)""",
-                    [delivery.received_at, delivery.seq, retraction],
-                )
-            )
-            db.execute(
-                "update dead_letters set settled_seq = null where settled_seq = ?", [retraction]
-            )
-            lost = frozenset(db.execute(_STILL_OUT, [retraction]).fetchall())
-            self._books.command(
-                db,
-                delivery,
-                self.ground,
-                self.zone,
-                seqs=[retraction],
-                brings=lambda v: v.out_seq == retraction and (v.seq, v.idx) not in lost,
-            )
-            refold(db, self.ground, self.zone)
-        return brought
+            return corrections.restore(self._stage(db), delivery, retraction)
 
     def retranslate(self, delivery: Delivery, staged: Sequence[Staged]) -> tuple[int, int]:
         """Let a new reading of old deliveries take the place of the stored one where they differ.
 
         Returns how many stored events were superseded and how many versions were added.
         """
-        columns = stacked(staged)
-        hashes = hash_keys(columns)
-        columns = columns.append_column("key_high", pa.array(hashes.high))
-        columns = columns.append_column("key_low", pa.array(hashes.low))
-        columns = located(columns, self.ground, self.zone)
         with self._commit(delivery.seq, self._load) as db:
-            reread = pa.table({"seq": [entry.delivery.seq for entry in staged]})
-            with store.given(db, "reading", columns), store.given(db, "reread", reread):
-                gone = _count(db.execute(_SUPERSEDE, [delivery.received_at, delivery.seq]))
-            at = pa.array([delivery.received_at] * len(columns), pa.int64())
-            by = pa.array([delivery.seq] * len(columns), pa.int64())
-            for name, column in (("recorded_at", at), ("version_seq", by)):
-                columns = columns.set_column(columns.column_names.index(name), name, column)
-            _settle(db, delivery.seq, [entry.delivery.seq for entry in staged])
-            memory = load(db)
-            part = only_new(memory.keys, db, columns, hashes, facts_of(staged))
-            fresh = columns.filter(pa.array(part.fresh))
-            if len(fresh):
-                fold(db, _as_late(fresh), self.ground, self.zone, memory)
-            seqs = [entry.delivery.seq for entry in staged]
-            reading = [*told_of(staged), *billing.from_events(db, seqs)]
-            same = {billing.said(one) for one in reading}
-            again = frozenset(seqs)
-            self._books.command(
-                db,
-                delivery,
-                self.ground,
-                self.zone,
-                seqs=seqs,
-                takes=lambda version: version.seq in again and version.said not in same,
-                reading=reading,
-            )
-            still_dead = [letter for entry in staged for letter in entry.translated.dead]
-            write_dead(db, [*still_dead, *part.conflicts, *unreadable(reading)])
-            refold(db, self.ground, self.zone)
-        return gone, len(fresh)
+            return corrections.retranslate(self._stage(db), delivery, staged)
+
+    def _stage(self, db: duckdb.DuckDBPyConnection) -> Stage:
+        return Stage(db, self._books, self.ground, self.zone)
 
     def holds(self, hashes: Hashes) -> NDArray[np.int64]:
         """The place (see `places`) of the stored event of each key, or -1."""
@@ -551,81 +473,6 @@ class Projection:
         self._merged, self._loose = int(row.fetchall()[0][0]), 0
 
 
-READ_THE_SAME = " and ".join(
-    f"r.{name} is not distinct from e.{name}"
-    for name in ("type", "ts", "value", "currency", "metadata", *DIMENSIONS)
-)
-_SUPERSEDE = f"""
-update events set superseded_at = ?, superseded_seq = ?
-where superseded_at is null and seq in (select seq from reread) and rowid not in (
-  select e.rowid from events e join reading r
-    on r.key_high = e.key_high and r.key_low = e.key_low
-  left join actors a on a.no = e.actor
-  where e.superseded_at is null and r.actor is not distinct from a.actor and {READ_THE_SAME})
-"""
-
-
-_STILL_OUT = """
-select e.seq, e.idx from events e where e.superseded_seq = ? and e.type = 'subscription'
-  and not exists (select 1 from events o where o.superseded_at is null
-    and o.seq = e.seq and o.idx = e.idx)
-"""
-
-
-def _settle(db: duckdb.DuckDBPyConnection, by: int, seqs: Sequence[int]) -> None:
-    """Take what these deliveries could not be used for off the list."""
-    db.execute(
-        "update dead_letters set settled_seq = ? where settled_seq is null"
-        " and seq in (select unnest(?::bigint[]))",
-        [by, list(seqs)],
-    )
-
-
-def _as_late(columns: pa.Table) -> pa.Table:
-    """The same rows, all marked as recorded after their day had ended."""
-    at = columns.column_names.index("late")
-    return columns.set_column(at, "late", pa.array([True] * len(columns)))
-
-
-def told_of(staged: Sequence[Staged]) -> list[Told]:
-    """The records of all deliveries."""
-    return [
-        Told(record, delivery.seq, index, delivery.received_at)
-        for delivery, translated in staged
-        for index, record in enumerate(translated.records)
-    ]
-
-
-def placed(delivery: Delivery, events: pa.Table) -> pa.Table:
-    """The events with the delivery that brought them, when, and by which this version came."""
-    for name, value in (
-        ("seq", delivery.seq),
-        ("recorded_at", delivery.received_at),
-        ("version_seq", delivery.seq),
-    ):
-        column = pa.repeat(pa.scalar(value, pa.int64()), len(events))
-        events = events.append_column(name, column)
-    return events
-
-
-def facts_of(staged: Sequence[Staged]) -> frozenset[int]:
-    """The deliveries whose events have keys by what happened, whoever tells of it."""
-    return frozenset(one.delivery.seq for one in staged if one.delivery.kind == "stripe")
-
-
-def stacked(staged: Sequence[Staged]) -> pa.Table:
-    """The events of all deliveries as one table."""
-    tables = [placed(delivery, translated.events) for delivery, translated in staged]
-    if not tables:
-        tables = [placed(Delivery(source="", received_at=0), SCHEMA.empty_table())]
-    return pa.concat_tables(tables).combine_chunks()
-
-
 def _queue_outgoing(db: duckdb.DuckDBPyConnection, fresh: pa.Table) -> None:
     with store.given(db, "leaving", fresh):
         db.execute("insert into outgoing select seq, idx, version_seq from leaving")
-
-
-def _count(result: duckdb.DuckDBPyConnection) -> int:
-    row: Any = result.fetchone()
-    return int(row[0]) if row else 0

@@ -105,11 +105,15 @@ class Version(msgspec.Struct, gc=False):
         """Whether it tells of a discount of the customer, which the ledger then depends on."""
         return self.kind == "cus" and '"discounts":' in self.body
 
-    def stands(self, seq: int) -> bool:
-        """Whether it stood once delivery `seq` was applied."""
-        return self.version_seq <= seq and (
-            self.superseded_seq is None or self.superseded_seq > seq
-        )
+
+def standing_at(versions: Iterable[Version], seq: int) -> list[Version]:
+    """The versions that stood once delivery `seq` was applied."""
+    return [
+        version
+        for version in versions
+        if version.version_seq <= seq
+        and (version.superseded_seq is None or version.superseded_seq > seq)
+    ]
 
 
 COLUMNS = (

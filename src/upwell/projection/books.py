@@ -7,14 +7,11 @@ ledger inside the caller's transaction, and says what memory must show once that
 from __future__ import annotations
 
 import sys
-from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain, pairwise
 from typing import NamedTuple, cast
 
 import duckdb
-import msgspec
 import numpy as np
 
 from upwell.billing import Customer, SubscriptionState
@@ -22,44 +19,20 @@ from upwell.errors import Rejected
 from upwell.event import DeadLetter, Delivery
 from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.metrics.revenue import mrr
+from upwell.money import ecb_rates
 from upwell.period import Zone
 from upwell.projection import billing
+from upwell.projection.accounts import batches, remerged, streamed
 from upwell.projection.billing import LEDGER, Changed, Told, Version
 from upwell.projection.book import Book, People, Person, joined
 from upwell.projection.commit import Memory, Seen
-from upwell.projection.ground import Ground, Relinked, leaves_out
-from upwell.projection.kin import Kin, of_customer
+from upwell.projection.epochs import Times, epoch_of, epochs, moments_of
+from upwell.projection.ground import Ground, leaves_out
+from upwell.projection.kin import Kin
 from upwell.projection.ledger import Account, Difference, Epoch, Moment, difference
 from upwell.projection.shelf import Shelf
 
-BATCH = 20_000  # versions that are counted at once
-
 MRR = "@mrr"  # what watchers are told has changed
-
-_ASIDE = {  # choices that are made when a question is answered: the rows are the same
-    name: getattr(MetricPolicy(), name)
-    for name in (
-        "name", "title", "version", "fx", "customer_churn", "net_churn_with_reactivation",
-        "quick_ratio_with_reactivation", "retention_months", "ltv_churn_months", "cac_lag_days",
-        "trial_conversion", "trial_days", "recovery_days", "closed_months",
-    )
-}  # fmt: skip
-
-
-def rules(policy: MetricPolicy) -> MetricPolicy:
-    """The choices that rows depend on: policies that agree in them have one book."""
-    return msgspec.structs.replace(policy, **_ASIDE)
-
-
-def merges_only(one: Ground, other: Ground) -> bool:
-    """Whether two configurations differ, for a ledger, at most in who belongs together."""
-    return counts_like(one, msgspec.structs.replace(other, merges=one.merges))
-
-
-def counts_like(one: Ground, other: Ground) -> bool:
-    """Whether a ledger counted on one configuration is the ledger of the other."""
-    policies = [rules(policy_named(ground.policy)) for ground in (one, other)]
-    return policies[0] == policies[1] and one.counts_like(other)
 
 
 class Entry(NamedTuple):
@@ -168,7 +141,7 @@ class Books:
         shows: list[Callable[[], None]] = []
         touched: set[tuple[str, str, int]] = set()
         if accounts:
-            epoch = self.epoch(ground, zone)
+            epoch = epoch_of(ground, zone)
             found = difference(self.main, accounts, [epoch])
             self._shelf.write(db, found)
             shows.append(lambda: self.main.show(found.added, found.gone, found.gone_at))
@@ -225,7 +198,7 @@ class Books:
         `old` is a second connection, which reads what is stored while `db` writes. Memory is to be
         loaded again afterwards.
         """
-        for batch in self._batches(old, lambda _: [moment], standing=True):
+        for batch in batches(old, self._kin, lambda _: [moment], standing=True):
             self._shelf.write(db, difference(self.main, batch, [after, before]))
         self._shelf.name(db, self.main)
 
@@ -242,7 +215,7 @@ class Books:
             self._kin.merge(ground)
         shows: list[Callable[[], None]] = []
         known: dict[tuple[str, str], Customer] = {}
-        for batch in self._remerged(old, before, after, moment):
+        for batch in remerged(old, self._kin, before, after, moment):
             for version in (v for account in batch for v in account.versions if v.kind == "cus"):
                 record = cast(Customer, version.record)
                 last = known.setdefault((record.source, record.id), record)
@@ -272,19 +245,6 @@ class Books:
 
         return show
 
-    def _remerged(
-        self, old: duckdb.DuckDBPyConnection, before: Epoch, after: Epoch, moment: Moment
-    ) -> Iterator[list[Account]]:
-        """The accounts of those who belong to others than before."""
-        differ = before.same.items() ^ after.same.items()
-        subjects = {of_customer(*member) for pair in differ for member in pair}
-        for part in self._kin.parts(subjects):
-            versions: defaultdict[int, list[Version]] = defaultdict(list)
-            for version in billing.fetch(old, part):
-                if version.kind in LEDGER and version.superseded_seq is None:
-                    versions[self._kin.root(version.subject)].append(version)
-            yield [Account(own, [moment]) for own in versions.values()]
-
     def rebuild(
         self, db: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, zone: Zone
     ) -> None:
@@ -296,7 +256,7 @@ class Books:
         for found in self.history(old, self.main, None):
             self._shelf.write(db, found)
         self._shelf.name(db, self.main)
-        for part in _streamed(old, "kind in ('cash', 'pay')", "no"):
+        for part in streamed(old, "kind in ('cash', 'pay')", "no"):
             billing.write_money(db, part, zone)
 
     def history(
@@ -313,10 +273,10 @@ class Books:
         judged = any(ground.exclude for ground in known)
         times = Times([Moment(seq, at) for seq, at, _ in grounds], known)
         own = [
-            self.epoch(ground, Zone(ground.timezone), policy or policy_named(ground.policy))
+            epoch_of(ground, Zone(ground.timezone), policy or policy_named(ground.policy))
             for ground in known
         ]
-        for batch in self._batches(old, lambda versions: _moments(versions, times, judged)):
+        for batch in batches(old, self._kin, lambda versions: moments_of(versions, times, judged)):
             yield difference(book, batch, own, afresh=True)
 
     def recounted(self, old: duckdb.DuckDBPyConnection) -> Book:
@@ -327,43 +287,6 @@ class Books:
         for found in self.history(old, book, None):
             book.show(found.added, found.gone, found.gone_at)
         return book
-
-    def _batches(
-        self,
-        old: duckdb.DuckDBPyConnection,
-        moments: Callable[[Sequence[Version]], list[Moment]],
-        standing: bool = False,
-    ) -> Iterator[list[Account]]:
-        """Every account, some thousand versions at a time."""
-        only = "kind in ('sub', 'cus')" + (" and superseded_seq is null" if standing else "")
-        own: list[Version] = []
-        batch: list[Account] = []
-        size, links = 0, dict(self._kin.links)  # a commit may link more meanwhile
-        for part in chain(_streamed(old, only, "subject, no"), ([],)):
-            for version in part:
-                if version.subject in links:
-                    continue
-                if own and own[-1].subject != version.subject:
-                    batch.append(Account(own, moments(own)))
-                    size, own = size + len(own), []
-                own.append(version)
-            if size >= BATCH or not part:
-                if own and not part:
-                    batch.append(Account(own, moments(own)))
-                yield batch
-                batch, size = [], 0
-        for group in sorted({min(group) for group in links.values()}):
-            linked = [
-                version
-                for version in billing.fetch(old, links[group])
-                if version.kind in LEDGER and not (standing and version.superseded_seq is not None)
-            ]
-            if linked:
-                yield [Account(linked, moments(linked))]
-
-    def epoch(self, ground: Ground, zone: Zone, policy: MetricPolicy | None = None) -> Epoch:
-        """What customers are counted under."""
-        return Epoch(rules(policy or policy_named(ground.policy)), ground, zone, ground.same)
 
     def catch_up(
         self, old: duckdb.DuckDBPyConnection, book: Book, policy: MetricPolicy, since: int
@@ -385,10 +308,10 @@ class Books:
                 versions[self._kin.root(version.subject)].append(version)
         times = Times([Moment(0, 0)], [ground])
         for own in versions.values():
-            moments = [m for m in _moments(own, times, bool(ground.exclude)) if m.seq > since]
+            moments = [m for m in moments_of(own, times, bool(ground.exclude)) if m.seq > since]
             if moments:
                 accounts.append(Account(own, moments))
-        epoch = self.epoch(ground, Zone(ground.timezone), policy)
+        epoch = epoch_of(ground, Zone(ground.timezone), policy)
         _showing(book, difference(book, accounts, [epoch]))()
 
     # -- the file -------------------------------------------------------------------------------
@@ -403,6 +326,8 @@ class Books:
         self.people.take(found, known)
         self._shelf.load(db, self.main)
         self.people.join(ground.same)
+        if len(self.main.currencies) > 1:
+            ecb_rates()  # half a second once, which the first webhook should not wait for
         row = db.execute("select coalesce(max(no), -1) + 1 from billing").fetchone()
         self._next = int(row[0]) if row else 0
         for source, id_, subject in db.execute(
@@ -460,69 +385,6 @@ def _person(record: Customer, ground: Ground) -> Person:
 
 def _showing(book: Book, found: Difference) -> Callable[[], None]:
     return lambda: book.show(found.added, found.gone, found.gone_at)
-
-
-def epochs(db: duckdb.DuckDBPyConnection) -> list[tuple[int, int, Ground]]:
-    """The configurations that ledgers were counted under: from which delivery, from when."""
-    rows = db.execute("select seq, recorded_at, body from grounds order by seq").fetchall()
-    found, ground = [(0, 0, Ground())], Ground()
-    for seq, at, body in rows:
-        if body.startswith('{"type":"identity"'):
-            ground = msgspec.json.decode(body, type=Relinked).of(ground)
-        else:
-            ground = msgspec.json.decode(body, type=Ground)
-        found.append((seq, at, ground))
-    return found
-
-
-class Times:
-    """The moments of all configurations, and which of them an account is counted at."""
-
-    def __init__(self, moments: Sequence[Moment], grounds: Sequence[Ground]) -> None:
-        self.moments = moments
-        self.starts = [moment.seq for moment in moments]
-        self._all: list[int] = [0]  # those that everybody is counted at
-        self._own: defaultdict[int, list[int]] = defaultdict(list)  # by subject
-        for number, (before, after) in enumerate(pairwise(grounds), 1):
-            if not merges_only(before, after):
-                self._all.append(number)
-                continue
-            differ = before.same.items() ^ after.same.items()
-            for subject in {of_customer(*member) for pair in differ for member in pair}:
-                self._own[subject].append(number)
-
-    def of(self, versions: Sequence[Version]) -> Iterator[Moment]:
-        """When the configuration of an account changed."""
-        own = {n for v in versions if v.subject in self._own for n in self._own[v.subject]}
-        for number in (*self._all, *own):
-            yield self.moments[number]
-
-
-def _moments(versions: Sequence[Version], times: Times, judged: bool) -> list[Moment]:
-    """When an account was counted: at each delivery that changed it, and at each configuration."""
-    found: dict[int, int] = {}
-    judged = judged or any(version.gives for version in versions)
-    for version in versions:
-        if version.kind == "sub" or judged:
-            found[version.version_seq] = version.recorded_at
-            if version.superseded_seq is not None:
-                found[version.superseded_seq] = cast(int, version.superseded_at)
-    if not found:
-        return []
-    first = min(found)
-    found.update({time.seq: time.at for time in times.of(versions) if time.seq > first})
-    return [Moment(seq, found[seq], bisect_right(times.starts, seq) - 1) for seq in sorted(found)]
-
-
-def _streamed(
-    db: duckdb.DuckDBPyConnection, where: str, order: str, size: int = 10_000
-) -> Iterator[list[Version]]:
-    """Stored versions, some at a time; never an empty part."""
-    reader = db.execute(
-        f"select {', '.join(billing.COLUMNS)} from billing where {where} order by {order}"
-    )
-    while rows := reader.fetchmany(size):
-        yield [Version(*row) for row in rows]
 
 
 def _seen(versions: Iterable[Version]) -> dict[tuple[str, str], Seen]:

@@ -10,8 +10,10 @@ import structlog
 
 from upwell.errors import Unavailable
 from upwell.metrics.policy import MetricPolicy
+from upwell.projection.accounts import BATCH
 from upwell.projection.book import Book
-from upwell.projection.books import BATCH, Books, rules
+from upwell.projection.books import Books
+from upwell.projection.epochs import rules
 
 log = structlog.get_logger()
 

@@ -24,7 +24,7 @@ from upwell.metrics.revenue.ledger import Steps, Weights, fold
 from upwell.metrics.revenue.mrr import levels
 from upwell.money import ecb_rates
 from upwell.period import Zone
-from upwell.projection.billing import Version
+from upwell.projection.billing import Version, standing_at
 from upwell.projection.book import FOREVER, I32, I64, Book, Line, Rows, joined, no_rows
 from upwell.projection.ground import Ground, leaves_out
 
@@ -118,7 +118,7 @@ class _Count:
         for slot, moment in enumerate(account.moments, first + 1):
             pairs: dict[int, int] = {}
             for versions in states.values():
-                standing = [version for version in versions if version.stands(moment.seq)]
+                standing = standing_at(versions, moment.seq)
                 if standing:
                     self._count(standing, people, moment, slot, pairs, known)
 
@@ -333,7 +333,7 @@ def _weights(book: Book, ground: Ground) -> Weights | None:
 
 def _discounted(versions: Iterable[Version], moment: Moment) -> list[Version]:
     """What was known of a customer at the moment, if any discount was; else nothing."""
-    known = [version for version in versions if version.stands(moment.seq)]
+    known = standing_at(versions, moment.seq)
     return known if any(version.gives for version in known) else []
 
 
@@ -341,6 +341,6 @@ def _left_out(
     ground: Ground, member: tuple[str, str], versions: Iterable[Version], moment: Moment
 ) -> bool:
     """Whether the customer is staff, a test or a bot, as far as was known at the moment."""
-    known = [cast(Customer, version.record) for version in versions if version.stands(moment.seq)]
+    known = [cast(Customer, version.record) for version in standing_at(versions, moment.seq)]
     latest = max(known, key=lambda record: (record.at, record.order), default=None)
     return leaves_out(ground.exclude, member[1], latest.email if latest else "")

@@ -9,12 +9,14 @@ import duckdb
 import pyarrow as pa
 
 from upwell.event import DIMENSIONS
-from upwell.projection import READ_THE_SAME, Projection, Staged, billing, stacked, store, told_of
+from upwell.projection import Projection, billing, store
 from upwell.projection.book import unequal
 from upwell.projection.commit import SET_NAMES
+from upwell.projection.corrections import READ_THE_SAME
 from upwell.projection.keys import hash_keys, places
 from upwell.projection.refold import cohort_rows, load, membership
 from upwell.projection.shelf import written
+from upwell.projection.staged import Staged, stacked, told_of
 
 Difference = tuple[str, list[str], str]  # what was compared, what differs, what was found in order
 
