@@ -105,15 +105,11 @@ def lifecycle(gaps: Gaps, first: int, end: int, last: int) -> Lifecycle:
     """
     near = (gaps.bucket >= first - 1) & (gaps.bucket < end)
     bucket, earlier, people = (column[near] for column in gaps)
-    never, next_to = earlier == NONE, (earlier == bucket - 1) & (earlier != NONE)
-
-    def by_bucket(rows: NDArray[np.bool_]) -> Ints:
-        counts = np.zeros(end - first + 1, dtype=np.int64)
-        np.add.at(counts, bucket[rows] - (first - 1), people[rows])
-        return counts
-
-    new, returning = by_bucket(never), by_bucket(next_to)
-    resurrecting = by_bucket(~never & ~next_to)
+    kind = np.where(earlier == NONE, 0, np.where(earlier == bucket - 1, 1, 2))
+    buckets = end - first + 1
+    # As floats: exact up to 9e15 people.
+    counts = np.bincount(kind * buckets + bucket - (first - 1), people, 3 * buckets)
+    new, returning, resurrecting = counts.astype(np.int64).reshape(3, buckets)
     active = new + returning + resurrecting
     dormant = active[:-1] - returning[1:]
     complete = np.arange(first, end) <= last

@@ -17,6 +17,8 @@ from upwell.metrics.compiled import compiled
 from upwell.metrics.revenue.ledger import Ints, begins
 from upwell.metrics.revenue.rates import ratio
 
+_NONE = np.empty(0, dtype=np.int64)
+
 Rule = Literal["first_time", "recurring", "first_ever"]
 Counting = Literal["on", "on_or_after"]
 
@@ -126,64 +128,55 @@ def retention(
     `on` counts returns in the bucket itself, `on_or_after` in it or any later one that is over. A
     return in the bucket of the start is neither needed nor counted; money of that bucket is.
     """
-    cohorts = len(frame.reach)
-    cohort = starts.bucket - frame.first
-    inside = (cohort >= 0) & (cohort < cohorts)
-    cell = np.where(inside, starts.code * cohorts + cohort, -1)
-    sizes = np.bincount(cell[inside], minlength=codes * cohorts).astype(np.int64)
-    money = returns.amount is not None
-    amount = returns.amount if returns.amount is not None else np.empty(0, dtype=np.int64)
+    cohorts, money = len(frame.reach), returns.amount is not None
+    sizes = np.zeros((codes, cohorts), dtype=np.int64)
     # The last column holds what lies beyond those asked for.
-    found = np.zeros((codes * cohorts, frame.columns + 1), dtype=np.int64)
+    found = np.zeros((codes, cohorts, frame.columns + 1), dtype=np.int64)
     after = counting == "on_or_after"
-    reach = np.tile(frame.reach, codes)
-    began_at, came_at = (starts.actor, starts.origin, cell), (returns.actor, returns.at, amount)
-    _fill(*began_at, *came_at, reach, frame.width, after, money, found)
+    amount = _NONE if returns.amount is None else returns.amount
+    _fill(starts, returns.actor, returns.at, amount, frame, after, sizes, found)
     if after:
-        found[:, 1:] = np.cumsum(found[:, :0:-1], axis=1)[:, ::-1]
+        found[:, :, 1:] = np.cumsum(found[:, :, :0:-1], axis=2)[:, :, ::-1]
     known = np.arange(frame.columns) <= frame.reach[:, None]
     if not money:
-        found[:, 0] = sizes
+        found[:, :, 0] = sizes
         known[:, 0] = True
-    shape = (codes, cohorts)
-    values = found[:, :-1].reshape(*shape, frame.columns)
-    return Retention(frame.first, sizes.reshape(shape), values, known)
+    return Retention(frame.first, sizes, found[:, :, :-1], known)
 
 
 @compiled
 def _fill(
-    actor: Ints,
-    origin: Ints,
-    cell: Ints,
+    starts: Starts,
     who: Ints,
     when: Ints,
     amount: Ints,
-    reach: Ints,
-    width: int,
+    frame: Frame,
     after: bool,
-    money: bool,
+    sizes: Ints,
     found: Ints,
 ) -> None:
     """Add each start's returns to its row; with `after`, people only at their furthest return."""
-    beyond = found.shape[1] - 1
-    low = 0
+    actor, beyond, low = starts.actor, frame.columns, 0
     for row in range(len(actor)):
-        if cell[row] < 0:
+        cohort = starts.bucket[row] - frame.first
+        if cohort < 0 or cohort >= len(frame.reach):
             continue
         while low < len(who) and who[low] < actor[row]:
             low += 1
+        cells = found[starts.code[row], cohort]
+        sizes[starts.code[row], cohort] += 1
         seen, at = 0, low
         while at < len(who) and who[at] == actor[row]:
-            distance = when[at] - origin[row]
-            k = distance if width == 1 else distance // width
-            if k > reach[cell[row]]:
+            distance = when[at] - starts.origin[row]
+            k = distance if frame.width == 1 else distance // frame.width
+            if k > frame.reach[cohort]:
                 break
-            if money and k >= 0:
-                found[cell[row], min(k, beyond)] += amount[at]
-            elif not money and k > seen:
+            if len(amount) and k >= 0:
+                cells[min(k, beyond)] += amount[at]
+            elif k > seen:
                 if after and seen:
-                    found[cell[row], min(seen, beyond)] -= 1
-                found[cell[row], min(k, beyond)] += 1
+                    cells[min(seen, beyond)] -= 1
+                cells[min(k, beyond)] += 1
                 seen = k
             at += 1
 
@@ -206,19 +199,17 @@ def people(
     """
     member = (starts.bucket == cohort) & (starts.code == code)
     actor: Ints = starts.actor[member]
-    origin: Ints = starts.origin[member]
     if k == 0:
         return actor if stayed else actor[:0]
-    mine = np.isin(returns.actor, actor)
-    who = returns.actor[mine]
-    distance = (returns.at[mine] - origin[np.searchsorted(actor, who)]) // frame.width
-    reach = int(frame.reach[cohort - frame.first])
-    furthest = reach if counting == "on_or_after" else min(k, reach)
-    back = who[(distance >= k) & (distance <= furthest)]
-    return np.intersect1d(actor, back) if stayed else np.setdiff1d(actor, back)
+    # Each is a cohort of one, whose column 1 is k.
+    each, skipped = np.arange(len(actor)), (k - 1) * frame.width
+    alone = Starts(actor, each, starts.origin[member] + skipped, np.zeros_like(each))
+    reach = np.full(len(actor), frame.reach[cohort - frame.first] - (k - 1))
+    own = Frame(0, 2, frame.width, reach)
+    back = retention(alone, returns._replace(amount=None), own, counting).values[0, :, 1] > 0
+    return actor[back if stayed else ~back]
 
 
 def warm() -> None:
     """Compile the loop, or read it from the cache, before anybody asks."""
-    none = np.empty(0, dtype=np.int64)
-    retention(Starts(none, none, none, none), Returns(none, none), calendar(0, 1, 1, 0))
+    retention(Starts(_NONE, _NONE, _NONE, _NONE), Returns(_NONE, _NONE), calendar(0, 1, 1, 0))
