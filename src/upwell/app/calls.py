@@ -60,8 +60,8 @@ class Calls:
     def get(self, path: str, query: Query) -> bytes:
         """The body of a GET.
 
-        Raises Gone (it, or what the query names, is not there), SignIn, NotAllowed, Rejected for what must be changed, Unavailable where
-        Stripe could not be reached for a while.
+        Raises Gone (it, or what the query names, is not there), SignIn, NotAllowed, Rejected for
+        what must be changed, Unavailable where Stripe could not be reached for a while.
         """
         params = {
             name: list(value) if isinstance(value, tuple) else value

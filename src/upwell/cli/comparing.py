@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +35,9 @@ def compare(home: Home, sheet: str, as_json: bool) -> None:
                 one["month"][:7],
                 *([one["product"] or "all"] if products else []),
                 one["metric"],
-                one["sheet"],
-                "–" if one["ours"] is None else one["ours"],
-                "–" if one["difference"] is None else one["difference"],
+                _shown(one["sheet"]),
+                _shown(one["ours"]),
+                _shown(one["difference"]),
                 _why(one),
             ]
             for one in found["figures"]
@@ -48,10 +49,19 @@ def compare(home: Home, sheet: str, as_json: bool) -> None:
 COLUMNS = ("metric", "sheet", "ours", "difference", "why")
 
 
+def _shown(value: str | None) -> str:
+    """A number to the cent, a rate to the hundredth of a percent; --json has it whole."""
+    if value is None:
+        return "–"
+    number = Decimal(value)
+    places = 0 if number == number.to_integral() else 2 if abs(number) >= 10 else 4
+    return f"{number:,.{places}f}"
+
+
 def _why(one: dict[str, Any]) -> str:
     if one["ours"] is None:
         return "Nothing is known here of this month."
-    return " ".join(f"{share['amount']}: {share['sentence']}" for share in one["causes"])
+    return " ".join(f"{_shown(share['amount'])}: {share['sentence']}" for share in one["causes"])
 
 
 def _figures(path: Path) -> list[dict[str, str]]:

@@ -198,7 +198,7 @@ def _put_missing(made: dict[str, Any]) -> None:
 
 
 @source.command()
-@click.argument("id")
+@click.argument("id", metavar="SOURCE")
 @as_json
 @places
 def pause(home: Home, id: str, as_json: bool) -> None:
@@ -208,7 +208,7 @@ def pause(home: Home, id: str, as_json: bool) -> None:
 
 
 @source.command()
-@click.argument("id")
+@click.argument("id", metavar="SOURCE")
 @as_json
 @places
 def resume(home: Home, id: str, as_json: bool) -> None:
