@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tests.unit.revenue_book import FAR, UPWELL, at, cents, item, mrr_at, off, rules, state
 from tests.unit.test_ask_revenue_examples import NOW, House, patient, whole
@@ -19,12 +20,16 @@ from upwell.access import SYSTEM
 from upwell.billing import Payment, SubscriptionState, Usage
 from upwell.errors import Rejected
 from upwell.event import SCHEMA
+from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.cancellations import set_for_later
 from upwell.metrics.revenue.display import rounded_parts
 from upwell.metrics.revenue.rates import usage_run_rate
+from upwell.money import Rates
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Question
+from upwell.query.revenue import acquisition
+from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.lineage import revenue_rows
 
 HALF = off("50%", "repeating", "2026-01-01", "2026-05-01")
@@ -270,3 +275,26 @@ def test_what_new_customers_cost_is_paid_back_in_twelve_and_a_half_months(house:
 def test_spend_without_customers_is_not_paid_back(house: House) -> None:
     house.tell([], events=[spend("2026-03-02", "10000")])
     assert house.ask("cac_payback", "2026-03-01", "2026-04-01") == [None]
+
+
+def test_spend_may_lie_some_days_before_its_customers(house: House) -> None:
+    """With a lag of 30 days March's customers are set against what was spent from 30 January on."""
+    house.tell(
+        whole("c", ("2026-03-10", "50")),
+        events=[spend("2026-01-29", "7"), spend("2026-01-30", "100"), spend("2026-03-20", "999")],
+    )
+    plan = house.desk.plan(
+        Question(metric="cac_payback", start=dt.date(2026, 3, 1), end=dt.date(2026, 4, 1)),
+        SYSTEM,
+        NOW,
+    )
+    lagging = Lagging(house.projection.book, house.projection, lambda: Rates({}))
+    (line,) = acquisition.read(plan, lagging, house.projection).lines
+    assert line.total == 100 / (50 * 0.8)
+
+
+class Lagging(Ledgers):
+    """Ledgers under rules by which customers come 30 days after what was spent on them."""
+
+    def policy(self, name: str | None) -> MetricPolicy:
+        return replace(super().policy(name), cac_lag_days=30)

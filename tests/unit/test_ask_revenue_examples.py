@@ -321,6 +321,27 @@ def test_cash_and_dunning(house: House) -> None:
     assert house.ask("recovery_rate", *spans) == [0.62]
 
 
+def test_a_year_that_is_given_back_by_half(house: House) -> None:
+    """R7: 1,200 paid on 1 January, 600 given back on 1 July: MRR 100 to June, then churn of 100."""
+    yearly = item("team", "1200", "year")
+    books = [("charge", "txn_1", "2025-01-01", 120_000), ("refund", "txn_2", "2025-07-01", -60_000)]
+    house.tell(
+        [
+            state("2025-01-01", yearly),
+            state("2025-07-01", yearly, status="canceled", ended_at="2025-07-01"),
+            *(
+                Cash(source="acct", id=id_, at=at(when), kind=kind, amount=amount, fee=0,
+                     net=amount, currency="USD", product="mail")
+                for kind, id_, when, amount in books
+            ),
+        ]
+    )  # fmt: skip
+    spans = ("2025-01-01", "2025-09-01")
+    assert house.ask("mrr", *spans) == ["100.00"] * 6 + ["0.00"] * 2
+    assert house.ask("churned_mrr", *spans) == ["0.00"] * 6 + ["100.00", "0.00"]
+    assert house.ask("cash", *spans) == ["1200.00", *["0.00"] * 5, "-600.00", "0.00"]
+
+
 def test_a_sheet_of_month_end_figures(house: House) -> None:
     """What agrees, what became known later, what nobody can say."""
     house.tell(whole("a", ("2025-06-01", "1000")), "2025-06-02")

@@ -145,6 +145,16 @@ def test_grr_is_by_customer_and_not_of_totals() -> None:
     assert rates.gross_revenue_retention(OPENING, CLOSING) != of_totals
 
 
+def test_a_years_retention_is_not_the_product_of_its_months() -> None:
+    """Each month 2 of 100 go, who had come the month before: 98 % each time, and of the year."""
+    monthly = rates.net_revenue_retention(np.array([98, 2, 0]), np.array([98, 0, 2]))
+    assert percent(monthly) == "98.00 %"
+    assert percent((monthly or Fraction(0)) ** 12, 1) == "78.5 %"
+    # One customer of 98 all year, and another one of 2 each month: of those of January 98 stay.
+    began, ended = np.array([98, 2, *[0] * 12]), np.array([98, *[0] * 12, 2])
+    assert percent(rates.net_revenue_retention(began, ended)) == "98.00 %"
+
+
 def test_retention_of_nobody_is_not_defined() -> None:
     nobody = np.zeros(3, dtype=np.int64)
     assert rates.net_revenue_retention(nobody, nobody + 5) is None

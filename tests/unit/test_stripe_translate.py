@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upwell.billing import Origin, Record, SubscriptionState
+from upwell.billing import Origin, Payment, Record, SubscriptionState
 from upwell.demo.stripe import FakeStripe
 from upwell.event import Delivery
 from upwell.sources.stripe import translate, units
@@ -459,3 +459,42 @@ def test_objects_that_nobody_can_read_do_not_stop_reading() -> None:
         made = completed(delivery(b""), name, page.rows, ONE, bent, known, history=True)
         letters += len(translate(made, ONE).dead)
     assert letters == 2  # the invoice and the event; both are shown with the reason
+
+
+@pytest.mark.parametrize(
+    ("fields", "used"),
+    [
+        ({}, 1500),
+        ({"discount_amounts": [{"amount": 500}]}, 1000),
+        ({"period": {"start": NOW, "end": NOW + 31 * 86_400}}, 0),  # charged ahead: not for use
+        ({"parent": None}, 0),  # an item of its own
+        ({"amount": -1500}, 0),
+    ],
+)
+def test_what_an_invoice_charges_after_its_time_is_use(fields: dict[str, Any], used: int) -> None:
+    of_item = {"subscription_item_details": {"subscription_item": "si_2"}}
+    month = {"start": NOW - 31 * 86_400, "end": NOW}
+    after = line("il_2", 1500) | {"period": month, "parent": of_item} | fields
+    lines = [line("il_1", 4900), after]
+    body = event("invoice.paid", invoice(lines={"data": lines}, total=6400, amount_paid=6400))
+    (payment,) = [one for one in translate(delivery(body), ONE).records if isinstance(one, Payment)]
+    assert [(one.product, one.amount, one.end) for one in payment.usage] == (
+        [("mail", used, NOW * 1_000_000)] if used else []
+    )
+
+
+def test_metered_items_of_an_account_are_use() -> None:
+    fake = FakeStripe(NOW, 7)
+    product = fake.create_product("Mail", {"product": "mail"})
+    seats = fake.create_price(product, 1000, "usd")
+    calls = fake.create_price(product, 2, "usd", metered=True)
+    payer = fake.create_customer("a@example.org", "A", "US")
+    billed = fake.subscribe(payer, [(seats, 1), (calls, 1)])
+    fake.use(billed["items"]["data"][1]["id"], 700)
+    fake.advance(40 * 86_400)
+    found: dict[str, int] = {}
+    for one in fake.all("invoice"):
+        for record in translate(delivery(event("invoice.paid", one)), ONE).records:
+            if isinstance(record, Payment):
+                found[record.id] = sum(use.amount for use in record.usage)
+    assert sorted(found.values()) == [0, 1400]

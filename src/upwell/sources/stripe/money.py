@@ -330,20 +330,27 @@ def _payment(
 
 
 def _usage(read: Reading, found: shapes.Invoice, currency: str) -> Iterator[billing.Usage]:
-    """What the invoice charges for use, by line."""
+    """What the invoice charges for use: subscription lines whose time was over when it was made.
+
+    All other prices are charged ahead. So a webhook, which names a price and no more, and a list
+    with all prices say the same.
+    """
     details = found.parent.subscription_details if found.parent else None
     of_subscription = details.metadata if details else None
     for line in found.lines.data if found.lines else ():
-        amount = net_of(line)
-        ends = line.period.end if line.period else None
-        if amount <= 0 or ends is None or not metered(read, line):
+        amount, span = net_of(line), line.period
+        if amount <= 0 or span is None or span.start is None or span.end is None:
             continue
-        named = (line.metadata, of_subscription, found.metadata)
-        yield billing.Usage(
-            product=read.product(price_of(line), *named),
-            amount=units.whole(amount, currency),
-            end=ends * MICROS,
-        )
+        own = line.parent.subscription_item_details if line.parent else None
+        item = own.subscription_item if own else line.subscription_item
+        prorated = own.proration if own else line.proration
+        if item and not prorated and span.start < span.end <= found.created:
+            named = (line.metadata, of_subscription, found.metadata)
+            yield billing.Usage(
+                product=read.product(price_of(line), *named),
+                amount=units.whole(amount, currency),
+                end=span.end * MICROS,
+            )
 
 
 class _Traced(NamedTuple):
