@@ -189,6 +189,14 @@ def test_what_is_odd_and_can_be_counted_is(
     assert acme.until(lambda: acme.mrr() == wanted)
 
 
+def test_a_clock_that_is_ahead_is_named_and_nothing_is_hidden(acme: Acme) -> None:
+    wanted = f"{float(acme.mrr()) + 49:.2f}"
+    made = altered(acme, "ahead", lambda *_: None)
+    assert acme.post({**made, "created": int(time.time()) + 9 * 86_400}) == 200
+    assert acme.until(lambda: acme.mrr() == wanted)
+    assert "it counts from when it came" in acme.dead()["future_clamped"]
+
+
 def test_money_without_any_rate_stands_apart(acme: Acme) -> None:
     def dinars(made: Json, item: Json) -> None:
         made["currency"] = item["price"]["currency"] = "kwd"
