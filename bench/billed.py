@@ -37,12 +37,12 @@ _END = to_micros(NOW)
 _SECONDS = YEARS * 365 * 86_400
 
 
-def deliveries(subscriptions: int) -> Iterator[Staged]:
-    """The whole past, in order of the subscriptions; numbered from 1."""
+def deliveries(subscriptions: int, first: int = 1) -> Iterator[Staged]:
+    """The whole past, in order of the subscriptions; numbered from `first`."""
     chance = random.Random(7)
-    for seq, first in enumerate(range(0, subscriptions, PAGE), 1):
-        lives = [_life(n, chance) for n in range(first, min(first + PAGE, subscriptions))]
-        records: list[Record] = [_customer(n) for n in range(first // 2, (first + PAGE) // 2)]
+    for seq, place in enumerate(range(0, subscriptions, PAGE), first):
+        lives = [_life(n, chance) for n in range(place, min(place + PAGE, subscriptions))]
+        records: list[Record] = [_customer(n) for n in range(place // 2, (place + PAGE) // 2)]
         clicks = [click for life in lives for click in _clicks(life)]
         yield staged(seq, [*records, *(state for life in lives for state in life)], clicks)
 

@@ -28,6 +28,7 @@ SECTIONS = {
     "weight": "bytes an event, memory, start after a stop and after a kill",
     "rebuild": "sums from stored events, everything from raw bytes",
     "ledger": "2 M states of 200,000 subscriptions folded into movements, under each preset",
+    "revenue": "every metric of the ledger right after a webhook: 200,000 subscriptions",
     "book": "the same kept: back-fill, one webhook, counted again, opened",
     "webhook": "from a webhook to new MRR on the page, with 200,000 subscriptions behind it",
 }

@@ -51,6 +51,10 @@ class Names:
             self.all.append(text)
         return found
 
+    def known(self, text: str) -> int:
+        """The number of a text; -1 where it has none."""
+        return self._numbers.get(text, -1)
+
     def take(self, column: pa.ChunkedArray) -> NDArray[np.int32]:
         """The numbers of a column of texts; nothing must be named yet."""
         coded = column.combine_chunks().dictionary_encode()
@@ -141,6 +145,10 @@ class Lines(Sequence[Line]):
             self.source.append(self.sources.number(line.source))
             self.member.append(self._people.number(line.source, line.customer))
         return found
+
+    def subscription_number(self, source: str, subscription: str) -> int:
+        """The number of a subscription of a source; -1 where no line is of it."""
+        return self._subscriptions.known(f"{source}\0{subscription}")
 
     def take(self, table: pa.Table) -> None:
         """Take stored lines in order: Line's names as columns, and `member` for who pays."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,9 @@ from upwell.projection import Projection
 from upwell.query.lines import Amounts, Number, Reading, counted
 from upwell.query.plan import Plan, versions
 from upwell.query.read import sum_up
-from upwell.query.revenue import acquisition, committed, usage
+from upwell.query.revenue import acquisition, clicks, committed, usage
 from upwell.query.revenue.cash import PAYOUTS
+from upwell.query.revenue.clicks import Click
 from upwell.query.revenue.exchange import nanos_of, worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import alive
@@ -27,17 +27,6 @@ from upwell.query.revenue.sums import counted as occurring
 
 FINE = 10**6  # of a minor unit
 Spans = Sequence[tuple[int, int]]
-
-
-class Click(NamedTuple):
-    """A cancellation that was asked for, with the delivery that told of it."""
-
-    seq: int
-    source: str
-    product: str
-    day: int
-    at: int
-    subscription: str
 
 
 def keys_of(plan: Plan) -> list[str]:
@@ -187,39 +176,15 @@ def cash(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
 
 def cancelling(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
     """What the subscriptions brought in whose cancellation was asked for in each bucket."""
-    clicks = clicks_of(plan, projection)
-    found: Amounts = {}
-    book = ledgers.book(plan.question.policy)
-    rows, lines = book.rows, book.lines
-    for click, places in before(plan, ledgers, clicks):
-        key = click.product if plan.question.by == "product" else ""
-        slot = plan.zone.hour_of(click.at) if plan.hourly else click.day
-        for place in places:
-            currency = lines[int(rows.line[place])].currency
-            slots = found.setdefault(key, {}).setdefault(currency, {})
-            slots[slot] = slots.get(slot, 0) + nanos_of(int(rows.delta[place]), currency)
-    return sum_up(plan, found, ledgers.rates)
-
-
-def clicks_of(plan: Plan, projection: Projection) -> list[Click]:
-    """The cancellations asked for within the days, of subscriptions that are known."""
-    rows = projection.reader().execute(
-        f"""select seq, source, product, day, ts,
-          json_extract_string(metadata, '$.subscription_id') as subscription
-        from events where type = 'churn' and not excluded and {versions(plan)}
-          and day >= ? and day < ? and product in (select unnest(?::varchar[]))
-          and subscription is not null order by ts desc, seq desc, idx desc""",
-        [plan.start, plan.last, list(plan.products)],
-    )
-    return [Click(*row) for row in rows.fetchall()]
+    return sum_up(plan, clicks.amounts(plan, ledgers, projection), ledgers.rates)
 
 
 def before(
-    plan: Plan, ledgers: Ledgers, clicks: Sequence[Click]
+    plan: Plan, ledgers: Ledgers, asked: Sequence[Click]
 ) -> Iterator[tuple[Click, list[int]]]:
     """For each click the movements of its subscription in its product before it, by place."""
     book = ledgers.book(plan.question.policy)
-    rows, wanted = book.rows, {(click.source, click.subscription) for click in clicks}
+    rows, wanted = book.rows, {(click.source, click.subscription) for click in asked}
     lines: defaultdict[tuple[str, str, str], list[int]] = defaultdict(list)
     for number, line in enumerate(book.lines):
         if (line.source, line.subscription) in wanted:
@@ -228,7 +193,7 @@ def before(
     places: defaultdict[int, list[int]] = defaultdict(list)
     for place in np.flatnonzero(own & alive(rows, plan.known_at)).tolist():
         places[int(rows.line[place])].append(place)
-    for click in clicks:
+    for click in asked:
         of = lines.get((click.source, click.subscription, click.product), ())
         mine = [place for number in of for place in places[number] if rows.at[place] < click.at]
         yield click, mine

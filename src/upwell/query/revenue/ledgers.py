@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from threading import Lock
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -27,7 +28,10 @@ from upwell.query.revenue.service import Periods, periods, version_of
 from upwell.query.revenue.sums import I64
 from upwell.query.revenue.told import Told
 
+MOST_REMEMBERED = 8
 MOST_BOOKS = 4  # of different counting rules, of which parts are kept
+
+T = TypeVar("T")
 
 
 class Ledgers:
@@ -50,6 +54,7 @@ class Ledgers:
         self._told: dict[str, Told] = {}
         self._periods: dict[tuple[str, ...], Periods] = {}
         self._firsts: tuple[Book | None, int, I64] = (None, 0, np.zeros(0, dtype=np.int64))
+        self._remembered: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()
 
     @property
@@ -102,6 +107,20 @@ class Ledgers:
                     self._shelves.popitem(last=False)
             self._shelves.move_to_end(id(book))
         return found[2]
+
+    def remembered(self, about: Hashable, made: Callable[[], T]) -> T:
+        """What `made` gives, made again only where `about` is another or long not asked for."""
+        with self._lock:
+            if about in self._remembered:
+                self._remembered.move_to_end(about)
+                found: T = self._remembered[about]
+                return found
+        found = made()
+        with self._lock:
+            self._remembered[about] = found
+            while len(self._remembered) > MOST_REMEMBERED:
+                self._remembered.popitem(last=False)
+        return found
 
     def told(self, name: str | None) -> Told:
         """What billing systems said beyond the ledger, under these rules."""

@@ -25,8 +25,9 @@ from upwell.query.lines import APART
 from upwell.query.plan import Plan
 from upwell.query.revenue.acquisition import SPEND, spend_of
 from upwell.query.revenue.answers import read, unbilled
-from upwell.query.revenue.beside import before, clicks_of
+from upwell.query.revenue.beside import before
 from upwell.query.revenue.cash import cash_rows
+from upwell.query.revenue.clicks import clicks_of
 from upwell.query.revenue.committed import key_of, settled
 from upwell.query.revenue.exchange import Exchange, nanos_of, valued
 from upwell.query.revenue.ledgers import Ledgers
