@@ -131,6 +131,7 @@ class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc
     deleted: bool = False
     reconstructed: bool = False
     discounts: tuple[Discount, ...] = ()  # where a subscription has none of its own
+    metadata: dict[str, str] = {}  # the company's own words about them
 
 
 class Cash(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="cash"):

@@ -41,6 +41,24 @@ def test_a_domain_joins_a_business_and_not_those_of_a_mail_provider() -> None:
     assert groups((DAN, EVE), RULES) == []
 
 
+def test_a_business_is_its_registered_domain() -> None:
+    def domain(email: str) -> str:
+        return trait(Payer("x:1", email), "domain")
+
+    assert domain("a@mail.eu.acme.co.uk") == domain("B@ACME.co.uk") == "acme.co.uk"
+    assert domain("a@acme.co.uk") != domain("a@other.co.uk")
+    assert domain("a@shop.example") == "shop.example"
+    assert [domain(f"a@{host}") for host in ("co.uk", "mx.gmail.com", "yahoo.co.uk")] == [""] * 3
+
+
+def test_a_field_of_the_metadata_joins_by_its_name() -> None:
+    one = Payer("shop:1", metadata={"crm id": " 7 ", "team": "a"})
+    two, other = Payer("eu:2", metadata={"crm id": "7"}), Payer("eu:3", metadata={"team": ""})
+    rule = "metadata.crm id"
+    assert groups((one, two, other), (rule,)) == [Group(("eu:2", "shop:1"), (rule,) * 2)]
+    assert groups((one, two, other), ("metadata.team", "metadata.none")) == []
+
+
 @pytest.mark.parametrize("email", ["", "nobody", "@", "a@", " "])
 def test_what_is_no_address_joins_nobody(email: str) -> None:
     two = [Payer("a:1", email), Payer("a:2", email)]

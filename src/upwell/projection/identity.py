@@ -1,16 +1,21 @@
 """Which customers of several accounts are one company, by rules that everybody can read. Pure.
 
-A rule names a trait. Customers with the same trait are one, and so is who is one with one of them;
-a customer without the trait joins nobody by it. What people joined or parted by hand comes first.
+A rule names a trait: one of RULES, or `metadata.KEY`, the accounts' own field of that name.
+Customers with the same trait are one, and so is who is one with one of them; a customer without the
+trait joins nobody by it. What people joined or parted by hand comes first.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
+from publicsuffixlist import PublicSuffixList
+
 RULES = ("external_id", "email", "domain")
+METADATA = "metadata."
 BY_HAND = "by hand"
 
 _PROVIDERS = """
@@ -35,6 +40,7 @@ class Payer(NamedTuple):
     email: str = ""
     external: str = ""
     created: int | None = None
+    metadata: Mapping[str, str] = {}
 
 
 class Group(NamedTuple):
@@ -48,11 +54,26 @@ def trait(payer: Payer, rule: str) -> str:
     """What a rule compares of a customer; '' where the customer has no such trait."""
     if rule == "external_id":
         return payer.external.strip()
+    if rule.startswith(METADATA):
+        return payer.metadata.get(rule.removeprefix(METADATA), "").strip()
     email = payer.email.strip().lower()
     if rule == "email":
         return email if "@" in email else ""
-    domain = email.rpartition("@")[2] if "@" in email else ""
-    return "" if domain in FREE_MAIL else domain
+    return _business(email.rpartition("@")[2]) if "@" in email else ""
+
+
+@cache
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList()
+
+
+def _business(host: str) -> str:
+    """The domain that somebody registered for a host's business; '' for a mail provider's.
+
+    By the Public Suffix List (publicsuffix.org): mail.acme.co.uk is acme.co.uk.
+    """
+    domain = _suffixes().privatesuffix(host) or ""
+    return "" if FREE_MAIL.intersection((host, domain)) else domain
 
 
 def groups(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import duckdb
+import msgspec
 import xxhash
 
 from upwell.billing import Customer, SubscriptionState
@@ -84,8 +85,14 @@ def payers(
     named = [f"{source}\n{customer}" for source, customer in only]
     rows = db.execute(_PAYERS.format(also=_ONLY if named else ""), [named] if named else [])
     return [
-        Payer(f"{source}:{id_}", email or "", external or "", created)
-        for source, id_, email, external, created in rows.fetchall()
+        Payer(
+            f"{source}:{id_}",
+            email or "",
+            external or "",
+            created,
+            msgspec.json.decode(metadata or "{}"),
+        )
+        for source, id_, email, external, metadata, created in rows.fetchall()
         if not leaves_out(exclude, id_, email or "")
     ]
 
@@ -93,7 +100,7 @@ def payers(
 _ONLY = "and source || chr(10) || id in (select unnest(?::varchar[]))"
 _PAYERS = """
 select source, id, json_extract_string(body, '$.email'), json_extract_string(body, '$.external'),
-  json_extract_string(body, '$.created')::bigint
+  json_extract(body, '$.metadata')::varchar, json_extract_string(body, '$.created')::bigint
 from (
   select source, id, arg_max(body, (json_extract(body, '$.deleted') is null, ts, ord)) as body
   from billing where kind = 'cus' and superseded_seq is null {also} group by source, id)

@@ -58,8 +58,8 @@ class Workspace(_Table, frozen=True, kw_only=True):
         Literal["restate", "adjust"],
         Meta(
             description="What a late fact does to a closed month: `restate` changes it and "
-            "says by how much MRR moved, `adjust` keeps every number of the ledger (MRR, customers, "
-            "rates) and shows the change in the first open month."
+            "says by how much MRR moved, `adjust` keeps every number of the ledger (MRR, "
+            "customers, rates) and shows the change in the first open month."
         ),
     ] = "restate"
     fx: Annotated[
@@ -121,11 +121,12 @@ class Identity(_Table, frozen=True, kw_only=True):
     """Which customers of several accounts are one company."""
 
     rules: Annotated[
-        tuple[Literal["external_id", "email", "domain"], ...],
+        tuple[Annotated[str, Meta(pattern=r"^(external_id|email|domain|metadata\..+)$")], ...],
         Meta(
             description="Customers with the same trait are one: `external_id` (your own id, from "
-            "the account's metadata), `email` (the whole address), `domain` (of the address; "
-            "mail providers' do not count). `[]` joins nobody."
+            "the account's metadata), `metadata.KEY` (any other field of it), `email` (the whole "
+            "address), `domain` (the registered domain of the address: mail.acme.co.uk is "
+            "acme.co.uk; mail providers' do not count). `[]` joins nobody."
         ),
     ] = ("external_id", "email")
 

@@ -201,6 +201,7 @@ def _customer(found: Reading, customer: shapes.Customer, moment: Moment, deleted
             email=(customer.email or "").lower(),
             country=(customer.address.country if customer.address else None) or "",
             external=external,
+            metadata=dict(traits),
             currency=currency,
             created=micros(customer.created),
             deleted=deleted or customer.deleted,
