@@ -20,6 +20,7 @@ from upwell.metrics.policy import policy_named
 from upwell.money import currencies
 from upwell.period import (
     Bucket,
+    Grain,
     Zone,
     add_months,
     buckets,
@@ -138,15 +139,11 @@ def plan(
     `billed` are the products that a billing source tells of: in others events stand in for the
     ledger where the metric has any.
     """
-    if not viewer.may("read"):
-        raise Forbidden(
-            "no_read_scope",
-            "This key may not ask questions.",
-            fix="Use a key with the scope 'read'.",
-        )
+    may_read(viewer)
     chosen = scope(question.product, products, viewer)
     metric = by_events(metric_named(question.metric), chosen, billed)
-    start, end = _days(question, zone, now)
+    start, end = days_of(question.start, question.end, zone, now)
+    _fits(question.grain, end - start)
     if question.policy is not None:
         policy_named(question.policy)
     how = _how(question, metric, end - start)
@@ -215,33 +212,48 @@ def compared_days(compare: Compare, start: int, end: int) -> tuple[int, int]:
     return start - (end - start), start
 
 
-def _days(question: Question, zone: Zone, now: dt.datetime) -> tuple[int, int]:
-    today = zone.today(now)
-    end = today + 1 if question.end is None else to_day(question.end)
-    start = end - DEFAULT_DAYS if question.start is None else to_day(question.start)
-    if start >= end:
+def may_read(viewer: Viewer) -> None:
+    """Nothing, or Forbidden for a key that asks no questions."""
+    if not viewer.may("read"):
+        raise Forbidden(
+            "no_read_scope",
+            "This key may not ask questions.",
+            fix="Use a key with the scope 'read'.",
+        )
+
+
+def days_of(
+    start: dt.date | None, end: dt.date | None, zone: Zone, now: dt.datetime
+) -> tuple[int, int]:
+    """The local days asked for, or the last 30; Rejected where there are none."""
+    last = zone.today(now) + 1 if end is None else to_day(end)
+    first = last - DEFAULT_DAYS if start is None else to_day(start)
+    if first >= last:
         raise Rejected(
             "empty_range",
-            f"'from' {to_date(start)} is not before 'to' {to_date(end)}.",
+            f"'from' {to_date(first)} is not before 'to' {to_date(last)}.",
             fix="'from' is included and 'to' is not: one day is from=2026-01-01&to=2026-01-02.",
             where="from",
         )
-    if start < FIRST_DAY or end > LAST_DAY:
+    if first < FIRST_DAY or last > LAST_DAY:
         raise Rejected(
             "far_range",
-            f"{to_date(start)} to {to_date(end)} is beyond the calendar kept here.",
+            f"{to_date(first)} to {to_date(last)} is beyond the calendar kept here.",
             fix=f"Ask for days from {to_date(FIRST_DAY)} to {to_date(LAST_DAY)}.",
             where="from",
         )
-    longest = LONGEST.get(question.grain, 37_000)
-    if end - start > longest:
+    return first, last
+
+
+def _fits(grain: Grain, days: int) -> None:
+    longest = LONGEST.get(grain, 37_000)
+    if days > longest:
         raise Rejected(
             "long_range",
-            f"{end - start:,} days by {question.grain} are too many points.",
+            f"{days:,} days by {grain} are too many points.",
             fix=f"Ask for at most {longest:,} days, or for a coarser grain.",
             where="grain",
         )
-    return start, end
 
 
 def _currency(question: Question, own: str) -> str | None:

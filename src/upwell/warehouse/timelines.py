@@ -26,7 +26,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from upwell.errors import Unavailable
+from upwell.errors import Rejected, Unavailable
 from upwell.event import DIMENSIONS
 from upwell.period import MICROS
 from upwell.warehouse.order import by_person
@@ -37,6 +37,7 @@ I64 = NDArray[np.int64]
 
 FRESH = 250_000  # events that are read from the table at each question, before runs are written
 PARTS = 4  # runs of one product and month, before they are made one
+MOST = 30_000_000  # events of one question: they are in memory while it is answered
 LAYOUT = 1
 PATIENCE = 10.0  # seconds to wait for another thread that writes runs
 NOBODY = ("report", "identify", "merge", "unmerge")  # types that are nobody's doing
@@ -75,13 +76,14 @@ class Column(NamedTuple):
 class Selection(NamedTuple):
     """Events by person, then time: equal-length columns.
 
-    `ts` is UTC micros; `kind` indexes `kinds`; `person` is a user's number, or what the caller's
-    map makes of it.
+    `ts` is UTC micros; `kind` indexes `kinds`, `product` the products asked for; `person` is a
+    user's number, or what the caller's map makes of it.
     """
 
     person: I64
     ts: I64
     kind: I32
+    product: NDArray[np.int16]
     kinds: tuple[str, ...]
     properties: dict[str, Column]
 
@@ -102,6 +104,13 @@ class Timelines:
         self._fresh: dict[str, tuple[_Slice, _Part]] = {}  # what came since, by product
         self.progress: tuple[int, int] | None = None  # events written of how many, while building
         self._open()
+
+    def kinds(self, products: Sequence[str]) -> tuple[str, ...]:
+        """Every kind of event that has come, of these products at the latest."""
+        with self._lock:
+            for product in products:
+                self._tail(product, ())
+            return tuple(self._manifest.kinds)
 
     def refresh(self, epoch: str) -> int:
         """Take in what was stored since; returns the position of what can be asked.
@@ -139,21 +148,31 @@ class Timelines:
         span: tuple[int, int],
         properties: Sequence[str] = (),
         person: I64 | None = None,
+        most: int = MOST,
     ) -> Selection:
         """Events of these products and kinds with `span[0] <= ts < span[1]`, by person and time.
 
         A kind is an event type, or `engagement:` and the event's name; None stands for all kinds.
         `person[actor]` says whose an event is (without it each user is one); events of one
-        instant stand in the order in which they were received.
+        instant stand in the order in which they were received. Rejected where more than `most` fit.
         """
-        actors, times, codes = [], [], []
+        actors, times, codes, owners = [], [], [], []
         columns: dict[str, list[Column]] = {name: [] for name in properties}
         with self._lock:
-            parts = [part for name in products for part in self._parts(name, span, properties)]
+            parts = [
+                (place, part)
+                for place, name in enumerate(products)
+                for part in self._parts(name, span, properties)
+            ]
             known = tuple(self._manifest.kinds)
         wanted = np.array([kinds is None or kind in kinds for kind in known], dtype=np.bool_)
-        for part in parts:
+        found = 0
+        for place, part in parts:
             rows = _selected(part, span, wanted)
+            found += len(rows)
+            if found > most:
+                raise _too_many(most)
+            owners.append(np.full(len(rows), place, np.int16))
             actors.append(part.actor[rows])
             times.append(part.ts[rows])
             codes.append(part.kind[rows])
@@ -163,14 +182,16 @@ class Timelines:
         actor = np.concatenate([np.zeros(0, np.uint32), *actors])
         ts = np.concatenate([np.zeros(0, np.int64), *times])
         kind = np.concatenate([np.zeros(0, np.int32), *codes])
+        product = np.concatenate([np.zeros(0, np.int16), *owners])
         owner = actor.astype(np.int64) if person is None else person[actor]
         order = by_person(owner, ts)
         return Selection(
             owner[order],
             ts[order],
             kind[order].astype(np.int32),
+            product[order],
             known,
-            {name: _joined(found, order) for name, found in columns.items()},
+            {name: _joined(own, order) for name, own in columns.items()},
         )
 
     def _parts(
@@ -446,6 +467,15 @@ def _joined(columns: Sequence[Column], order: I64) -> Column:
         # The last place is what MISSING, -1, points at.
         parts.append(np.array([*own, MISSING], np.int32)[column.codes])
     return Column(np.concatenate(parts)[order], list(values))
+
+
+def _too_many(most: int) -> Rejected:
+    return Rejected(
+        "too_many_events",
+        f"More than {most:,} events would have to be walked for this.",
+        fix="Ask for fewer days, fewer products, or rarer events.",
+        where="from",
+    )
 
 
 def _replace(path: Path, body: bytes) -> None:

@@ -1,0 +1,1 @@
+"""How products are used: funnels, retention, paths; read from timelines and active days."""

@@ -1,0 +1,258 @@
+"""A funnel from a question: which events do its steps, what each person reached, the answer."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upwell.errors import Rejected
+from upwell.metrics.funnel import rule as rules
+from upwell.metrics.funnel.rule import Exclusion, FunnelRule, Step
+from upwell.metrics.funnel.run import Outcome, Timelines, run, trend
+from upwell.metrics.funnel.split import OTHER, Part, all_steps, at_step, parts, touches
+from upwell.metrics.funnel.sums import flow, step_sums, trend_sums, whole
+from upwell.period import DAY_MICROS, HOUR_MICROS, MICROS, buckets
+from upwell.query.usage import shapes
+from upwell.query.usage.asked import Doing, FunnelAsked
+from upwell.query.usage.walk import Ground, Walk
+
+THREADS = max(1, min(4, os.cpu_count() or 1))
+_UNITS = {"s": MICROS, "m": 60 * MICROS, "h": HOUR_MICROS, "d": DAY_MICROS, "w": 7 * DAY_MICROS}
+_MODES = {
+    "end_attempt": "an excluded event ends the attempt, and who had come so far still counts",
+    "drop_actor": "who did an excluded event on the way is left out of every step",
+}
+
+
+def rule_of(asked: FunnelAsked, of: Ground) -> FunnelRule:
+    """The question as the engine takes it; Rejected with the part that must change."""
+    rule = FunnelRule(
+        steps=tuple(
+            Step(alternatives=len(step.alternatives()), optional=step.optional)
+            for step in asked.steps
+        ),
+        window=window_of(asked.window),
+        entry_from=of.opens,
+        entry_to=min(of.closes, max(of.now, of.opens + 1)),
+        watermark=of.now,
+        order=asked.order,
+        entry=asked.entry,
+        exclusions=tuple(
+            Exclusion(
+                after=between[0],
+                before=between[1],
+                mode=exclusion.mode,
+            )
+            for exclusion in asked.exclude
+            for between in [exclusion.between or (1, len(asked.steps))]
+        ),
+        window_scope=asked.window_scope,
+        tolerance=asked.order_tolerance_ms * 1000,
+    )
+    rules.check(rule)
+    return rule
+
+
+def window_of(text: str) -> int:
+    """Microseconds of '14d', '36h', '2w', '90m' or '30s'."""
+    found = re.fullmatch(r"(\d{1,6})\s*([smhdw])", text.strip())
+    if found is None:
+        raise Rejected(
+            "bad_window",
+            f"'{text}' is no window.",
+            fix="Write a number and a unit: 30m, 36h, 14d or 2w.",
+            where="window",
+        )
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def doings_of(asked: FunnelAsked) -> tuple[list[Doing], list[Doing]]:
+    """The alternatives of all steps in one list, and what is excluded."""
+    steps = [doing for step in asked.steps for doing in step.alternatives()]
+    return steps, [Doing(event=one.event, where=one.where) for one in asked.exclude]
+
+
+def timelines_of(found: Walk, asked: FunnelAsked) -> tuple[Timelines, NDArray[np.bool_]]:
+    """What the engine walks, and which of the rows it does: in strict order all of them."""
+    steps, excluded = doings_of(asked)
+    hits, drops = _bits(found, steps), _bits(found, excluded)
+    keep = (hits | drops) != 0 if asked.order != "strict" else np.ones(len(hits), dtype=np.bool_)
+    rows = found.found
+    return Timelines(rows.person[keep], rows.ts[keep], hits[keep], drops[keep]), keep
+
+
+def _bits(found: Walk, doings: list[Doing]) -> NDArray[np.uint64]:
+    bits = np.zeros(len(found.found.ts), dtype=np.uint64)
+    for place, doing in enumerate(doings):
+        bits |= found.does(doing).astype(np.uint64) << np.uint64(place)
+    return bits
+
+
+def answer(found: Walk, asked: FunnelAsked, of: Ground, position: str) -> shapes.FunnelAnswer:
+    """The whole answer, from the events read."""
+    rule = rule_of(asked, of)
+    lines, kept = timelines_of(found, asked)
+    outcome = run(lines, rule, THREADS)
+    sums = whole(outcome)
+    return shapes.FunnelAnswer(
+        steps=_steps(outcome, rule, asked),
+        whole=shapes.FunnelWhole(
+            entered=sums.entered,
+            converted=sums.converted,
+            conversion=sums.conversion,
+            matured_conversion=sums.matured_conversion,
+            mean_seconds=sums.mean_seconds,
+            median_seconds=sums.median_seconds,
+            histogram=sums.histogram,
+        ),
+        flow=_flow(outcome, asked),
+        parts=_parts(found, lines, kept, outcome, rule, asked) if asked.by else (),
+        trend=_trend(lines, rule, asked, of) if asked.trend else (),
+        rule=_words(asked),
+        position=position,
+    )
+
+
+def _steps(outcome: Outcome, rule: FunnelRule, asked: FunnelAsked) -> tuple[shapes.FunnelStep, ...]:
+    return tuple(
+        shapes.FunnelStep(
+            label=label,
+            count=one.count,
+            conversion=one.conversion,
+            step_conversion=one.step_conversion,
+            matured_conversion=one.matured_conversion,
+            mean_seconds=one.mean_seconds,
+            median_seconds=one.median_seconds,
+            open=one.open,
+            dropped=one.dropped,
+        )
+        for label, one in zip(_labels(asked), step_sums(outcome, rule), strict=True)
+    )
+
+
+def _flow(outcome: Outcome, asked: FunnelAsked) -> shapes.FunnelFlow:
+    names = [doing.event for doing in doings_of(asked)[0]]
+    found = flow(outcome)
+    return shapes.FunnelFlow(
+        nodes=tuple(
+            shapes.FlowNode(
+                id=f"{node.step}.{node.alternative}",
+                step=node.step,
+                label=names[node.alternative],
+                count=node.count,
+                dropped=node.dropped,
+                open=node.open,
+            )
+            for node in found.nodes
+        ),
+        links=tuple(
+            shapes.FlowLink(
+                source=f"{link.source[0]}.{link.source[1]}",
+                target=f"{link.target[0]}.{link.target[1]}",
+                count=link.count,
+                median_seconds=link.median_seconds,
+            )
+            for link in found.links
+        ),
+    )
+
+
+def _parts(
+    found: Walk,
+    lines: Timelines,
+    kept: NDArray[np.bool_],
+    outcome: Outcome,
+    rule: FunnelRule,
+    asked: FunnelAsked,
+) -> tuple[shapes.FunnelPart, ...]:
+    assert asked.by is not None
+    codes, values = found.values(asked.by)
+    codes = codes[kept]
+    return tuple(
+        shapes.FunnelPart(
+            key=values[part.value] if part.value >= 0 else None,
+            other=part.value == OTHER,
+            steps=_steps(part.outcome, rule, asked),
+        )
+        for part in _split(lines, codes, outcome, rule, asked.attribution)
+    )
+
+
+def _split(
+    lines: Timelines,
+    codes: NDArray[np.int32],
+    outcome: Outcome,
+    rule: FunnelRule,
+    attribution: str,
+) -> tuple[Part, ...]:
+    if attribution == "all_steps":
+        return all_steps(lines, rule, codes, threads=THREADS)
+    touch: Literal["first", "last"] | None = (
+        "first" if attribution == "first_touch" else "last" if attribution == "last_touch" else None
+    )
+    if touch is not None:
+        return parts(outcome, touches(lines, rule, outcome, codes, touch))
+    step = re.fullmatch(r"step:(\d+)", attribution)
+    if step is None or not 1 <= int(step[1]) <= len(rule.steps):
+        raise Rejected(
+            "bad_attribution",
+            f"'{attribution}' does not say whose value counts.",
+            fix=f"Use first_touch, last_touch, all_steps, or step:1 to step:{len(rule.steps)}.",
+            where="attribution",
+        )
+    return parts(outcome, at_step(outcome, codes, int(step[1])), without=False)
+
+
+def _trend(
+    lines: Timelines, rule: FunnelRule, asked: FunnelAsked, of: Ground
+) -> tuple[shapes.FunnelPoint, ...]:
+    assert asked.trend is not None
+    spans = [
+        bucket
+        for bucket in buckets(of.zone, of.start, of.end, asked.trend, of.week_start)
+        if bucket.opens <= of.now
+    ]
+    if not spans:
+        return ()
+    edges = np.array([spans[0].opens, *(bucket.closes for bucket in spans)], dtype=np.int64)
+    found = trend(lines, rule, edges, THREADS)
+    sums = trend_sums(found.bucket, found.outcome, len(spans))
+    columns = (column.tolist() for column in sums)
+    return tuple(
+        shapes.FunnelPoint(
+            start=bucket.label,
+            complete=bucket.closes + rule.reach <= of.now,
+            entered=entered,
+            converted=converted,
+            open=waiting,
+            conversion=converted / entered if entered else None,
+            matured_conversion=converted / (converted + dropped) if converted + dropped else None,
+        )
+        for bucket, entered, converted, dropped, waiting in zip(spans, *columns, strict=True)
+    )
+
+
+def _labels(asked: FunnelAsked) -> list[str]:
+    return [
+        step.label or " or ".join(doing.event for doing in step.alternatives())
+        for step in asked.steps
+    ]
+
+
+def _words(asked: FunnelAsked) -> str:
+    """How it was counted, in a sentence for a person."""
+    order = {
+        "ordered": "steps in this order",
+        "strict": "steps in this order, with nothing between",
+        "any": "steps in any order",
+    }[asked.order]
+    since = "the step before" if asked.window_scope == "step" else "the first step"
+    entry = "latest" if asked.entry == "latest" else "first"
+    said = [f"{order}, within {asked.window} of {since}", f"a person's {entry} entry counts"]
+    said += [_MODES[mode] for mode in dict.fromkeys(one.mode for one in asked.exclude)]
+    text = "; ".join(said)
+    return text[0].upper() + text[1:] + "."

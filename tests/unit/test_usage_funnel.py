@@ -1,0 +1,232 @@
+"""Funnels as they are asked: from events posted to the answer, by the worked examples."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from tests.laws.world import World, batch, config, world
+from tests.oracle.plain import Event, Rules
+from upwell.access import SYSTEM, Viewer
+from upwell.errors import Rejected
+from upwell.query.usage.asked import FunnelAsked
+from upwell.query.usage.door import Usage
+from upwell.query.usage.shapes import FunnelAnswer
+from upwell.warehouse.timelines import Timelines
+
+MINUTE = 60_000_000
+START = 1_780_272_000_000_000  # 2026-06-01T00:00Z
+NOW = dt.datetime(2026, 6, 3, tzinfo=dt.UTC)
+STREAMS = {
+    "u1": "A0 B10 C20",
+    "u2": "A0 X10 B20 C30",
+    "u3": "B0 A10 C20",
+    "u4": "A0 A30 B45 C75",
+    "u5": "A0 B10 C61",
+    "u6": "A0 B60",
+    "u7": "B5 A5 C9",
+    "u8": "A0 A0 B7",
+}
+
+
+def happened(streams: dict[str, str], product: str = "mail", **more: Any) -> list[Event]:
+    """Streams such as 'A0 B10' as events: a name and the minute; the same twice is one event."""
+    return [
+        Event(
+            product,
+            "engagement",
+            START + int(word[1:]) * MINUTE,
+            actor=who,
+            key=f"{who}-{word}",
+            metadata={"name": word[0], **more},
+        )
+        for who, text in streams.items()
+        for word in text.split()
+    ]
+
+
+def body(names: str, **more: Any) -> dict[str, Any]:
+    """A question by the names of its steps."""
+    days = {"product": "mail", "from": "2026-06-01", "to": "2026-06-02", "window": "60m"}
+    return {"steps": [{"event": name} for name in names], **days, **more}
+
+
+class Asking:
+    """A house with the door that answers; questions as they come over HTTP."""
+
+    def __init__(self, house: World, folder: Path, fresh: int) -> None:
+        self.house = house
+        lines = Timelines(folder, house.projection.reader, fresh=fresh)
+        self.door = Usage(house.projection, lines, lambda: NOW)
+
+    def funnel(self, asked: dict[str, Any], viewer: Viewer = SYSTEM) -> FunnelAnswer:
+        """The answer to a body."""
+        return self.door.funnel(msgspec.convert(asked, FunnelAsked), viewer)
+
+
+@pytest.fixture(params=[0, 1_000], ids=["from runs", "from the table"])
+def asking(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asking]:
+    with world(tmp_path) as house:
+        house.take(config(Rules()))
+        yield Asking(house, tmp_path / "timelines", request.param)
+
+
+def counts(found: FunnelAnswer) -> list[int]:
+    return [step.count for step in found.steps]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, [8, 7, 4]),
+        ({"entry": "first"}, [8, 7, 3]),
+        ({"order": "strict"}, [8, 6, 3]),
+        ({"order": "any"}, [8, 8, 5]),
+    ],
+)
+def test_the_worked_example(asking: Asking, more: dict[str, Any], expected: list[int]) -> None:
+    asking.house.take(batch(happened(STREAMS)))
+    assert counts(asking.funnel(body("ABC", **more))) == expected
+
+
+def test_times_keep_zeros(asking: Asking) -> None:
+    asking.house.take(batch(happened(STREAMS)))
+    found = asking.funnel(body("ABC"))
+    assert found.whole.mean_seconds == 24.75 * 60
+    assert found.whole.median_seconds == 25 * 60
+    assert found.steps[1].median_seconds == 10 * 60
+    assert found.rule.startswith("Steps in this order, within 60m of the first step")
+
+
+def test_exclusions(asking: Asking) -> None:
+    asking.house.take(
+        batch(happened({"e1": "A0 X5 B10", "e2": "A0 B5", "e3": "A0 X5 A20 B25", "e4": "A0 X5"}))
+    )
+    out = {"exclude": [{"event": "X", "between": [1, 2]}]}
+    assert counts(asking.funnel(body("AB", **out))) == [4, 2]
+    out["exclude"][0]["mode"] = "drop_actor"
+    assert counts(asking.funnel(body("AB", **out))) == [2, 2]
+
+
+def test_a_branching_flow_conserves_every_person(asking: Asking) -> None:
+    streams = {"p": "A0 B1 C5", "q": "A0 D1 C5", "r": "A0 D1", "s": "A0", "t": "A0 B1 D2 C5"}
+    asking.house.take(batch(happened(streams)))
+    steps = [{"event": "A"}, {"any": [{"event": "B"}, {"event": "D"}]}, {"event": "C"}]
+    found = asking.funnel(body("", steps=steps))
+    assert counts(found) == [5, 4, 3]
+    nodes = {node.label: node for node in found.flow.nodes}
+    assert {label: node.count for label, node in nodes.items()} == {"A": 5, "B": 2, "D": 2, "C": 3}
+    names = {node.id: node.label for node in found.flow.nodes}
+    links = {(names[link.source], names[link.target]): link.count for link in found.flow.links}
+    assert links == {("A", "B"): 2, ("A", "D"): 2, ("B", "C"): 2, ("D", "C"): 1}
+    assert (nodes["A"].dropped, nodes["D"].dropped) == (1, 1)
+
+
+def test_who_may_still_come_is_open(asking: Asking) -> None:
+    """Entries whose window has not passed at the moment of asking are neither lost nor won."""
+    late = [
+        Event("mail", "engagement", START + 47 * 60 * MINUTE, actor="late", metadata={"name": "A"})
+    ]
+    asking.house.take(batch([*happened({"a": "A0 B10", "b": "A0"}), *late]))
+    found = asking.funnel(body("AB", to="2026-06-03", window="2h"))
+    assert counts(found) == [3, 1]
+    assert (found.steps[0].open, found.steps[0].dropped) == (1, 1)
+    assert found.whole.conversion == 1 / 3
+    assert found.whole.matured_conversion == 1 / 2
+
+
+def test_filters_and_breakdowns(asking: Asking) -> None:
+    team = happened({"a": "A0 B5", "b": "A0"}, plan="team", seats=3)
+    solo = happened({"c": "A0 B5"}, plan="solo", seats=1)
+    nobody = happened({"d": "A0"})
+    asking.house.take(batch([*team, *solo, *nobody]))
+    for where, expected in (
+        ({"plan": "team"}, [2, 1]),
+        ({"plan": ["team", "solo"]}, [3, 2]),
+        ({"seats": {"gte": 2}}, [2, 1]),
+        ({"seats": 1}, [1, 1]),
+        ({"plan": {"contains": "TEA"}}, [2, 1]),
+        ({"plan": {"exists": False}}, [1, 0]),
+        ({"seats": {"gt": 0, "lt": 3}}, [1, 1]),
+    ):
+        assert counts(asking.funnel(body("AB", where=where))) == expected, where
+    found = asking.funnel(body("AB", by="plan"))
+    assert [(part.key, counts_of(part)) for part in found.parts] == [
+        ("team", [2, 1]),
+        ("solo", [1, 1]),
+        (None, [1, 0]),
+    ]
+    step = {"event": "A", "where": {"plan": "solo"}}
+    assert counts(asking.funnel(body("", steps=[step, {"event": "B"}]))) == [1, 1]
+
+
+def counts_of(part: Any) -> list[int]:
+    return [step.count for step in part.steps]
+
+
+def test_a_trend_counts_each_bucket_by_itself(asking: Asking) -> None:
+    day = 24 * 60
+    streams = {
+        "x": f"A{int(0.2 * day)} B{int(1.5 * day)}",
+        "y": f"A{int(0.1 * day)} A{int(1.2 * day)} B{int(1.6 * day)}",
+        "z": f"A{int(1.3 * day)}",
+    }
+    asking.house.take(batch(happened(streams)))
+    found = asking.funnel(body("AB", to="2026-06-03", window="2d", trend="day"))
+    assert [(p.start, p.entered, p.converted) for p in found.trend] == [
+        ("2026-06-01", 2, 2),
+        ("2026-06-02", 2, 1),
+    ]
+    assert [p.complete for p in found.trend] == [False, False]
+
+
+def test_steps_over_several_products(asking: Asking) -> None:
+    """A step may name its own product; a user of another product is another person as yet."""
+    asking.house.take(batch([*happened({"a": "A0 B5"}), *happened({"b": "A0 B5"}, product="docs")]))
+    both = body("AB", product=["mail", "docs"])
+    assert counts(asking.funnel(both)) == [2, 2]
+    both["steps"][1]["product"] = "docs"
+    assert counts(asking.funnel(both)) == [2, 1]
+
+
+def test_answers_follow_new_events(asking: Asking) -> None:
+    asking.house.take(batch(happened({"a": "A0", "b": "B0"})))
+    assert counts(asking.funnel(body("AB"))) == [1, 0]
+    asking.house.take(batch(happened({"a": "B5"})))
+    assert counts(asking.funnel(body("AB"))) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "where", "fix"),
+    [
+        ({"steps": [{"event": "A"}, {"event": "Z"}]}, "event", "Known: "),
+        ({"steps": [{"event": "signu"}, {"event": "A"}]}, "event", "'signup'"),
+        ({"steps": [{"event": "A"}]}, "steps", "Add a step."),
+        ({"window": "soon"}, "window", "14d"),
+        ({"window": "0d"}, "window", "'14d'"),
+        ({"product": "mial"}, "product", "'mail'"),
+        ({"where": {"plan": []}}, "where", "Name a value"),
+        ({"from": "2026-06-02"}, "from", "'from' is included"),
+        ({"by": "plan", "attribution": "step:9"}, "attribution", "step:2"),
+    ],
+)
+def test_what_cannot_be_asked_says_what_to_change(
+    asking: Asking, change: dict[str, Any], where: str, fix: str
+) -> None:
+    asking.house.take(batch(happened({"a": "A0 B5"})))
+    with pytest.raises(Rejected) as caught:
+        asking.funnel(body("AB", **change))
+    assert caught.value.problem.where == where
+    assert fix in caught.value.problem.fix
+
+
+def test_a_product_out_of_sight_is_unknown(asking: Asking) -> None:
+    asking.house.take(batch(happened({"a": "A0 B5"})))
+    docs = Viewer(id="k", scopes=frozenset({"read"}), products=frozenset({"docs"}))
+    with pytest.raises(Rejected, match="Unknown product"):
+        asking.funnel(body("AB"), docs)
