@@ -100,8 +100,7 @@ def revenue_rows(
     if plan.metric.name == "cash":
         return cash_rows(plan, projection, key, max(1, min(limit, MOST_ROWS)), cursor)
     if plan.metric.name == "usage_run_rate":
-        most = max(1, min(limit, MOST_ROWS))
-        return usage_rows(plan, ledgers, projection, key, most, cursor)
+        return usage_rows(plan, ledgers, projection, key, max(1, min(limit, MOST_ROWS)), cursor)
     rest = unbilled(plan, ledgers)
     found = Rows(rows=(), cursor=None)
     if cursor is None or cursor.startswith(MOVES):

@@ -71,21 +71,10 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
     lines = []
     for line in by_month.lines:
         name = line.key.partition(APART)[0] if plan.question.by == "product" else ""
-        since = begun.get(name)
-        spans = [_months(end, since) for end in ends]
-        lines.append(
-            _line(
-                plan,
-                line.key,
-                [_mean([line.values[months[day]] for day in span]) for span in spans],
-                line.currency,
-                {
-                    n
-                    for n, span in enumerate(spans)
-                    if any(months[day] in line.provisional for day in span)
-                },
-            )
-        )
+        spans = [[months[day] for day in _months(end, begun.get(name))] for end in ends]
+        values = [_mean([line.values[n] for n in span]) for span in spans]
+        early = {n for n, span in enumerate(spans) if not line.provisional.isdisjoint(span)}
+        lines.append(_line(plan, line.key, values, line.currency, early))
     return Reading(lines, by_month.unconverted)
 
 
