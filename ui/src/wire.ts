@@ -691,9 +691,10 @@ export interface WhyDiffer {
   theirs: string;
   difference: string;
   causes: WhyCause[];
+  same: string[];
 }
 
-/** What became known of a past day: whose MRR, how much, by which delivery. */
+/** What became known of past days: of whom, how much, by which delivery (null: taken back). */
 export interface Change {
   amount: string;
   cause: string;
@@ -709,7 +710,7 @@ export interface Change {
 /** A metric of past days as known at two moments; the changes add up to the difference. */
 export interface Changes {
   metric: string;
-  before: string;
+  before: string | null;
   after: string;
   currency: string;
   changes: Change[];
