@@ -44,7 +44,7 @@ from upwell.metrics.retention import (
 from upwell.period import DAY_MICROS, HOUR_MICROS, Grain, Zone, numbers
 
 Ints = NDArray[np.int64]
-law = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+law = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 RULES: tuple[Rule, ...] = ("first_time", "recurring", "first_ever")
 COUNTING: tuple[Counting, ...] = ("on", "on_or_after")
 PLANS = ["solo", "team"]
@@ -326,7 +326,7 @@ def label(code: int) -> str:
     return plain_paths.BETWEEN if code == BETWEEN else "other" if code == OTHER else ITEMS[code]
 
 
-@settings(law, max_examples=600)
+@settings(law, max_examples=400)
 @given(st.lists(clicks, max_size=5).map(placed), maybe, maybe, st.integers(2, 6))
 def test_paths_are_those_of_brute_force(
     of: Clicks, start: str | None, end: str | None, depth: int
@@ -361,7 +361,7 @@ def conserved(graph: Graph) -> None:
         assert step == 1 or visits == came[step, item]
 
 
-@settings(law, max_examples=600)
+@settings(law, max_examples=400)
 @given(
     st.lists(clicks, max_size=8).map(placed),
     maybe,

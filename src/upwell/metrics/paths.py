@@ -79,7 +79,7 @@ def walks(
     end: int | None = None,
     depth: int = 5,
 ) -> Walks:
-    """Cut events, sorted by actor and in their order, into walks of at most `depth` items.
+    """Cut events, sorted by actor and in their order, into walks of at most `depth` >= 2 items.
 
     Items are codes from 0 on, `at` is UTC micros. Of a run of the same item the last counts. With
     `start` a walk is cut to its first occurrence, with `end` to the first one (after that) and its

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.metrics.catalog import CATALOG, Cohort
+from upwell.metrics.engagement import NONE
 from upwell.period import DAY_MICROS
 from upwell.projection.runs import NOTHING, OrderedSet, insert
-from upwell.projection.sums import NONE
 
 DAY_BITS = 20  # days reach the year 4840
 SECOND_BITS = 34  # seconds reach the year 2514

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 _Ints = NDArray[np.int64]
 
 RECENT = 1_000  # gaps that may be added before the columns are made again
-NONE = -1  # no earlier day: the actor's first
 
 SeriesKey = tuple[str, str, str]  # product, event type, currency ('' for none)
 
