@@ -16,7 +16,7 @@ from upwell.metrics.funnel.rule import Entry, Exclusion, FunnelRule, Mode, Order
 from upwell.metrics.funnel.run import CONVERTED, Timelines, run, trend
 from upwell.metrics.funnel.sums import flow, step_sums
 
-law = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+law = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
 STATES = ("none", "converted", "dropped", "open", "hidden")
 COMBINATIONS: list[tuple[Order, Entry, Scope]] = [

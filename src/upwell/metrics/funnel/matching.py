@@ -67,42 +67,44 @@ def _follow(
     count = 0
     entry = -1
     horizon = min(plan.watermark, until - 1 + plan.reach)
+    order, flags, ts, hits, drops = lines
+    masks, window = plan.masks, plan.window
     for place in range(lo, hi):
-        row = lines.order[place]
-        t = lines.ts[row]
+        row = order[place]
+        t = ts[row]
         if t > horizon:
             break
-        if lines.drops[row] and not lines.flags[place] & MIXED:
+        if drops[row] and not flags[place] & MIXED:
             count = 0
             entry = -1
-            if reached and t - lines.ts[best[0]] <= plan.window:
-                hidden |= _hides(plan, lines.drops[row])
-        if not lines.hits[row] or t < since:
+            if reached and t - ts[best[0]] <= window:
+                hidden |= _hides(plan, drops[row])
+        if not hits[row] or t < since:
             continue
         if plan.first:
-            if count and t - lines.ts[held[0]] > plan.window:
+            if count and t - ts[held[0]] > window:
                 count = 0
             if count == 0:
                 if t >= until:
                     break
                 alive = t
-            count = _collect(lines.hits, plan.masks, row, held, count, scratch)
+            count = _collect(hits, masks, row, held, count, scratch)
         else:
             if t < until:
                 entry = row
                 alive = t
-            count = _expire(lines.ts, t - plan.window, held, count)
-            count = _latest(lines.hits, plan.masks, row, held, count, spare, scratch)
+            count = _expire(ts, t - window, held, count)
+            count = _latest(hits, masks, row, held, count, spare, scratch)
         if count > reached or (hidden and count == reached):
-            if lines.ts[held[0]] < until:
+            if ts[held[0]] < until:
                 best[:count] = held[:count]
-            elif entry >= 0 and t - lines.ts[entry] <= plan.window:
-                _with_entry(lines.hits, plan.masks, entry, held, count, scratch, best)
+            elif entry >= 0 and t - ts[entry] <= window:
+                _with_entry(hits, masks, entry, held, count, scratch, best)
             else:
                 continue
             reached = count
             hidden = False
-            if reached == len(plan.masks):
+            if reached == len(masks):
                 break
     return reached, alive, hidden
 
@@ -155,6 +157,11 @@ def _latest(
 ) -> int:
     """Add the event, in place of the oldest one that it makes needless."""
     held[count] = row
+    needless = _same_step(hits, masks, held, count)
+    if needless >= 0:
+        for j in range(needless, count):
+            held[j] = held[j + 1]
+        return count + (needless == count + 1)
     for i in range(count + 1):
         spare[i] = held[count - i]
     _begin(scratch)
@@ -164,6 +171,28 @@ def _latest(
                 held[j] = held[j + 1]
             return count
     return count + 1
+
+
+@compiled
+def _same_step(hits: NDArray[np.uint64], masks: NDArray[np.uint64], held: Ints, count: int) -> int:
+    """Without a search, where the newest event has one step and at most one other can fill it.
+
+    The place of the event made needless; count + 1: none is; -1: that takes a search.
+    """
+    new = hits[held[count]]
+    step = 0
+    while not new & masks[step]:
+        step += 1
+    if new & ~masks[step]:
+        return -1
+    found = count + 1
+    for i in range(count):
+        other = hits[held[i]]
+        if other & masks[step]:
+            if found <= count or other & ~masks[step]:
+                return -1
+            found = i
+    return found
 
 
 @compiled

@@ -6,6 +6,8 @@ last event): whatever may come, no other chain at that step can come further.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,12 +18,26 @@ from upwell.metrics.funnel.ties import MIXED, OPENS
 Ints = NDArray[np.int64]
 
 
+class Stand(NamedTuple):
+    """The chain that stands at each step: its rows, the place of its entry, when its window began.
+
+    Where none stands the place is -1 and the window began NEVER: it is over.
+    """
+
+    chains: Ints
+    starts: Ints
+    begun: Ints
+
+
 @compiled
 def sequences(lines: Lines, plan: Plan, jobs: Jobs, found: Found) -> None:
     """Follow each job and fill its entry of `found`."""
     steps = len(plan.masks)
-    chains = np.empty((steps, steps), dtype=np.int64)
-    starts = np.empty(steps, dtype=np.int64)
+    stand = Stand(
+        np.empty((steps, steps), dtype=np.int64),
+        np.empty(steps, dtype=np.int64),
+        np.empty(steps, dtype=np.int64),
+    )
     for job in range(len(jobs.lo)):
         best = found.rows[job]
         reached, alive, hidden = _follow(
@@ -31,8 +47,7 @@ def sequences(lines: Lines, plan: Plan, jobs: Jobs, found: Found) -> None:
             jobs.hi[job],
             jobs.since[job],
             jobs.until[job],
-            chains,
-            starts,
+            stand,
             best,
         )
         found.reached[job] = reached
@@ -46,116 +61,112 @@ def sequences(lines: Lines, plan: Plan, jobs: Jobs, found: Found) -> None:
 
 @compiled
 def _follow(
-    lines: Lines,
-    plan: Plan,
-    lo: int,
-    hi: int,
-    since: int,
-    until: int,
-    chains: NDArray[np.int64],
-    starts: Ints,
-    best: Ints,
+    lines: Lines, plan: Plan, lo: int, hi: int, since: int, until: int, stand: Stand, best: Ints
 ) -> tuple[int, int, bool]:
-    starts[:] = -1
-    reached = 0
-    alive = NEVER
-    hidden = False
+    stand.starts[:] = -1
+    stand.begun[:] = NEVER
+    reached, alive, hidden = 0, NEVER, False
     horizon = min(plan.watermark, until - 1 + plan.reach)
+    # Taken apart, because passing whole tuples for each event costs more than the step it takes.
+    order, flags, ts, all_hits, all_drops = lines
+    masks, back, window, strict, by_step = (
+        plan.masks,
+        plan.back,
+        plan.window,
+        plan.strict,
+        plan.by_step,
+    )
+    chains, starts, begun = stand
     for place in range(lo, hi):
-        row = lines.order[place]
-        t = lines.ts[row]
+        row = order[place]
+        t = ts[row]
         if t > horizon:
             if t > horizon + plan.tolerance:
                 break
             continue
-        clear = not lines.flags[place] & MIXED
-        if clear and lines.drops[row]:
-            _exclude(lines, plan, row, chains, starts)
+        clear = not flags[place] & MIXED
+        if clear and all_drops[row]:
+            _exclude(plan, all_drops[row], t, stand)
             if reached and not hidden:
                 hidden = _hides(lines, plan, row, reached, best)
-        hits = lines.hits[row]
-        if not hits and not plan.strict:
+        hits = all_hits[row]
+        if not hits and not strict:
             continue
-        gained = _advance(lines.ts, plan, row, hits, chains, starts)
-        if clear and plan.strict:
-            _keep_matching(plan, hits, starts)
+        gained = 0
+        if hits & ~masks[0]:
+            gained = _advance(masks, back, window, by_step, row, t, hits, chains, starts, begun)
+        if clear and strict:
+            _keep_matching(masks, hits, starts, begun)
         if (
-            hits & plan.masks[0]
+            hits & masks[0]
             and since <= t < until
-            and _enter(lines.ts, plan, t, chains, starts)
+            and not (plan.first and t - begun.max() <= window)
         ):
+            if plan.first:
+                starts[:] = -1
+                begun[:] = NEVER
             starts[0] = place
+            begun[0] = t
             chains[0, 0] = row
             gained = max(gained, 1)
             alive = max(alive, t)
-        if gained and plan.by_step:
+        if gained and by_step:
             alive = max(alive, t)
         if gained > reached or (hidden and gained == reached):
             reached = gained
             hidden = False
-            best[:gained] = chains[gained - 1, :gained]
-            if reached == len(plan.masks):
+            for k in range(gained):
+                best[k] = chains[gained - 1, k]
+            if reached == len(masks):
                 break
     return reached, alive, hidden
 
 
 @compiled
-def _live(ts: Ints, plan: Plan, t: int, k: int, chains: NDArray[np.int64], starts: Ints) -> bool:
-    return bool(starts[k] >= 0 and t - ts[chains[k, k if plan.by_step else 0]] <= plan.window)
-
-
-@compiled
 def _advance(
-    ts: Ints,
-    plan: Plan,
+    masks: NDArray[np.uint64],
+    back: Ints,
+    window: int,
+    by_step: bool,
     row: int,
+    t: int,
     hits: np.uint64,
-    chains: NDArray[np.int64],
+    chains: Ints,
     starts: Ints,
+    begun: Ints,
 ) -> int:
     """Carry chains on to the steps that the event matches; the last step gained, from 1."""
     gained = 0
     for k in range(len(starts) - 1, 0, -1):  # descending: one event cannot fill two steps
-        if not hits & plan.masks[k]:
+        if not hits & masks[k]:
             continue
-        for j in range(k - 1, plan.back[k] - 1, -1):
+        for j in range(k - 1, back[k] - 1, -1):
             # An attempt that stands at k already keeps its earliest completion.
-            if _live(ts, plan, ts[row], j, chains, starts) and (
-                plan.by_step or starts[j] > starts[k]
-            ):
-                chains[k, : j + 1] = chains[j, : j + 1]
-                chains[k, j + 1 : k] = -1
+            if t - begun[j] <= window and (by_step or starts[j] > starts[k]):
+                for i in range(k):  # a loop: copies of slices cost an allocation
+                    chains[k, i] = chains[j, i] if i <= j else -1
                 chains[k, k] = row
                 starts[k] = starts[j]
+                begun[k] = t if by_step else begun[j]
                 gained = max(gained, k + 1)
                 break
     return gained
 
 
 @compiled
-def _keep_matching(plan: Plan, hits: np.uint64, starts: Ints) -> None:
+def _keep_matching(masks: NDArray[np.uint64], hits: np.uint64, starts: Ints, begun: Ints) -> None:
     for k in range(len(starts)):
-        if not hits & plan.masks[k]:
+        if not hits & masks[k]:
             starts[k] = -1
+            begun[k] = NEVER
 
 
 @compiled
-def _enter(ts: Ints, plan: Plan, t: int, chains: NDArray[np.int64], starts: Ints) -> bool:
-    """Whether an event of the first step begins an attempt."""
-    if plan.first:
-        for k in range(len(starts)):
-            if _live(ts, plan, t, k, chains, starts):
-                return False
-        starts[:] = -1
-    return True
-
-
-@compiled
-def _exclude(lines: Lines, plan: Plan, row: int, chains: NDArray[np.int64], starts: Ints) -> None:
+def _exclude(plan: Plan, drops: np.uint64, t: int, stand: Stand) -> None:
     """End the attempts that stand between the steps of an exclusion which the event matches."""
-    t = lines.ts[row]
+    _, starts, begun = stand
     for x in range(len(plan.after)):
-        if not lines.drops[row] >> np.uint64(x) & np.uint64(1):
+        if not drops >> np.uint64(x) & np.uint64(1):
             continue
         for k in range(plan.after[x], plan.before[x]):
             start = starts[k]
@@ -163,11 +174,12 @@ def _exclude(lines: Lines, plan: Plan, row: int, chains: NDArray[np.int64], star
                 continue
             past = False
             for m in range(k + 1, len(starts)):
-                past |= starts[m] == start and _live(lines.ts, plan, t, m, chains, starts)
+                past |= starts[m] == start and t - begun[m] <= plan.window
             if not past:
                 for m in range(k + 1):
                     if starts[m] == start:
                         starts[m] = -1
+                        begun[m] = NEVER
 
 
 @compiled
