@@ -23,7 +23,7 @@ export type Page = (typeof PAGES)[number];
 
 /** Tabs of pages that have them; the first is the page itself. */
 export const TABS: Partial<Record<Page, readonly string[]>> = {
-  revenue: ['', 'retention'],
+  revenue: ['', 'retention', 'months', 'cash'],
   settings: ['', 'counting-rules'],
 };
 

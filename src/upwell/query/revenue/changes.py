@@ -62,6 +62,7 @@ def changes(plan: Plan, ledgers: Ledgers, since: int, until: int) -> Changes:
     for of, units in _amounts(then).items():
         amounts[of] -= units
     largest = sorted((of for of in amounts if amounts[of]), key=lambda of: -abs(amounts[of]))
+    unknown = not (asked.book.rows.recorded_at <= since).any()
     told, currency = _told(asked, since, until), asked.exchange.target
     found = [
         # A movement may be another one because something was learned of another line.
@@ -85,7 +86,7 @@ def changes(plan: Plan, ledgers: Ledgers, since: int, until: int) -> Changes:
         )
     return Changes(
         metric=name,
-        before=major(int(then.values.sum()), currency),
+        before=None if unknown else major(int(then.values.sum()), currency),
         after=major(int(now.values.sum()), currency),
         currency=currency,
         changes=tuple(found),

@@ -51,10 +51,13 @@ class Change(Shape, frozen=True):
 
 
 class Changes(Shape, frozen=True):
-    """A metric of past days as known at two moments; the changes add up to the difference."""
+    """A metric of past days as known at two moments; the changes add up to the difference.
+
+    `before` is null where no source had told of anything yet.
+    """
 
     metric: str
-    before: str
+    before: str | None
     after: str
     currency: str
     changes: tuple[Change, ...]
