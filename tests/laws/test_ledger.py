@@ -265,6 +265,25 @@ def _levels(known: list[SubscriptionState], policy: MetricPolicy) -> list[tuple[
     return found
 
 
+@given(
+    st.lists(states("a-1"), max_size=8),
+    policies,
+    st.lists(st.integers(1, 3), max_size=8),
+    st.booleans(),
+)
+def test_levels_told_step_by_step_are_those_of_all_states_told(
+    known: list[SubscriptionState], policy: MetricPolicy, steps: list[int], in_order: bool
+) -> None:
+    if in_order:
+        known = sorted(known, key=lambda state: (state.at, state.order))
+    course = mrr.Course(policy, FAR)
+    count = 0
+    for step in (*steps, len(known)):
+        count = min(count + step, len(known))
+        assert course.levels(known[:count]) == mrr.levels(known[:count], policy, FAR)
+    assert course.levels(known[1:]) == mrr.levels(known[1:], policy, FAR)
+
+
 @given(companies, policies, days, days)
 def test_products_add_up_to_the_company(
     company: Company, policy: MetricPolicy, one: int, other: int

@@ -21,7 +21,7 @@ from upwell.metrics.revenue.coding import CAUSE_CODES
 from upwell.metrics.revenue.fx import constant_weights
 from upwell.metrics.revenue.inherited import inherited
 from upwell.metrics.revenue.ledger import Steps, Weights, fold
-from upwell.metrics.revenue.mrr import levels
+from upwell.metrics.revenue.mrr import Course, Level
 from upwell.money import ecb_rates
 from upwell.period import Zone
 from upwell.projection.billing import Version, standing_at
@@ -86,6 +86,7 @@ class _Count:
 
     def __init__(self, book: Book, epochs: Sequence[Epoch], afresh: bool) -> None:
         self._book, self._epochs, self._afresh = book, epochs, afresh
+        self._courses: dict[tuple[int, str, str], Course] = {}  # of the account at hand
         self._steps: list[tuple[int, ...]] = []  # pair, line, at, amount, cause, state, alive
         self._of_epoch: list[int] = []  # epoch of each step's pair
         self._behind: list[int] = []  # the delivery of each state
@@ -100,6 +101,7 @@ class _Count:
 
     def add(self, account: Account) -> None:
         """Take one account."""
+        self._courses.clear()
         first = len(self._slot_seq)
         self._slot_seq += [0, *(moment.seq for moment in account.moments)]
         self._slot_at += [0, *(moment.at for moment in account.moments)]
@@ -150,7 +152,12 @@ class _Count:
         found = known.get(memo)
         if found is None:
             whole = inherited(states, [cast(Customer, version.record) for version in payers])
-            found = known[memo] = self._levels(whole.states, latest, epoch, len(self._behind))
+            course = Course(epoch.policy, LATEST)
+            if not payers:  # else its states are made anew each time
+                course = self._courses.setdefault((moment.epoch, latest.source, latest.id), course)
+            found = known[memo] = self._coded(
+                course.levels(whole.states), latest, len(self._behind)
+            )
             self._behind += [version.seq for version in standing]
             self._behind += [payers[number].seq for number in whole.behind]
         if not found:
@@ -163,13 +170,13 @@ class _Count:
         self._steps += [(pair, *step) for step in found]
         self._of_epoch += [moment.epoch] * len(found)
 
-    def _levels(
-        self, states: list[SubscriptionState], latest: SubscriptionState, epoch: Epoch, base: int
+    def _coded(
+        self, levels: Iterable[Level], latest: SubscriptionState, base: int
     ) -> list[tuple[int, ...]]:
         """The levels of one subscription as columns; `base` is the index of its first state."""
         numbers: dict[tuple[object, ...], int] = {}
         found: list[tuple[int, ...]] = []
-        for level in levels(states, epoch.policy, LATEST):
+        for level in levels:
             names = level[2:6]
             line = numbers.get(names)
             if line is None:

@@ -80,13 +80,57 @@ def levels(states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
     What happens by itself (a discount or trial ends, a cancellation takes effect) is a level at its
     own instant, if that is not after `until` (UTC microseconds).
     """
-    run = _Run(policy)
-    for stretch in stretches(states, policy):
-        run.take(stretch, stretch.state.at)
+    return Course(policy, until).levels(states)
+
+
+class Course:
+    """Levels of one subscription, asked for again and again as its states become known.
+
+    A state after all others changes nothing before the last of them, so the rest is not worked out
+    anew: a subscription whose n states came one by one costs n steps, not n squared.
+    """
+
+    def __init__(self, policy: MetricPolicy, until: int) -> None:
+        self._policy, self._until = policy, until
+        self._run = _Run(policy)
+        self._states: Sequence[SubscriptionState] = ()
+        self._last: Stretch | None = None  # the last state that can be read, and
+        self._mark = self._run.mark()  # what stood before it
+
+    def levels(self, states: Sequence[SubscriptionState]) -> list[Level]:
+        """As the function `levels`; quick where `states` are the last ones and later ones."""
+        known = len(self._states)
+        if self._last is None or not self._goes_on(states):
+            self._run, self._last = _Run(self._policy), None
+            for stretch in stretches(states, self._policy):
+                self._take(stretch)
+        else:
+            last = self._last
+            for state, number, basket in _in_order(states[known:], pricer(self._policy)):
+                self._run.back_to(self._mark)
+                self._take(_followed(last, state))
+                last = _following(last, state, known + number, basket)
+                self._take(last)
+        self._states = states
+        return list(self._run.found)
+
+    def _goes_on(self, states: Sequence[SubscriptionState]) -> bool:
+        known = self._states
+        if self._last is None or len(states) < len(known):
+            return False
+        if any(one is not other for one, other in zip(known, states, strict=False)):
+            return False
+        return all(state.at > self._last.state.at for state in states[len(known) :])
+
+    def _take(self, stretch: Stretch) -> None:
+        self._last, self._mark = stretch, self._run.mark()
+        self._run.take(stretch, stretch.state.at)
         if not stretch.steady:
-            for at in _within(stretch, policy, until):
-                run.take(stretch, at)
-    return run.found
+            for at in _within(stretch, self._policy, self._until):
+                self._run.take(stretch, at)
+
+
+_Mark = tuple[int, Basket, Standing, Told | None]
 
 
 class _Run:
@@ -99,6 +143,15 @@ class _Run:
         self._basket: Basket = {}
         self._stood: Standing = "nothing"
         self._told: Told | None = None
+
+    def mark(self) -> _Mark:
+        """Where it is, to come back to."""
+        return len(self.found), self._basket, self._stood, self._told
+
+    def back_to(self, mark: _Mark) -> None:
+        """Forget what was taken since."""
+        count, self._basket, self._stood, self._told = mark
+        del self.found[count:]
 
     def take(self, stretch: Stretch, at: int) -> None:
         """Compare an instant of a stretch with what stood before it."""
@@ -164,16 +217,33 @@ def _within(stretch: Stretch, policy: MetricPolicy, until: int) -> list[int]:
 
 def stretches(states: Sequence[SubscriptionState], policy: MetricPolicy) -> Iterator[Stretch]:
     """The states of one subscription in order, each with what follows and what is remembered."""
-    order = _in_order(states, pricer(policy))
-    past_due: int | None = None
-    held: SubscriptionState | None = None
-    for place, (state, number, basket) in enumerate(order):
-        after = order[place + 1][0] if place + 1 < len(order) else None
-        past_due = (past_due or state.at) if state.status == "past_due" else None
-        calm = steady(state, basket, after)
-        yield Stretch(state, number, basket, after, past_due, held, calm)
-        if not terminal(state):
-            held = state
+    last: Stretch | None = None
+    for state, number, basket in _in_order(states, pricer(policy)):
+        if last is not None:
+            yield _followed(last, state)
+        last = _following(last, state, number, basket)
+    if last is not None:
+        yield last
+
+
+def _followed(stretch: Stretch, after: SubscriptionState) -> Stretch:
+    """The stretch, now that it is known what follows."""
+    state, basket = stretch.state, stretch.basket
+    calm = steady(state, basket, after)
+    since, held = stretch.past_due_since, stretch.held
+    return Stretch(state, stretch.number, basket, after, since, held, calm)
+
+
+def _following(
+    last: Stretch | None, state: SubscriptionState, number: int, basket: Basket | None
+) -> Stretch:
+    """The stretch after `last`, as long as nothing follows it."""
+    past_due = held = None
+    if last is not None:
+        past_due = last.past_due_since
+        held = last.held if terminal(last.state) else last.state
+    past_due = (past_due or state.at) if state.status == "past_due" else None
+    return Stretch(state, number, basket, None, past_due, held, steady(state, basket, None))
 
 
 def _in_order(
