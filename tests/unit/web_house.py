@@ -26,8 +26,10 @@ from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Point, Question, Series
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows, Source
+from upwell.query.usage.door import Usage
 from upwell.settings.schema import Product, Server, Settings, Workspace
 from upwell.state.db import State
+from upwell.warehouse.timelines import Timelines
 from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
@@ -131,6 +133,11 @@ class Built:
             ask=self._ask,
             rows=self._rows,
             revenue=Revenue(self.desk, self.clock),
+            usage=Usage(
+                self.projection,
+                Timelines(folder / "timelines", self.projection.reader),
+                self.clock,
+            ),
             products=lambda viewer: [p for p in _PRODUCTS if viewer.sees(p.id)],
             event_names=lambda _: [],
             metrics=_metrics,

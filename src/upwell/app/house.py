@@ -2,6 +2,7 @@
 
 DATA/journal.sqlite      deliveries as they came
 DATA/projection.duckdb   stored events and sums; can be made again from the journal
+DATA/timelines/          events once more, by user and time; made when first asked for
 DATA/state.sqlite        people, keys, alerts, reports
 """
 
@@ -34,8 +35,10 @@ from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Question
 from upwell.query.revenue.lineage import revenue_rows
 from upwell.query.rows import Rows, rows
+from upwell.query.usage.door import Usage
 from upwell.settings import Settings, StripeSource
 from upwell.state.db import State
+from upwell.warehouse.timelines import Timelines
 from upwell.web.shapes import Reading
 
 log = structlog.get_logger()
@@ -81,6 +84,8 @@ class House:
                 self.country_of,
             )
             self.desk = Desk(self.projection)
+            lines = Timelines(data / "timelines", self.projection.reader)
+            self.usage = Usage(self.projection, lines, clock)
             remote = settings is not None and settings.warehouse.url != "duckdb"
             self.flow = Flow(self.journal, self.projection, remote)
             self.identity = Identity(self.flow, self.clock)

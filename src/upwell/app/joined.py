@@ -100,6 +100,7 @@ class Joined:
             ask=house.answer,
             rows=self._rows,
             revenue=Revenue(house.desk, house.clock),
+            usage=house.usage,
             products=self._products,
             event_names=self._event_names,
             metrics=lambda: _metrics(house.projection.ground.policy),

@@ -16,6 +16,7 @@ from upwell.event import DeadLetter, Delivery
 from upwell.query import Ask
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Rows
+from upwell.query.usage.door import Usage
 from upwell.settings.schema import Settings
 from upwell.state.db import State
 from upwell.web import shapes
@@ -85,6 +86,7 @@ class Parts:
     ask: Ask
     rows: Callable[[shapes.RowsAsked, Viewer], Rows]
     revenue: Revenue
+    usage: Usage
     products: Callable[[Viewer], Sequence[shapes.Product]]
     event_names: Callable[[Viewer], Sequence[shapes.EventName]]
     metrics: Callable[[], Sequence[shapes.Metric]]

@@ -14,6 +14,8 @@ from upwell import __version__
 from upwell.query import Answer
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
+from upwell.query.usage import asked as usage_asked
+from upwell.query.usage import shapes as usage
 from upwell.sources.wire import Wire
 from upwell.web import shapes
 
@@ -23,6 +25,7 @@ _TAGS = {
     "Events": "Sending what happened.",
     "Numbers": "Questions, answers and what is behind them.",
     "Revenue": "Bridges, customers, cohorts, counting rules.",
+    "Use": "Funnels: who got how far, and by which route.",
     "What there is": "Products, metrics, events and sources.",
     "Alerts": "What moved further than expected.",
     "Reports": "Months as files.",
@@ -72,7 +75,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     structs = [
         getattr(module, name)
         for name in named
-        for module in (shapes, revenue, proofs)
+        for module in (shapes, revenue, proofs, usage, usage_asked)
         if hasattr(module, name)
     ]
     _, schemas = msgspec.json.schema_components(

@@ -12,7 +12,7 @@ from litestar.datastructures import State
 from litestar.types import Message, Send
 
 from upwell.errors import UpwellError
-from upwell.web import connect, events, hooks, inbox, numbers, pulse, revenue, schema, signin
+from upwell.web import connect, events, hooks, inbox, numbers, pulse, revenue, schema, signin, usage
 from upwell.web.door import check_host
 from upwell.web.failures import HANDLERS, encode
 from upwell.web.pages import Pages
@@ -108,6 +108,7 @@ def _api(parts: Parts) -> Litestar:
             *events.ROUTES,
             *numbers.ROUTES,
             *revenue.ROUTES,
+            *usage.ROUTES,
             *connect.ROUTES,
             *hooks.ROUTES,
             *inbox.ROUTES,
