@@ -7,6 +7,7 @@ superseded, not changed. Levels are the truth that everything is compared with.
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -322,6 +323,40 @@ def test_rows_add_up_to_the_number(
             if cursor is None:
                 break
         assert abs(total - Decimal(str(line.total))) < NOT_MONEY
+
+
+@law
+@given(
+    told=deliveries,
+    metric=st.sampled_from(MONEY),
+    product=scopes,
+    start=st.integers(FIRST, LAST - 60),
+    days=st.integers(1, 60),
+)
+def test_changes_add_up_from_what_was_known_to_what_is(
+    projection: Projection,
+    told: list[list[Level]],
+    metric: str,
+    product: tuple[str, ...],
+    start: int,
+    days: int,
+) -> None:
+    """Between any two deliveries; each change names a customer and something that came between."""
+    house = Told(projection)
+    known = [to_instant(house.tell(fresh, seq)) for seq, fresh in enumerate(told, 1)]
+    more = {"product": product, "start": to_date(start), "end": to_date(start + days)}
+    question = Question(metric=metric, grain="day", **more)
+    for since, until in itertools.combinations(known, 2):
+        found = house.revenue.changes(question, SYSTEM, since, until)
+        for at, value in ((since, found.before), (until, found.after)):
+            (line,) = house.ask(metric, known_at=at, grain="year", **more).series
+            if line.total is not None:  # of no product was anything known
+                assert abs(Decimal(value or 0) - Decimal(str(line.total))) < NOT_MONEY
+        amounts = [Decimal(one.amount) for one in found.changes]
+        assert sum(amounts) == Decimal(found.after) - Decimal(found.before or 0)
+        for one in found.changes:
+            assert one.id.startswith("stripe:c")
+            assert since < one.recorded_at <= until
 
 
 @law
