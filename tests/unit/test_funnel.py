@@ -184,6 +184,17 @@ def test_nobody(order: Order) -> None:
     assert len(trend(none, asked, np.array([0, 1])).bucket) == 0
 
 
+def test_many_events_of_one_instant() -> None:
+    told = lines(["C0 " * 30 + "B0 " * 30 + "A0"], "ABC")
+    assert run(told, rule(3)).depth.tolist() == [3]
+
+
+def test_the_last_alternative_of_all() -> None:
+    asked = rule((Step(alternatives=63), Step()))
+    told = lines(["A0 B1"], "AB")._replace(hits=np.array([1 << 62, 1 << 63], dtype=np.uint64))
+    assert run(told, asked).alternatives.tolist() == [[62, 63]]
+
+
 def test_threads_and_one_thread_agree() -> None:
     told = lines(TABLE * 50, "ABC")
     one, many = run(told, rule(3)), run(told, rule(3), threads=3)

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from upwell.metrics.funnel.rule import FunnelRule
+from upwell.metrics.funnel.rule import MAX_ALTERNATIVES, FunnelRule
 from upwell.metrics.funnel.run import CONVERTED, DROPPED, OPEN, Outcome
 
 SECOND = 1_000_000
@@ -159,7 +159,7 @@ def flow(outcome: Outcome) -> Flow:
         here = outcome.rows[:, k] >= 0
         taken = outcome.alternatives[:, k]
         stays = here & (ends == k)
-        for alternative in np.unique(taken[here]):
+        for alternative in np.flatnonzero(np.bincount(taken[here])):
             chosen = here & (taken == alternative)
             stopped = outcome.state[chosen & stays]
             nodes.append(
@@ -183,9 +183,11 @@ def _links_into(outcome: Outcome, k: int) -> Iterator[Link]:
     source = outcome.alternatives[here, came]
     target = outcome.alternatives[here, k]
     waited = outcome.times[here, k] - outcome.times[here, came]
-    routes, route = np.unique(np.stack((came, source, target)), axis=1, return_inverse=True)
-    for number, (step, left, entered) in enumerate(routes.T.tolist()):
-        waits = waited[route.ravel() == number]
+    codes = (came * MAX_ALTERNATIVES + source) * MAX_ALTERNATIVES + target
+    for code in np.flatnonzero(np.bincount(codes)).tolist():
+        step, alternatives = divmod(code, MAX_ALTERNATIVES**2)
+        left, entered = divmod(alternatives, MAX_ALTERNATIVES)
+        waits = waited[codes == code]
         yield Link((step + 1, left), (k + 1, entered), len(waits), float(np.median(waits)) / SECOND)
 
 
