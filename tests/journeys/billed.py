@@ -184,9 +184,9 @@ class Billed:
     def everything(self, start: dt.date, end: dt.date) -> dict[str, Any]:
         """Every revenue answer: by month, for the company, by product and by currency."""
         found: dict[str, Any] = {}
-        for metric in REVENUE:
+        for metric in (*REVENUE, *BESIDE):
             for by in (None, "product", "currency"):
-                if by == "currency" and CATALOG[metric].unit != "money":
+                if by == "currency" and "currency" not in CATALOG[metric].dimensions:
                     continue
                 for key, value in self.values(metric, start, end, by=by).items():
                     found[f"{metric} by {by}: {key}"] = value
@@ -231,6 +231,10 @@ REVENUE = (
     "nrr", "grr", "quick_ratio", "arpa", "asp", "ltv", "revenue", "gross_revenue", "refunds",
     "cancellations", "fees", "trials", "failed_payments",
 )  # fmt: skip
+BESIDE = (
+    "cash", "recovery_rate", "trial_conversion_rate", "mrr_set_to_cancel", "cancelling_mrr",
+)  # fmt: skip
+"""Answers with rows of another kind than their numbers, or with none."""
 
 
 def _none(_: list[Event]) -> list[Event]:

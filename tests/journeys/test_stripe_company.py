@@ -7,7 +7,7 @@ once at the end. What invoices do not carry is counted and listed by name.
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -44,15 +44,34 @@ MONTHS = [
 NOT_ON_INVOICES = {
     "shrinks": "fewer seats without proration are seen at the next invoice",
     "tiers": "other quantities without proration are seen at the next invoice",
-    "several_items": "an item taken away is seen at the next invoice",
-    "discounted_later": "a discount is seen from the next invoice to the next one; one of the "
-    "customer is seen nowhere else",
+    "discounted_later": "a discount that was taken away is seen on the invoice before",
     "tries_without_card": "a pause at the end of a trial leaves no invoice",
     "stops_for_a_while": "a pause leaves no invoice",
     "pauses": "paused collection leaves invoices that are void",
-    "fails_and_goes": "when a subscription became unpaid is not kept",
+    "fails_and_goes": "a subscription that ends unpaid was past due from its last invoice on",
     "never_pays": "a subscription that begins only once it is paid is dated by its creation",
 }
+
+
+_PAST = "its past is that of MRR"
+# Numbers that read lists cannot bring back, with the reason; all others are the same.
+NOT_IN_LISTS = {
+    **dict.fromkeys(
+        (
+            "mrr", "arr", "new_mrr", "expansion_mrr", "contraction_mrr", "churned_mrr",
+            "reactivation_mrr", "net_new_mrr", "customers", "new_customers", "churned_customers",
+            "reactivated_customers", "customer_churn_rate", "gross_mrr_churn_rate",
+            "net_mrr_churn_rate", "nrr", "grr", "quick_ratio", "arpa", "asp", "ltv", "bridge",
+        ),
+        _PAST,
+    ),
+    "cancellations": "Stripe forgets a click that was taken back",
+    "cancelling_mrr": "Stripe forgets when a click was made once the subscription has ended",
+    "mrr_set_to_cancel": "Stripe keeps the present plan to cancel only",
+    "trial_conversion_rate": "a trial that was paused at its end seems to go on",
+    "failed_payments": "a failure is dated by its invoice, not by the try",
+    "recovery_rate": "a failure is dated by its invoice, not by the try",
+}  # fmt: skip
 
 
 class Said(NamedTuple):
@@ -293,13 +312,17 @@ def test_read_at_the_end_it_is_the_same_where_invoices_carry_the_fact(
         for story, names in sorted(differ.items()):
             print(f"  {story}: {len(names)}, {NOT_ON_INVOICES.get(story)}")
     assert differ.keys() <= NOT_ON_INVOICES.keys()
-    for metric in ("revenue", "gross_revenue", "refunds", "fees", "trials"):
-        for key, value in one.answers.items():
-            if key.startswith(f"{metric} by "):
-                assert again[key] == value, key
-    assert {k: v for k, v in again.items() if k.startswith("cash ")} == {
-        k: v for k, v in one.answers.items() if k.startswith("cash ")
-    }
+    others = Counter(
+        key.partition(" by ")[0].partition(" ")[0]
+        for key in one.answers.keys() | again.keys()
+        if one.answers.get(key) != again.get(key)
+    )
+    counted = Counter(key.partition(" by ")[0].partition(" ")[0] for key in one.answers)
+    with capsys.disabled():
+        for metric, count in sorted(others.items()):
+            print(f"  {metric}: {count} of {counted[metric]}, {NOT_IN_LISTS.get(metric)}")
+        print(f"  {sum(counted.values()) - sum(others.values())} other numbers are the same")
+    assert others.keys() <= NOT_IN_LISTS.keys()
     # Stripe forgets a cancellation that was taken back, and when a payment failed.
     kept = {key: value for key, value in again.items() if key.startswith("cancellations by None")}
     clicks = sum(value for key, value in kept.items() if not key.endswith("total"))

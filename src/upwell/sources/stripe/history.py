@@ -16,13 +16,12 @@ import msgspec
 
 from upwell import billing
 from upwell.period import MICROS
-from upwell.sources.stripe import money, shapes, states, units
+from upwell.sources.stripe import money, periods, shapes, states, units
 from upwell.sources.stripe.reading import Moment, Reading, Waits, Want, micros
 from upwell.sources.stripe.shapes import id_of
 
 BEGUN, BILLED, ENDED = "00", "01", "02"  # order of what is known of one second
 DAY = 86_400
-MONTH = 30.4375
 
 
 def of_subscription(
@@ -61,13 +60,15 @@ def _unpaid(read: Reading, now: billing.SubscriptionState) -> Iterator[billing.S
 def of_invoice(read: Reading, found: shapes.Invoice) -> Iterator[billing.SubscriptionState]:
     """The states that an invoice's lines give away, each from the start of its period on."""
     currency = units.known(found.currency)
-    if found.status in ("draft", "void", None) or currency is None or not found.lines:
+    if found.status in ("void", None) or currency is None or not found.lines:
         return
     by_subscription: dict[str, list[shapes.Line]] = {}
     for line in found.lines.data:
         if money.metered(read, line):
             continue  # of the period before: it says nothing of what stands from now on
-        if (of := _subscription_of(line) or money.subscription_of(found)) and line.period:
+        if found.status == "draft" and not periods.is_proration(line):
+            continue  # not asked for yet; only what changed before it is known
+        if (of := periods.subscription_of(line) or money.subscription_of(found)) and line.period:
             by_subscription.setdefault(of, []).append(line)
     for of, lines in by_subscription.items():
         whose = _Whose(of, id_of(found.customer), currency, found.discounts or ())
@@ -81,7 +82,7 @@ def of_waiting(
     by_subscription: dict[_Whose, list[shapes.Line]] = {}
     for item in found:
         line, currency = item.as_line(), units.known(item.currency)
-        of = _subscription_of(line)
+        of = periods.subscription_of(line)
         if of and currency and line.period and item.proration and not money.metered(read, line):
             whose = _Whose(of, id_of(item.customer), currency)
             by_subscription.setdefault(whose, []).append(line)
@@ -102,12 +103,13 @@ def _states(
     read: Reading, whose: _Whose, lines: list[shapes.Line]
 ) -> Iterator[billing.SubscriptionState]:
     currency = whose.currency
-    for at, own, partial, dropped in _instants(lines):
+    for at, own, partial, dropped in periods.instants(lines):
         whole, single = _taken_off(read, whose.discounts, own, currency)
         items = tuple(
-            _item(read, line, currency, tuple(single.get(_item_of(line), ()))) for line in own
+            _item(read, line, currency, tuple(single.get(periods.item_of(line), ())))
+            for line in own
         )
-        trial = bool(own) and all(_is_free_trial(line) for line in own)
+        trial = bool(own) and all(periods.is_free_trial(line) for line in own)
         end = max((line.period.end or 0 for line in own if line.period), default=0)
         yield billing.SubscriptionState(
             source=read.source,
@@ -150,41 +152,6 @@ def _before(
     )
 
 
-class _Instant(NamedTuple):
-    """A moment at which something changed, with the lines of the items as they were then."""
-
-    at: int
-    lines: list[shapes.Line]
-    partial: bool  # prorations alone: what they do not name goes on
-    dropped: tuple[str, ...]
-
-
-def _instants(lines: list[shapes.Line]) -> Iterator[_Instant]:
-    """Each moment at which something changed, by its time."""
-    lasting = [line for line in lines if _lasts(line)]
-    regular = [line for line in lasting if not _is_proration(line)]
-    prorated = [line for line in lasting if _is_proration(line)]
-    changed = {_item_of(line) for line in prorated if line.amount > 0}
-    current = {_item_of(line): line for line in regular if _item_of(line) not in changed}
-    for at in sorted({_start(line) for line in lasting}):
-        here = [line for line in prorated if _start(line) == at]
-        current |= {_item_of(line): line for line in here if line.amount > 0}
-        gone = {_item_of(line) for line in here if line.amount < 0}
-        shown = [line for line in regular if _start(line) <= at]
-        partial = not any(_start(line) == at for line in regular)
-        if partial:
-            if not any(line.amount for line in here):
-                continue
-            gone -= {_item_of(line) for line in here if line.amount > 0}
-            shown = [line for name, line in current.items() if name not in gone]
-        gone -= {_item_of(line) for line in shown}
-        yield _Instant(at, shown, partial, tuple(sorted(gone)))
-
-
-def _start(line: shapes.Line) -> int:
-    return (line.period.start if line.period else None) or 0
-
-
 def _item(
     read: Reading,
     line: shapes.Line,
@@ -199,14 +166,14 @@ def _item(
     if made is None:
         made = _guessed(read, line, currency, price, vendor, quantity)
     return billing.Item(
-        id=_item_of(line),
+        id=periods.item_of(line),
         product=read.product((price, vendor), line.metadata),
         price=made,
         quantity=quantity,
         inclusive_tax=_inclusive(line),
         discounts=discounts,
         # An item without an id of its own cannot be told from the one that takes its place.
-        until=micros(line.period.end) if line.period and _item_of(line) != line.id else None,
+        until=micros(line.period.end) if line.period and periods.item_of(line) != line.id else None,
     )
 
 
@@ -228,7 +195,7 @@ def _guessed(
     read: Reading, line: shapes.Line, currency: str, price: str, vendor: str, quantity: Decimal
 ) -> billing.Price:
     """A price that nobody can look up any more, from what was asked for how long a time."""
-    interval, count = _span(line)
+    interval, count = periods.span(line)
     said = line.pricing.unit_amount_decimal if line.pricing else None
     unit = said if said is not None else Decimal(line.amount) / (quantity or 1)
     return billing.Price(
@@ -263,7 +230,7 @@ def _taken_off(
             if made is not None and terms is not None and terms.subscription_item is None:
                 whole[name] = made
                 continue
-            if made is None and one.amount > 0 and not _is_proration(line):
+            if made is None and one.amount > 0 and not periods.is_proration(line):
                 made = billing.Discount(
                     id=name or f"{line.id}:discount",
                     amount=units.minor(one.amount, currency),
@@ -271,44 +238,5 @@ def _taken_off(
                     duration="repeating",
                 )
             if made is not None:
-                single.setdefault(_item_of(line), []).append(made)
+                single.setdefault(periods.item_of(line), []).append(made)
     return tuple(whole.values()), single
-
-
-def _span(line: shapes.Line) -> tuple[billing.Interval, int]:
-    """The interval whose length a line's period has."""
-    assert line.period is not None
-    days = ((line.period.end or 0) - (line.period.start or 0)) / DAY
-    if days < 6.5:
-        return "day", max(1, round(days))
-    if days < 27.5:
-        return "week", max(1, round(days / 7))
-    months = max(1, round(days / MONTH))
-    return ("year", months // 12) if months % 12 == 0 else ("month", months)
-
-
-def _lasts(line: shapes.Line) -> bool:
-    period = line.period
-    return bool(period and period.start and period.end and period.end > period.start)
-
-
-def _is_proration(line: shapes.Line) -> bool:
-    parent = line.parent
-    details = parent and (parent.subscription_item_details or parent.invoice_item_details)
-    return bool(line.proration or (details and details.proration))
-
-
-def _is_free_trial(line: shapes.Line) -> bool:
-    said = line.pricing.unit_amount_decimal if line.pricing else None
-    return line.amount == 0 and not line.discount_amounts and (line.quantity or 1) > 0 and said != 0
-
-
-def _item_of(line: shapes.Line) -> str:
-    details = line.parent.subscription_item_details if line.parent else None
-    return (details and details.subscription_item) or line.subscription_item or line.id
-
-
-def _subscription_of(line: shapes.Line) -> str:
-    parent = line.parent
-    details = parent and (parent.subscription_item_details or parent.invoice_item_details)
-    return id_of(details.subscription if details else None) or id_of(line.subscription)
