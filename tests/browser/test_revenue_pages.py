@@ -327,3 +327,25 @@ def test_every_page_of_revenue_fits_reads_and_keeps_the_rules(
     known = f"{today[:8]}01" if not today.endswith("-01") else f"{int(today[:4]) - 1}{today[4:]}"
     address = PAGES[name].format(customer=customer, known=known)
     assert look_at(name, address, visit) == []
+
+
+def test_a_month_is_closed_and_opened_again_and_cash_is_stripe_s(
+    quillmoor: Quillmoor, visitor: Visitor
+) -> None:
+    visit = visitor(quillmoor)
+    page = visit.go("/revenue/cash?months=24")
+    expect(page.get_by_role("heading", name="Every line is the same as Stripe’s")).to_be_visible()
+    assert visit.barriers() == []
+
+    page = visit.go("/revenue/months")
+    page.get_by_role("button", name="Close a month").click()
+    page.get_by_role("dialog").get_by_role("button", name=re.compile("^Close [A-Z]")).click()
+    expect(page.get_by_text(re.compile("^Closed on .* by ")).first).to_be_visible()
+    (close,) = visit.ask("/v1/closes")["closes"]
+    assert not close["itself"]
+    assert visit.barriers() == []
+
+    page.get_by_role("button", name="Open again").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Open again").click()
+    expect(page.get_by_role("button", name="Close a month")).to_be_enabled()
+    assert close["month"] not in [one["month"] for one in visit.ask("/v1/closes")["closes"]]
