@@ -316,7 +316,7 @@ class Projection:
     @property
     def journal(self) -> str:
         """The journal whose deliveries were applied here; '' before the first was."""
-        row = self._db.execute("select value from meta where key = 'journal'").fetchone()
+        row = self.reader().execute("select value from meta where key = 'journal'").fetchone()
         return str(row[0]) if row else ""
 
     @journal.setter
