@@ -741,6 +741,145 @@ export interface Reconciliation {
   rows: CashMonth[];
 }
 
+/** A filter on one property; all that is given must hold. Numbers compare as numbers. */
+export interface Condition {
+  equals?: string | number | boolean;
+  in?: (string | number | boolean)[];
+  contains?: string;
+  gt?: number;
+  gte?: number;
+  lt?: number;
+  lte?: number;
+  exists?: boolean;
+}
+
+/** One event: its type, or of `engagement` its name; with filters, of some of the products. */
+export interface Doing {
+  event: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  product?: string | string[];
+}
+
+/** A step: one event, or any of several; `label` is what people call it. */
+export interface StepAsked {
+  event?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  product?: string | string[];
+  any?: Doing[];
+  optional?: boolean;
+  label?: string;
+}
+
+/** An event that must not come between two steps, which are counted from 1. */
+export interface Excluded {
+  event: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  between?: [number, number];
+  mode?: 'drop_actor' | 'end_attempt';
+}
+
+/** `POST /v1/funnel`. */
+export interface FunnelAsked {
+  product?: string | string[];
+  from?: string;
+  to?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  steps: StepAsked[];
+  window?: string;
+  order?: 'any' | 'ordered' | 'strict';
+  entry?: 'first' | 'latest';
+  exclude?: Excluded[];
+  window_scope?: 'first' | 'step';
+  order_tolerance_ms?: number;
+  by?: string;
+  attribution?: string;
+  trend?: Grain;
+}
+
+/** `counts[i]` durations from `low + i * width` seconds; the last begins at the longest. */
+export interface Histogram {
+  low: number;
+  width: number;
+  counts: number[];
+}
+
+/** One step: users who did it, and of those before it, and how long it took them. */
+export interface FunnelStep {
+  label: string;
+  count: number;
+  conversion: number | null;
+  step_conversion: number | null;
+  matured_conversion: number | null;
+  mean_seconds: number | null;
+  median_seconds: number | null;
+  open: number;
+  dropped: number;
+}
+
+/** Users at one alternative of a step: those who went on, dropped and may go on make them all. */
+export interface FlowNode {
+  id: string;
+  step: number;
+  label: string;
+  count: number;
+  dropped: number;
+  open: number;
+}
+
+/** Users who went from one node to another. */
+export interface FlowLink {
+  source: string;
+  target: string;
+  count: number;
+  median_seconds: number;
+}
+
+/** The routes people took; every person is in one link, or one end, of each node passed. */
+export interface FunnelFlow {
+  nodes: FlowNode[];
+  links: FlowLink[];
+}
+
+/** From the first step to the last. */
+export interface FunnelWhole {
+  entered: number;
+  converted: number;
+  conversion: number | null;
+  matured_conversion: number | null;
+  mean_seconds: number | null;
+  median_seconds: number | null;
+  histogram: Histogram | null;
+}
+
+/** The funnel of one value of the breakdown; `other` gathers the rarest values. */
+export interface FunnelPart {
+  key: string | null;
+  other: boolean;
+  steps: FunnelStep[];
+}
+
+/** What became of the entries of one bucket; complete once nobody of it is open. */
+export interface FunnelPoint {
+  start: string;
+  complete: boolean;
+  entered: number;
+  converted: number;
+  open: number;
+  conversion: number | null;
+  matured_conversion: number | null;
+}
+
+/** A funnel, the routes through it, its parts and its trend. */
+export interface FunnelAnswer {
+  steps: FunnelStep[];
+  whole: FunnelWhole;
+  flow: FunnelFlow;
+  parts: FunnelPart[];
+  trend: FunnelPoint[];
+  rule: string;
+  position: string;
+}
+
 /** One event as it arrived, for the Live page. */
 export interface FeedEvent {
   product: string;

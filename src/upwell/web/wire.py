@@ -20,9 +20,12 @@ from upwell.errors import Problem
 from upwell.event import GrowthEvent, Reject
 from upwell.live import frames
 from upwell.metrics.catalog import Direction, Unit
+from upwell.metrics.funnel.sums import Histogram
 from upwell.period import Grain
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
+from upwell.query.usage import asked as usage_asked
+from upwell.query.usage import shapes as usage
 from upwell.web import shapes
 
 ALIASES: dict[str, Any] = {
@@ -118,6 +121,20 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     proofs.CashObject,
     proofs.CashMonth,
     proofs.Reconciliation,
+    usage_asked.Condition,
+    usage_asked.Doing,
+    usage_asked.StepAsked,
+    usage_asked.Excluded,
+    usage_asked.FunnelAsked,
+    Histogram,
+    usage.FunnelStep,
+    usage.FlowNode,
+    usage.FlowLink,
+    usage.FunnelFlow,
+    usage.FunnelWhole,
+    usage.FunnelPart,
+    usage.FunnelPoint,
+    usage.FunnelAnswer,
 )
 NAMES: dict[type, str] = {
     inbox.WhyShown: "Why",
@@ -139,6 +156,11 @@ SENT = frozenset(
         "NewReport",
         "NewStripe",
         "NewSecrets",
+        "Condition",
+        "Doing",
+        "StepAsked",
+        "Excluded",
+        "FunnelAsked",
     }
 )
 """What clients send: a field with a default may be left out, and null is never needed."""
@@ -251,6 +273,8 @@ def _type(info: inspect.Type, hint: Any) -> str:
             return _name(cls)
         case inspect.ListType(item_type=item) | inspect.VarTupleType(item_type=item):
             return _array(_type(item, _inner(hint)))
+        case inspect.TupleType(item_types=items):
+            return f"[{', '.join(_type(item, None) for item in items)}]"
         case inspect.DictType(value_type=value):
             return f"Record<string, {_type(value, _inner(hint))}>"
         case inspect.UnionType(types=kinds):
