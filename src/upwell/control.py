@@ -77,6 +77,17 @@ def taken(data: Path) -> Unavailable:
     )
 
 
+def _silent(error: Unavailable) -> Unavailable:
+    """The same of a holder that was waited for: most often a server that is still starting."""
+    return Unavailable(
+        error.problem.code,
+        f"{error.problem.message.removesuffix('.')} and does not answer yet.",
+        fix="It may still be starting, or a command may be at work: try again in a moment. "
+        "If that goes on, stop it, or give another directory with --data.",
+        where=error.problem.where,
+    )
+
+
 def _holder(data: Path) -> str:
     try:
         return (data / LOCK).read_text().strip()
@@ -259,8 +270,10 @@ def call(
                 tell = on_progress and (lambda step: on_progress(_plain(step)))
                 return _plain(run(commands, command, args, tell))
         except Unavailable as error:
-            if error.problem.code != "data_taken" or time.monotonic() > deadline:
+            if error.problem.code != "data_taken":
                 raise
+            if time.monotonic() > deadline:
+                raise _silent(error) from None
         time.sleep(0.1)
 
 

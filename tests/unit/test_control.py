@@ -161,10 +161,33 @@ def test_one_owner(tmp_path: Path) -> None:
         control.call(tmp_path, "add", {"a": 1, "b": 2}, house=house, patience=0.2)
     assert caught.value.problem.code == "data_taken"
     assert "--data" in caught.value.problem.fix
+    assert "does not answer yet" in str(caught.value)
+    assert "may still be starting" in caught.value.problem.fix
     # It is waited for, as it will soon be done.
     assert control.call(tmp_path, "add", {"a": 1, "b": 2}, house=house, patience=20) == {"sum": 3}
     other.join()
     other.close()
+
+
+def _starts(data: str, seconds: float, stop: Any) -> None:
+    with control.own(Path(data), "upwell serve"):
+        time.sleep(seconds)  # the house is being opened
+        with control.serve_control(Path(data), control.handlers(Shop())):
+            stop.wait(30)
+
+
+def test_a_server_that_is_starting_is_waited_for(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    server = context.Process(target=_starts, args=(str(tmp_path), 1.0, stop))
+    server.start()
+    while not (tmp_path / control.LOCK).exists() or not (tmp_path / control.LOCK).read_text():
+        time.sleep(0.01)
+    found = control.call(tmp_path, "add", {"a": 1, "b": 2}, house=no_house, patience=20)
+    assert found == {"sum": 3}
+    stop.set()
+    server.join()
+    server.close()
 
 
 def test_a_directory_that_cannot_be_used(tmp_path: Path) -> None:
