@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
-from tests.laws.world import World, batch, config, world
-from tests.oracle.plain import Event, Rules
-from upwell.access import SYSTEM, Viewer
+from tests.laws.world import batch
+from tests.oracle.plain import Event
+from tests.unit.usage_house import MINUTE, START, WAYS, Asking, happened, opened
+from upwell.access import Viewer
 from upwell.errors import Rejected
-from upwell.query.usage.asked import FunnelAsked
-from upwell.query.usage.door import Usage
 from upwell.query.usage.shapes import FunnelAnswer
-from upwell.warehouse.timelines import Timelines
 
-MINUTE = 60_000_000
-START = 1_780_272_000_000_000  # 2026-06-01T00:00Z
-NOW = dt.datetime(2026, 6, 3, tzinfo=dt.UTC)
 STREAMS = {
     "u1": "A0 B10 C20",
     "u2": "A0 X10 B20 C30",
@@ -34,46 +27,16 @@ STREAMS = {
 }
 
 
-def happened(streams: dict[str, str], product: str = "mail", **more: Any) -> list[Event]:
-    """Streams such as 'A0 B10' as events: a name and the minute; the same twice is one event."""
-    return [
-        Event(
-            product,
-            "engagement",
-            START + int(word[1:]) * MINUTE,
-            actor=who,
-            key=f"{who}-{word}",
-            metadata={"name": word[0], **more},
-        )
-        for who, text in streams.items()
-        for word in text.split()
-    ]
-
-
 def body(names: str, **more: Any) -> dict[str, Any]:
     """A question by the names of its steps."""
     days = {"product": "mail", "from": "2026-06-01", "to": "2026-06-02", "window": "60m"}
     return {"steps": [{"event": name} for name in names], **days, **more}
 
 
-class Asking:
-    """A house with the door that answers; questions as they come over HTTP."""
-
-    def __init__(self, house: World, folder: Path, fresh: int) -> None:
-        self.house = house
-        lines = Timelines(folder, house.projection.reader, fresh=fresh)
-        self.door = Usage(house.projection, lines, lambda: NOW)
-
-    def funnel(self, asked: dict[str, Any], viewer: Viewer = SYSTEM) -> FunnelAnswer:
-        """The answer to a body."""
-        return self.door.funnel(msgspec.convert(asked, FunnelAsked), viewer)
-
-
-@pytest.fixture(params=[0, 1_000], ids=["from runs", "from the table"])
+@pytest.fixture(params=WAYS)
 def asking(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asking]:
-    with world(tmp_path) as house:
-        house.take(config(Rules()))
-        yield Asking(house, tmp_path / "timelines", request.param)
+    with opened(tmp_path, request.param) as house:
+        yield house
 
 
 def counts(found: FunnelAnswer) -> list[int]:

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 _Ints = NDArray[np.int64]
 
+_EMPTY = np.zeros(0, dtype=np.int64)
+
 RECENT = 1_000  # gaps that may be added before the columns are made again
 
 SeriesKey = tuple[str, str, str]  # product, event type, currency ('' for none)
@@ -99,6 +101,23 @@ class Sums:
         return total + sum(
             n for at, was, n in self._recent[key] if first <= at < end and was < first
         )
+
+    def gap_columns(self, product: str, members: str) -> tuple[_Ints, _Ints, _Ints]:
+        """The gaps of a set: day, the active day before it (or -1) and how many actors.
+
+        Rows in any order; the same pair of days may come again, also to take some back.
+        """
+        key = (product, members)
+        with self.lock:
+            days = self.gaps.get(key)
+            if not days:
+                return _EMPTY, _EMPTY, _EMPTY
+            columns = self._columns.get(key) or self._as_columns(key, days)
+            recent = np.array(self._recent[key], dtype=np.int64).reshape(-1, 3)
+        if not len(recent):
+            return columns
+        day, earlier, count = (np.concatenate(pair) for pair in zip(columns, recent.T, strict=True))
+        return day, earlier, count
 
     def _as_columns(
         self, key: tuple[str, str], days: dict[int, dict[int, int]]

@@ -6,6 +6,8 @@ Identifiers come from the lists in `plan`; every value is bound.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock, Timer
 from typing import Any
 
@@ -115,6 +117,13 @@ def run(
     db = projection.reader()
     if not queue:
         return db.execute(sql, values).fetchall()
+    with bounded(db):
+        return db.execute(sql, values).fetchall()
+
+
+@contextmanager
+def bounded(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """One such block at a time, ended at the deadline; Unavailable where it or the wait is long."""
     if not _one_at_a_time.acquire(timeout=DEADLINE):
         raise Unavailable(
             "busy",
@@ -125,7 +134,7 @@ def run(
     timer.daemon = True
     timer.start()
     try:
-        return db.execute(sql, values).fetchall()
+        yield
     except duckdb.InterruptException as error:
         raise Unavailable(
             "slow_scan",

@@ -41,6 +41,7 @@ MOST = 30_000_000  # events of one question: they are in memory while it is answ
 LAYOUT = 1
 PATIENCE = 10.0  # seconds to wait for another thread that writes runs
 NOBODY = ("report", "identify", "merge", "unmerge")  # types that are nobody's doing
+VALUE, CURRENCY = "@value", "@currency"  # what an event is worth, asked for like a property
 MISSING = -1  # the code of an event without the property
 
 
@@ -325,8 +326,9 @@ class Timelines:
 
     def _extract(self, of: _Slice, name: str) -> Column:
         """One property of the same rows in the same order."""
-        column = name if name in DIMENSIONS else "json_extract_string(metadata, ?)"
-        bound = [] if name in DIMENSIONS else [_pointer(name)]
+        own = name if name in DIMENSIONS else _OWN.get(name)
+        column = own or "json_extract_string(metadata, ?)"
+        bound = [] if own else [_pointer(name)]
         rows = self._reader().sql(
             f"select {column} as value from events where {of.where} {_ORDER}",
             params=[*bound, *of.values],
@@ -413,6 +415,7 @@ class _Part(NamedTuple):
 
 
 _MANIFEST = "manifest.json"
+_OWN = {VALUE: "value::varchar", CURRENCY: "currency"}
 _COUNTS = (
     "actor is not null and not excluded and superseded_at is null"
     f" and type not in ({', '.join(repr(kind) for kind in NOBODY)})"

@@ -10,6 +10,7 @@ import msgspec
 from upwell.metrics.funnel.rule import Entry, Mode, Order, Scope
 from upwell.period import Grain
 
+DayGrain = Literal["day", "week", "month", "quarter", "year"]
 Scalar = str | int | float | bool
 
 
@@ -65,12 +66,16 @@ class Excluded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Scoped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Products (none: all that may be seen), local days, and filters that hold for every event."""
+    """Products (none: all that may be seen), local days, and filters that hold for every event.
+
+    `segment` is the id of one: only its users are looked at.
+    """
 
     product: str | tuple[str, ...] = ()
     start: dt.date | None = msgspec.field(default=None, name="from")
     end: dt.date | None = msgspec.field(default=None, name="to")
     where: Where = {}
+    segment: str | None = None
 
     @property
     def products(self) -> tuple[str, ...]:
@@ -94,7 +99,7 @@ class FunnelAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class RetentionAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/retention`."""
+    """`POST /v1/retention`; `columns` counts column 0."""
 
     begin: StepAsked = msgspec.field(name="start")
     back: StepAsked = msgspec.field(name="return")
@@ -104,13 +109,22 @@ class RetentionAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     buckets: Literal["calendar", "exact_24h"] = "calendar"
     measure: Literal["actors", "revenue"] = "actors"
     by: str | None = None
+    columns: int | None = None
 
 
-class LifecycleAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/lifecycle` and `/v1/stickiness`; without an event: what counts as active."""
+class ActivityAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Activity by bucket; without an event: what counts as active."""
 
-    grain: Grain = "day"
+    grain: DayGrain = "day"
     event: str | None = None
+
+
+class LifecycleAsked(ActivityAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/lifecycle`."""
+
+
+class StickinessAsked(ActivityAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/stickiness`."""
 
 
 class PathsAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -92,7 +92,7 @@ def _bits(found: Walk, doings: list[Doing]) -> NDArray[np.uint64]:
     return bits
 
 
-def answer(found: Walk, asked: FunnelAsked, of: Ground, position: str) -> shapes.FunnelAnswer:
+def answer(found: Walk, asked: FunnelAsked, of: Ground) -> shapes.FunnelAnswer:
     """The whole answer, from the events read."""
     rule = rule_of(asked, of)
     lines, kept = timelines_of(found, asked)
@@ -113,7 +113,7 @@ def answer(found: Walk, asked: FunnelAsked, of: Ground, position: str) -> shapes
         parts=_parts(found, lines, kept, outcome, rule, asked) if asked.by else (),
         trend=_trend(lines, rule, asked, of) if asked.trend else (),
         rule=_words(asked),
-        position=position,
+        position="",
     )
 
 

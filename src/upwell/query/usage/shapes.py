@@ -5,10 +5,18 @@ from __future__ import annotations
 import msgspec
 
 from upwell.metrics.funnel.sums import Histogram
+from upwell.query.question import Unconverted
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
     pass
+
+
+class Answered(Shape, frozen=True):
+    """What every answer has: how it was counted, in words, and the position it holds at."""
+
+    rule: str
+    position: str
 
 
 class FunnelStep(Shape, frozen=True):
@@ -91,7 +99,7 @@ class FunnelPoint(Shape, frozen=True):
     matured_conversion: float | None
 
 
-class FunnelAnswer(Shape, frozen=True):
+class FunnelAnswer(Answered, frozen=True):
     """A funnel, the routes through it, its parts and its trend."""
 
     steps: tuple[FunnelStep, ...]
@@ -99,5 +107,72 @@ class FunnelAnswer(Shape, frozen=True):
     flow: FunnelFlow
     parts: tuple[FunnelPart, ...]
     trend: tuple[FunnelPoint, ...]
-    rule: str
-    position: str
+
+
+class Cohort(Shape, frozen=True):
+    """Those who began in one bucket: `size` of them, and what became of them by distance.
+
+    `values[0]` is the size, or the money of that bucket as a decimal; None: not over yet.
+    """
+
+    start: str
+    size: int
+    values: tuple[int | str | None, ...]
+
+
+class RetentionPart(Shape, frozen=True):
+    """The table of one value of the breakdown; `other` gathers the rarest values."""
+
+    key: str | None
+    other: bool
+    cohorts: tuple[Cohort, ...]
+    mean: tuple[float | None, ...]
+
+
+class RetentionAnswer(Answered, frozen=True):
+    """Who came back; `mean` pools the cohorts that are old enough for each column.
+
+    `currency` is that of the values, where they are money; `unconverted` has no rate.
+    """
+
+    cohorts: tuple[Cohort, ...]
+    mean: tuple[float | None, ...]
+    parts: tuple[RetentionPart, ...]
+    currency: str | None
+    unconverted: tuple[Unconverted, ...]
+
+
+class LifecyclePoint(Shape, frozen=True):
+    """People of one bucket; `active` are new, returning and resurrecting.
+
+    Not `complete`: the bucket runs on, and `dormant` may shrink.
+    """
+
+    start: str
+    new: int
+    returning: int
+    resurrecting: int
+    dormant: int
+    active: int
+    complete: bool
+
+
+class LifecycleAnswer(Answered, frozen=True):
+    """Who is new, stays, comes back and goes quiet."""
+
+    points: tuple[LifecyclePoint, ...]
+
+
+class StickinessAnswer(Answered, frozen=True):
+    """How often people come: `exact[k - 1]` in k buckets of the range, `cumulative` in k or more.
+
+    `active` are people by bucket, `people` those of the range; `share` is the mean of the first
+    over the second.
+    """
+
+    exact: tuple[int, ...]
+    cumulative: tuple[int, ...]
+    active: tuple[int, ...]
+    people: int
+    mean_active: float | None
+    share: float | None

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from upwell.access import Viewer
 from upwell.errors import Rejected, nearest
 from upwell.event import EVENT_TYPES
-from upwell.period import Zone, to_micros
+from upwell.period import (
+    HOUR_MICROS,
+    Grain,
+    Zone,
+    first_of_number,
+    numbers,
+    to_date,
+    to_day,
+    to_micros,
+)
 from upwell.projection import Projection
 from upwell.query.plan import days_of, may_read, scope
 from upwell.query.usage.asked import Doing, Scoped, Where, named
@@ -36,6 +45,9 @@ class Ground:
     start: int  # first local day
     end: int  # day after the last
     now: int  # UTC micros: what lies beyond is not known yet
+    currency: str  # the workspace's
+    person: I64 | None = None  # whose each user's events are; None: each user is a person
+    only: I64 | None = None  # the people of a segment, ascending; None: everybody
 
     @property
     def opens(self) -> int:
@@ -47,14 +59,83 @@ class Ground:
         """The microsecond after the last."""
         return self.zone.opens(self.end)
 
+    def calendar(self, grain: Grain) -> Calendar:
+        """The buckets of a grain, numbered."""
+        return Calendar(self.zone, grain, self.week_start)
+
+    def among(self, person: I64) -> Mask:
+        """Which of these people the question is about."""
+        if self.only is None:
+            return np.ones(len(person), dtype=np.bool_)
+        return np.isin(person, self.only)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The buckets of a grain as numbers, of which the next bucket's is one more."""
+
+    zone: Zone
+    grain: Grain
+    week_start: int
+
+    def of(self, instants: I64) -> I64:
+        """The bucket of each instant (UTC micros)."""
+        if self.grain == "hour":
+            return self.zone.hours(instants) // HOUR_MICROS
+        return numbers(self.zone.days(instants), self.grain, self.week_start)
+
+    def at(self, instant: int) -> int:
+        """The bucket of one instant."""
+        return int(self.of(np.array([instant], dtype=np.int64))[0])
+
+    def opens(self, number: int) -> int:
+        """The first microsecond of a bucket."""
+        if self.grain == "hour":  # the local hour that begins within this hour of UTC
+            return self.zone.hour_of((number + 1) * HOUR_MICROS - 1)
+        return self.zone.opens(first_of_number(number, self.grain, self.week_start))
+
+    def label(self, number: int) -> str:
+        """A bucket's start as it is written: a date; a local time for hours."""
+        if self.grain == "hour":
+            return self.zone.local(self.opens(number)).isoformat(timespec="seconds")
+        return to_date(first_of_number(number, self.grain, self.week_start)).isoformat()
+
+    def read(self, label: str) -> int:
+        """The bucket that begins at, or holds, what a label says; Rejected for no date."""
+        try:
+            if self.grain == "hour":
+                return self.at(to_micros(dt.datetime.fromisoformat(label)))
+            day = to_day(dt.date.fromisoformat(label))
+            return self.at(self.zone.opens(day))
+        except (ValueError, TypeError, OverflowError):
+            raise Rejected(
+                "bad_bucket",
+                f"'{label[:40]}' is not the start of a {self.grain}.",
+                fix="Send it as the answer wrote it, such as 2026-03-01.",
+                where="of",
+            ) from None
+
 
 def ground(asked: Scoped, viewer: Viewer, projection: Projection, now: dt.datetime) -> Ground:
     """The question made certain for this viewer; Rejected or Forbidden otherwise."""
     may_read(viewer)
     products = scope(asked.products, projection.known_products(), viewer)
     start, end = days_of(asked.start, asked.end, projection.zone, now)
+    if start > projection.zone.today(now):
+        raise Rejected(
+            "future_range",
+            f"{to_date(start)} has not begun: nothing can be known of it yet.",
+            fix=f"Ask for days up to {to_date(projection.zone.today(now))}.",
+            where="from",
+        )
     return Ground(
-        products, projection.zone, projection.ground.week_start, start, end, to_micros(now)
+        products,
+        projection.zone,
+        projection.ground.week_start,
+        start,
+        end,
+        to_micros(now),
+        projection.ground.currency,
     )
 
 
@@ -75,11 +156,22 @@ class Walk:
             rows = rows & keeps(doing.where, self.found.properties, len(rows))
         return rows
 
+    def does_any(self, doings: Iterable[Doing]) -> Mask:
+        """Which rows are one of these events."""
+        found = np.zeros(len(self.found.ts), dtype=np.bool_)
+        for doing in doings:
+            found |= self.does(doing)
+        return found
+
+    def passes(self, where: Where) -> Mask:
+        """Which rows filters let pass."""
+        return keeps(where, self.found.properties, len(self.found.ts))
+
     def only(self, where: Where) -> Walk:
         """The events that filters let pass."""
         if not where:
             return self
-        return self.of(keeps(where, self.found.properties, len(self.found.ts)))
+        return self.of(self.passes(where))
 
     def of(self, rows: Mask) -> Walk:
         """Some of the rows, in their order."""
@@ -114,26 +206,31 @@ def walk(
     where: Where,
     span: tuple[int, int],
     *,
-    by: str | None = None,
+    properties: Iterable[str | None] = (),
     everything: bool = False,
-    person: I64 | None = None,
+    filtered: bool = True,
 ) -> Walk:
     """Read the events that the doings name (or `everything`) and `where` lets pass.
 
-    Rejected where an event is unknown, with the nearest names.
+    `properties` are read beside those of the filters; not `filtered`: `where` is only made ready to
+    be judged. Rejected where an event is unknown, with the nearest names.
     """
     wanted, known = tuple(doings), lines.kinds(of.products)
     for doing in wanted:
         _check(doing, of, known)
     names = {name for doing in wanted for name in doing.where} | set(where)
-    if by is not None and by != PRODUCT:
-        names.add(by)
+    names |= {name for name in properties if name is not None and name != PRODUCT}
+    for name, asked in where.items():
+        condition_of(name, asked)
     kinds = None
     if not everything:
         events = {doing.event for doing in wanted}
         kinds = [kind for kind in known if any(_is(kind, event) for event in events)]
-    found = lines.read(of.products, kinds, span, sorted(names), person=person)
-    return Walk(found, of.products).only(where)
+    found = lines.read(of.products, kinds, span, sorted(names), person=of.person)
+    read = Walk(found, of.products)
+    if of.only is not None:
+        read = read.of(of.among(found.person))
+    return read.only(where) if filtered else read
 
 
 def _check(doing: Doing, of: Ground, kinds: tuple[str, ...]) -> None:

@@ -1,0 +1,231 @@
+"""Lifecycle and stickiness from a question: from kept gaps, days of activity, or timelines."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upwell.errors import Rejected
+from upwell.metrics import engagement as engine
+from upwell.metrics.engagement import Gaps, Kind, Pairs
+from upwell.period import first_of_number, numbers
+from upwell.projection import Projection
+from upwell.query import scan
+from upwell.query.usage import shapes
+from upwell.query.usage.asked import ActivityAsked, Doing, LifecycleAsked, StickinessAsked
+from upwell.query.usage.walk import Ground, walk
+from upwell.warehouse.order import by_person
+from upwell.warehouse.timelines import Timelines
+
+I64 = NDArray[np.int64]
+
+ACTIVE = "active"
+MOST = {"day": 3_700}  # buckets, by grain; others are as few as the days they are made of
+STICKY = 400
+
+
+def lifecycle(
+    asked: LifecycleAsked, of: Ground, projection: Projection, lines: Timelines
+) -> shapes.LifecycleAnswer:
+    """New, returning, resurrecting and dormant people of each bucket."""
+    first, end, last = span(asked, of)
+    gaps = _kept(asked, of, projection, first)
+    if gaps is None:
+        gaps = engine.gaps_of(_pairs(asked, of, projection, lines, (0, end)))
+    found, calendar = engine.lifecycle(gaps, first, end, last), of.calendar(asked.grain)
+    columns = (column.tolist() for column in found)
+    return shapes.LifecycleAnswer(
+        points=tuple(
+            shapes.LifecyclePoint(
+                start=calendar.label(first + place),
+                new=new,
+                returning=returning,
+                resurrecting=resurrecting,
+                dormant=dormant,
+                active=active,
+                complete=complete,
+            )
+            for place, (new, returning, resurrecting, dormant, active, complete) in enumerate(
+                zip(*columns, strict=True)
+            )
+        ),
+        rule=_words(asked) + " New is the first time ever; dormant counts once, in the first"
+        " bucket without activity.",
+        position="",
+    )
+
+
+def lifecycle_people(
+    asked: LifecycleAsked,
+    of: Ground,
+    projection: Projection,
+    lines: Timelines,
+    bar: tuple[Kind, str],
+) -> I64:
+    """The people of one bar: its kind, and the start of its bucket."""
+    kind, start = bar
+    first, end, _ = span(asked, of)
+    bucket = of.calendar(asked.grain).read(start)
+    if not first <= bucket < end:
+        raise Rejected(
+            "bad_bucket",
+            f"{start} is no {asked.grain} of the question.",
+            fix="Send the start of a point of its answer.",
+            where="of",
+        )
+    pairs = _pairs(asked, of, projection, lines, (0, bucket + 1), near=bucket - 1)
+    return engine.lifecycle_people(pairs, kind, bucket)
+
+
+def stickiness(
+    asked: StickinessAsked, of: Ground, projection: Projection, lines: Timelines
+) -> shapes.StickinessAnswer:
+    """In how many buckets of the range people were active."""
+    first, end = _sticky(asked, of)
+    found = engine.stickiness(_pairs(asked, of, projection, lines, (first, end)), first, end)
+    mean, share = found.mean_active(), found.share()
+    return shapes.StickinessAnswer(
+        exact=tuple(found.exact.tolist()),
+        cumulative=tuple(found.cumulative.tolist()),
+        active=tuple(found.active.tolist()),
+        people=found.people,
+        mean_active=None if mean is None else float(mean),
+        share=None if share is None else float(share),
+        rule=_words(asked),
+        position="",
+    )
+
+
+def sticky_people(
+    asked: StickinessAsked,
+    of: Ground,
+    projection: Projection,
+    lines: Timelines,
+    bar: tuple[int, bool],
+) -> I64:
+    """The people active in so many buckets, or (the second) in so many or more."""
+    first, end = _sticky(asked, of)
+    pairs = _pairs(asked, of, projection, lines, (first, end))
+    return engine.sticky_people(pairs, first, end, bar[0], or_more=bar[1])
+
+
+def span(asked: ActivityAsked, of: Ground) -> tuple[int, int, int]:
+    """The first bucket, the one after the last that has begun, and the last that is over."""
+    calendar = of.calendar(asked.grain)
+    first, now = calendar.at(of.opens), calendar.at(of.now)
+    end = min(calendar.at(of.closes - 1), now) + 1
+    if end - first > MOST.get(asked.grain, 37_000):
+        raise _too_long(end - first, asked.grain, MOST["day"])
+    return first, end, now - 1
+
+
+def _sticky(asked: StickinessAsked, of: Ground) -> tuple[int, int]:
+    first, end, _ = span(asked, of)
+    if end - first > STICKY:
+        raise _too_long(end - first, asked.grain, STICKY)
+    return first, end
+
+
+def _too_long(found: int, grain: str, most: int) -> Rejected:
+    return Rejected(
+        "long_range",
+        f"{found:,} buckets by {grain} are too many.",
+        fix=f"Ask for at most {most:,}, or for a coarser grain.",
+        where="grain",
+    )
+
+
+def _kept(asked: ActivityAsked, of: Ground, projection: Projection, first: int) -> Gaps | None:
+    """The gaps that are kept of all activity, from the bucket before `first` on.
+
+    None where they do not answer: for one event, some of the people, or people of many names.
+    """
+    if asked.event or asked.where or of.only is not None or of.person is not None:
+        return None
+    since = first_of_number(first - 1, asked.grain, of.week_start)
+    with projection.sums.lock:
+        columns = [projection.sums.gap_columns(product, ACTIVE) for product in of.products]
+    near = [own[0] >= since for own in columns]
+    days = Gaps(
+        *(
+            np.concatenate([own[n][rows] for own, rows in zip(columns, near, strict=True)])
+            for n in range(3)
+        )
+    )
+    return engine.coarser(days, asked.grain, of.week_start)
+
+
+def _pairs(
+    asked: ActivityAsked,
+    of: Ground,
+    projection: Projection,
+    lines: Timelines,
+    within: tuple[int, int],
+    near: int | None = None,
+) -> Pairs:
+    """Who was active in which of the buckets [within); not before `near` apart from each other.
+
+    What lies before the bucket `near` is put together in the one before it, where only whether
+    there was something matters.
+    """
+    if asked.event or asked.where:
+        return _walked(asked, of, projection, lines, within)
+    first, end = (
+        max(0, first_of_number(number, asked.grain, of.week_start)) if number else 0
+        for number in within
+    )
+    day, bound = "day", list[int]()
+    if near is not None:
+        day, bound = "greatest(day, ?)", [first_of_number(near, asked.grain, of.week_start) - 1]
+    db = projection.reader()
+    with scan.bounded(db):
+        rows = db.sql(
+            f"""select actor, {day} as day from actor_days where members = ? and day >= ?
+            and day < ? and product in (select unnest(?::varchar[])) group by all""",
+            params=[*bound, ACTIVE, first, end, list(of.products)],
+        ).to_arrow_table()
+    actor = rows["actor"].to_numpy().astype(np.int64)
+    person = actor if of.person is None else of.person[actor]
+    days = rows["day"].to_numpy().astype(np.int64)
+    return _sorted(of, person, numbers(days, asked.grain, of.week_start))
+
+
+def _walked(
+    asked: ActivityAsked,
+    of: Ground,
+    projection: Projection,
+    lines: Timelines,
+    within: tuple[int, int],
+) -> Pairs:
+    """The same from the events themselves."""
+    calendar = of.calendar(asked.grain)
+    doings = [Doing(event=asked.event)] if asked.event else active(of, projection)
+    opens = calendar.opens(within[0]) if within[0] else 0
+    found = walk(
+        of, lines, doings, asked.where, (opens, min(calendar.opens(within[1]), of.now + 1))
+    )
+    rows = np.flatnonzero(found.does_any(doings))
+    bucket = calendar.of(found.found.ts[rows])
+    return engine.distinct(found.found.person[rows], bucket)
+
+
+def active(of: Ground, projection: Projection) -> list[Doing]:
+    """What counts as active in each product."""
+    return [
+        Doing(event=kind, product=product)
+        for product in of.products
+        for kind in sorted(projection.ground.members(ACTIVE, product))
+    ]
+
+
+def _sorted(of: Ground, person: I64, bucket: I64) -> Pairs:
+    if of.only is not None:
+        kept = of.among(person)
+        person, bucket = person[kept], bucket[kept]
+    order = by_person(person, bucket)
+    return engine.distinct(person[order], bucket[order])
+
+
+def _words(asked: ActivityAsked) -> str:
+    what = f"with the event '{asked.event}'" if asked.event else "with any activity"
+    return f"People {what} in a {asked.grain}."

@@ -1,0 +1,290 @@
+"""Retention from a question: who began when, who came back, the table and its means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from upwell import money
+from upwell.errors import Rejected
+from upwell.metrics import retention as engine
+from upwell.metrics.retention import Frame, Returns, Starts
+from upwell.metrics.revenue.ledger import begins
+from upwell.money import Rates
+from upwell.period import DAY_MICROS, HOUR_MICROS, Grain, to_date
+from upwell.query.question import Unconverted
+from upwell.query.usage import shapes
+from upwell.query.usage.asked import Doing, RetentionAsked
+from upwell.query.usage.walk import Ground, Walk, walk
+from upwell.warehouse.timelines import CURRENCY, MISSING, VALUE, Timelines
+
+I64 = NDArray[np.int64]
+
+MOST = 400  # cohorts, and columns
+USUAL = 12  # columns, where fewer cohorts are asked for
+SHOWN = 25  # values of a breakdown that have a table of their own
+_WIDTHS: dict[Grain, int] = {
+    "hour": HOUR_MICROS,
+    "day": DAY_MICROS,
+    "week": 7 * DAY_MICROS,
+    "month": 30 * DAY_MICROS,
+}
+_COHORTS = {
+    "first_time": "Whoever did it for the first time ever in a bucket",
+    "recurring": "Whoever did it in a bucket",
+    "first_ever": "Whoever did it for the first time ever, that time as asked, in a bucket",
+}
+
+
+class Table(NamedTuple):
+    """What the engine takes: who began and came back, the cells, and the values of a breakdown.
+
+    `keys` are by code; `other` is the code that gathers the rarest values, if there is one.
+    """
+
+    starts: Starts
+    returns: Returns
+    frame: Frame
+    keys: list[str | None]
+    other: int | None
+    unconverted: dict[str, int]  # nano-units by currency
+
+
+def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[], Rates]) -> Table:
+    """The events of the question, as the engine takes them."""
+    frame = frame_of(asked, of)
+    begun, codes, values = _began(asked, of, lines)
+    starts, keys, other = _shown(begun, codes, values)
+    calendar, exact = of.calendar(asked.grain), asked.buckets == "exact_24h"
+    last = frame.first + len(frame.reach) - 1
+    closes = of.closes if exact else calendar.opens(last)
+    until = closes + frame.columns * _WIDTHS[asked.grain] if exact else 0
+    until = until or calendar.opens(last + frame.columns)
+    worth = asked.measure == "revenue"
+    back = walk(
+        of,
+        lines,
+        asked.back.alternatives(),
+        asked.where,
+        (of.opens, min(until, of.now + 1)),
+        properties=(VALUE, CURRENCY) if worth else (),
+    )
+    rows = np.flatnonzero(back.does_any(asked.back.alternatives()))
+    at = back.found.ts[rows] if exact else calendar.of(back.found.ts[rows])
+    amount, lost = _amounts(back, rows, of, rates()) if worth else (None, {})
+    return Table(starts, Returns(back.found.person[rows], at, amount), frame, keys, other, lost)
+
+
+def frame_of(asked: RetentionAsked, of: Ground) -> Frame:
+    """The cohorts and columns; Rejected where there are too many, or none of the grain."""
+    calendar, exact = of.calendar(asked.grain), asked.buckets == "exact_24h"
+    if asked.grain not in _WIDTHS:
+        raise _refuse("grain", f"Retention is not kept by the {asked.grain}.", "Use month.")
+    first, now = calendar.at(of.opens), calendar.at(of.now)
+    end = min(calendar.at(of.closes - 1), now) + 1
+    columns = asked.columns or max(2, min(now - first + 1, max(USUAL, end - first)))
+    if not 1 <= columns <= MOST or end - first > MOST:
+        raise _refuse(
+            "grain" if asked.columns is None else "columns",
+            f"{end - first:,} cohorts by {columns:,} columns are no table that can be read.",
+            f"Ask for at most {MOST} of each: a coarser grain, or fewer days.",
+        )
+    if exact:
+        closes = [min(calendar.opens(number + 1), of.closes) for number in range(first, end)]
+        return engine.exact(first, closes, columns, _WIDTHS[asked.grain], of.now)
+    return engine.calendar(first, end, columns, now - 1)
+
+
+def _began(
+    asked: RetentionAsked, of: Ground, lines: Timelines
+) -> tuple[Starts, NDArray[np.int32] | None, list[str]]:
+    """Who began in range, with the code of the breakdown's value, and the values."""
+    doings, ever = asked.begin.alternatives(), asked.cohort == "first_ever"
+    plain = [msgspec.structs.replace(doing, where={}) for doing in doings] if ever else doings
+    recurring = asked.cohort == "recurring"
+    found = walk(
+        of,
+        lines,
+        plain,
+        asked.where,
+        (of.opens if recurring else 0, min(of.closes, of.now + 1)),
+        properties=(asked.by, *(name for doing in doings for name in doing.where)),
+        filtered=not ever,
+    )
+    rows = np.flatnonzero(found.does_any(plain))
+    matches = _matches(found, doings, asked)[rows] if ever else None
+    person, ts = found.found.person[rows], found.found.ts[rows]
+    codes, values = None, list[str]()
+    if asked.by is not None:
+        own, values = found.values(asked.by)
+        codes = own[rows]
+    bucket = of.calendar(asked.grain).of(ts)
+    code = np.zeros(len(rows), dtype=np.int64) if codes is None else codes.astype(np.int64)
+    # The origin stands for the row until it is known which rows count.
+    made = engine.began(asked.cohort, Starts(person, bucket, np.arange(len(rows)), code), matches)
+    at = made.origin[ts[made.origin] >= of.opens]
+    if recurring:
+        at = _once(person, bucket, code, at)
+    origin = ts[at] if asked.buckets == "exact_24h" else bucket[at]
+    starts = Starts(person[at], bucket[at], origin, code[at])
+    return starts, None if codes is None else codes[at], values
+
+
+def _matches(found: Walk, doings: tuple[Doing, ...], asked: RetentionAsked) -> NDArray[np.bool_]:
+    """Which of the events are as asked, the filters included."""
+    return found.does_any(doings) & found.passes(asked.where)
+
+
+def _once(person: I64, bucket: I64, code: I64, at: I64) -> I64:
+    """Of rows in order, the first of each person, bucket and value."""
+    order = np.lexsort((at, code[at], bucket[at], person[at]))
+    first = begins(person[at][order], bucket[at][order], code[at][order])
+    return np.sort(at[order[first]])
+
+
+def _shown(
+    starts: Starts, codes: NDArray[np.int32] | None, values: list[str]
+) -> tuple[Starts, list[str | None], int | None]:
+    """The starts with values numbered by how many began with them; the rarest are one."""
+    if codes is None:
+        return starts, [None], None
+    counts = np.bincount(codes + 1, minlength=len(values) + 1)  # the first: no value
+    ranked = np.argsort(-counts, kind="stable")
+    ranked = ranked[counts[ranked] > 0]
+    shown, beyond = ranked[:SHOWN], ranked[SHOWN:]
+    table = np.zeros(len(counts), dtype=np.int64)
+    table[shown] = np.arange(len(shown))
+    table[beyond] = len(shown)
+    keys: list[str | None] = [None if place == 0 else values[place - 1] for place in shown]
+    other = len(shown) if len(beyond) else None
+    coded = starts._replace(code=table[codes + 1])
+    return coded, [*keys, None] if len(beyond) else keys, other
+
+
+def _amounts(back: Walk, rows: I64, of: Ground, rates: Rates) -> tuple[I64, dict[str, int]]:
+    """What each event brought in the workspace's currency, in nano-units; refunds take away.
+
+    Money of a currency without a rate is left out, and given by currency.
+    """
+    worth, held = back.found.properties[VALUE], back.found.properties[CURRENCY]
+    nanos = [money.nanos(Decimal(value)) for value in worth.values]
+    value, currency = worth.codes[rows], held.codes[rows]
+    day = of.zone.days(back.found.ts[rows]).astype(np.int64)
+    refunds = np.array([kind == "refund" for kind in back.found.kinds], dtype=np.bool_)
+    sign = np.where(refunds[back.found.kind[rows]], -1, 1)
+    keys, which = np.unique(np.stack([value, currency, day, sign]), axis=1, return_inverse=True)
+    amounts, lost = np.zeros(keys.shape[1], dtype=np.int64), dict[str, int]()
+    times = np.bincount(which.reshape(-1), minlength=keys.shape[1])
+    for place, (coded, unit, on, signed) in enumerate(keys.T.tolist()):
+        if coded == MISSING or unit == MISSING:
+            continue
+        name, own = held.values[unit], nanos[coded] * signed
+        quote = None if name == of.currency else rates.quote(name, of.currency, to_date(on))
+        if name == of.currency:
+            amounts[place] = own
+        elif quote is None:
+            lost[name] = lost.get(name, 0) + own * int(times[place])
+        else:
+            amounts[place] = money.converted(own, quote)
+    return amounts[which.reshape(-1)], lost
+
+
+def answer(asked: RetentionAsked, of: Ground, table: Table) -> shapes.RetentionAnswer:
+    """The whole answer; of a breakdown every value's table beside that of all."""
+    together = table.starts
+    if asked.by is not None and asked.cohort == "recurring":
+        at = _once(
+            together.actor,
+            together.bucket,
+            np.zeros_like(together.code),
+            np.arange(len(together.actor)),
+        )
+        together = Starts(*(column[at] for column in together))
+    together = together._replace(code=np.zeros_like(together.code))
+    found = engine.retention(together, table.returns, table.frame, asked.counting)
+    parts = tuple[shapes.RetentionPart, ...]()
+    if asked.by is not None:
+        apart = engine.retention(
+            table.starts, table.returns, table.frame, asked.counting, max(1, len(table.keys))
+        )
+        parts = tuple(
+            shapes.RetentionPart(
+                key=key,
+                other=code == table.other,
+                cohorts=_cohorts(asked, of, apart, code),
+                mean=_means(apart, code),
+            )
+            for code, key in enumerate(table.keys)
+        )
+    return shapes.RetentionAnswer(
+        cohorts=_cohorts(asked, of, found, 0),
+        mean=_means(found, 0),
+        parts=parts,
+        currency=of.currency if asked.measure == "revenue" else None,
+        unconverted=tuple(
+            Unconverted(currency=currency, total=money.major(amount, currency))
+            for currency, amount in sorted(table.unconverted.items())
+        ),
+        rule=_words(asked),
+        position="",
+    )
+
+
+def _cohorts(
+    asked: RetentionAsked, of: Ground, found: engine.Retention, code: int
+) -> tuple[shapes.Cohort, ...]:
+    calendar, worth = of.calendar(asked.grain), asked.measure == "revenue"
+    return tuple(
+        shapes.Cohort(
+            start=calendar.label(found.first + place),
+            size=int(found.sizes[code, place]),
+            values=tuple(
+                money.major(value, of.currency) if worth and value is not None else value
+                for value in row
+            ),
+        )
+        for place, row in enumerate(found.rows(code))
+    )
+
+
+def _means(found: engine.Retention, code: int) -> tuple[float | None, ...]:
+    return tuple(None if mean is None else float(mean) for mean in found.means(code))
+
+
+def people(asked: RetentionAsked, of: Ground, table: Table, cell: tuple[str, int, bool]) -> I64:
+    """The people of a cell, by the cohort's start, the column, and whether they came back.
+
+    Those who brought money count as having come back, whatever it was.
+    """
+    start, k, stayed = cell
+    cohort, frame = of.calendar(asked.grain).read(start), table.frame
+    if not 0 <= cohort - frame.first < len(frame.reach):
+        raise _refuse("of", f"No cohort of the question begins on {start}.", "Take one of it.")
+    if k < 0 or k >= frame.columns or (k > 0 and k > frame.reach[cohort - frame.first]):
+        raise _refuse(
+            "of", f"Column {k} of that cohort is not known.", "Take a column that has a number."
+        )
+    starts = table.starts._replace(code=np.zeros_like(table.starts.code))
+    found = engine.people(starts, table.returns, frame, cohort, k, asked.counting, stayed=stayed)
+    return np.unique(found)
+
+
+def _words(asked: RetentionAsked) -> str:
+    """How it was counted, in a sentence for a person."""
+    span = "local calendar buckets" if asked.buckets == "calendar" else "windows of 24 hours"
+    span = span if asked.buckets == "calendar" or asked.grain in ("day", "hour") else "own windows"
+    back = "came back in the bucket itself"
+    if asked.counting == "on_or_after":
+        back = "came back in the bucket or any later one that is over (so newer cohorts look worse)"
+    if asked.measure == "revenue":
+        back = "the money of these events, by bucket"
+    return f"{_COHORTS[asked.cohort]}; {back}; {span}; means are pooled over complete cells."
+
+
+def _refuse(where: str, message: str, fix: str) -> Rejected:
+    return Rejected("bad_retention", message, fix=fix, where=where)
