@@ -288,14 +288,14 @@ SENTENCES = [
     (
         "past_due_days",
         rules(title="Acme", past_due_days=30),
-        "Past due. Upwell: without limit. Acme: 30 days. A subscription whose payment is late "
-        "counts until the billing system ends it, or for this many days.",
+        "Past due. Upwell: until the billing system ends it. Acme: 30 days. How long a "
+        "subscription counts whose payment is late.",
     ),
     (
         "zero_price",
         rules(title="Acme", zero_price="active"),
         "Free after paying. Upwell: who paid and now pays nothing has churned. "
-        "Acme: stays a customer, at 0.",
+        "Acme: who paid and now pays nothing stays a customer, at 0.",
     ),
     (
         "churn_recognition",
@@ -305,8 +305,8 @@ SENTENCES = [
     (
         "pause_zero",
         rules(title="Acme", pause_zero=()),
-        "Paused collection. Upwell: void. Acme: none. With these settings of paused collection a "
-        "subscription counts 0; with the others it counts on.",
+        "Paused collection. Upwell: where invoices are void. Acme: never. When a "
+        "subscription counts 0 because its collection is paused; otherwise it counts on.",
     ),
 ]
 

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from upwell.errors import Rejected
-from upwell.metrics.policy import CHOICES, PRESETS, MetricPolicy, policy_named
+from upwell.metrics.choices import CHOICES
+from upwell.metrics.policy import PRESETS, MetricPolicy, policy_named
 from upwell.metrics.reference import PAGES
 
 
@@ -18,6 +19,35 @@ def test_every_choice_is_explained_once() -> None:
         name for name in fields if name not in ("name", "title", "version")
     ]
     assert all(choice.title and choice.definition.endswith(".") for choice in CHOICES)
+
+
+def test_every_value_that_a_choice_can_have_is_said_in_words() -> None:
+    policy = msgspec.inspect.type_info(MetricPolicy)
+    assert isinstance(policy, msgspec.inspect.StructType)
+    kinds = {field.name: field.type for field in policy.fields}
+    for choice in CHOICES:
+        parts = getattr(kinds[choice.name], "types", (kinds[choice.name],))
+        for part in parts:
+            match part:
+                case msgspec.inspect.LiteralType(values=values):
+                    assert set(choice.ways) == set(values)
+                    assert all(choice.said(value) for value in values)
+                case msgspec.inspect.VarTupleType(item_type=msgspec.inspect.LiteralType() as item):
+                    assert set(choice.ways) == set(item.values)
+                    assert choice.said(()) == "never"
+                    assert choice.said(tuple(item.values)).count(",") == len(item.values) - 1
+                case msgspec.inspect.IntType():
+                    assert (choice.said(1), choice.said(2)) == (
+                        f"1 {choice.unit}",
+                        f"2 {choice.unit}s",
+                    )
+                    assert choice.unit
+                case msgspec.inspect.NoneType():
+                    assert choice.said(None)
+                case msgspec.inspect.BoolType():
+                    assert (choice.said(True), choice.said(False)) == ("yes", "no")
+                case _:
+                    pytest.fail(f"{choice.name} is of a kind that has no words: {part}")
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -4,7 +4,7 @@
 export type Value = string | number | null;
 export type Grain = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 export type Compare = 'previous' | 'week' | 'year';
-export type Unit = 'money' | 'count' | 'ratio' | 'seconds';
+export type Unit = 'money' | 'count' | 'ratio' | 'number' | 'seconds';
 export type Direction = 'up' | 'down' | 'none';
 export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused';
 export type AlertAct = 'ack' | 'mute' | 'resolve';
@@ -654,12 +654,14 @@ export interface Cohorts {
   mean: (number | null)[];
 }
 
-/** One choice of the counting rules. */
+/** One choice of the counting rules: `about` what, and `said`: its value in words. */
 export interface CountingRule {
   name: string;
   value: string | number | boolean | null;
   title: string;
   definition: string;
+  about: string;
+  said: string;
 }
 
 /** One set of counting rules. */
@@ -679,6 +681,7 @@ export interface Policies {
 /** What one choice of the counting rules makes of the difference. */
 export interface WhyCause {
   cause: string;
+  title: string;
   sentence: string;
   amount: string;
   customers: number;

@@ -20,7 +20,8 @@ import msgspec
 from upwell.errors import Rejected, nearest
 from upwell.event import EVENT_TYPES, NOT_ACTIVITY
 
-Unit = Literal["money", "count", "ratio", "seconds"]
+Unit = Literal["money", "count", "ratio", "number", "seconds"]
+"""A ratio is read in percent; a number is read as it is (1.2 times, 4.5 months)."""
 Direction = Literal["up", "down", "none"]
 
 
@@ -215,7 +216,7 @@ _ENTRIES = (
         "rates."),
     _of("grr", "Gross revenue retention", "ratio", "up", _RATE, _LEDGER,
         "As net revenue retention, but each customer counts at most what they paid then."),
-    _of("quick_ratio", "Quick ratio", "ratio", "up", _RATE, _LEDGER,
+    _of("quick_ratio", "Quick ratio", "number", "up", _RATE, _LEDGER,
         "New and expansion MRR over contracted and churned MRR."),
     _of("arpa", "Revenue per customer", "money", "up", _RATE, _LEDGER,
         "MRR over customers, at the end of the period."),
@@ -241,7 +242,7 @@ _ENTRIES = (
     _of("usage_run_rate", "Usage run rate", "money", "up", _TOLD, (),
         "What metered prices came to in a month: the mean of the last three months that are over, "
         "of fewer after the first use. By the end of the time of use, once it is invoiced."),
-    _of("cac_payback", "Months to pay back", "count", "down", Ledger("told", hours=False), (),
+    _of("cac_payback", "Months to pay back", "number", "down", Ledger("told", hours=False), (),
         "Months until new customers have paid back what was spent on winning them: spend of the "
         "period over their new MRR times the gross margin. Without spend it is not defined."),
     _of("cash", "Cash", "money", "up", _TOLD, _BOOKED,

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from upwell.metrics.catalog import CATALOG, Metric
-from upwell.metrics.policy import CHOICES, PRESETS
+from upwell.metrics.choices import CHOICES
+from upwell.metrics.policy import PRESETS
 
-_UNITS = {"money": "money", "count": "number", "ratio": "ratio", "seconds": "seconds"}
+_UNITS = {
+    "money": "money",
+    "count": "number",
+    "ratio": "ratio",
+    "number": "number",
+    "seconds": "seconds",
+}
 _BETTER = {"up": "more", "down": "less", "none": "neither"}
 
 _NOT_BUILT = (

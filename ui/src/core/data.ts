@@ -2,7 +2,7 @@
 
 /** Money is a decimal string in major units, counts and ratios are numbers, null is "not known". */
 export type Value = string | number | null;
-export type Unit = 'money' | 'count' | 'ratio' | 'seconds';
+export type Unit = 'money' | 'count' | 'ratio' | 'number' | 'seconds';
 export type Grain = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 export type Direction = 'up' | 'down' | 'none';
 

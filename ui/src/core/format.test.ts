@@ -49,7 +49,7 @@ describe('exact', () => {
     expect(exact(93_784, 'seconds')).toBe('1d 2h');
   });
   test('what is not known is a dash, never zero', () => {
-    for (const unit of ['money', 'count', 'ratio', 'seconds'] as const) {
+    for (const unit of ['money', 'count', 'ratio', 'number', 'seconds'] as const) {
       expect(exact(null, unit, 'USD')).toBe('–');
       expect(compact(null, unit, 'USD')).toBe('–');
       expect(exact(0, unit, 'USD')).not.toBe('–');
@@ -62,6 +62,7 @@ test('tiles are short, small money keeps its cents', () => {
   expect(compact('84.2', 'money', 'USD')).toBe('$84.20');
   expect(compact('900', 'money', 'USD')).toBe('$900');
   expect(compact(0.3421, 'ratio')).toBe('34.2%');
+  expect([compact(1.1902, 'number'), exact(1.1902, 'number')]).toEqual(['1.2', '1.19']);
 });
 
 test('labels of one axis share their decimals', () => {

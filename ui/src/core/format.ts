@@ -71,6 +71,7 @@ export function exact(value: Value | undefined, unit: Unit, currency = ''): stri
     case 'money':
       return money(groupDecimal(toCoins(typeof given === 'string' ? given : plain(given), currency), minorDigits(currency)), currency);
     case 'count':
+    case 'number':
       return groupDecimal(typeof given === 'string' ? given : plain(Math.round(given * 100) / 100), 0);
     case 'ratio':
       return `${grouped[2]!(Number(given) * 100)}%`;
@@ -121,6 +122,8 @@ export function compact(value: Value | undefined, unit: Unit, currency = ''): st
     }
     case 'count':
       return short(number);
+    case 'number':
+      return short(Number(number.toFixed(1)));
     case 'ratio': {
       const percent = number * 100;
       return `${grouped[Math.abs(percent) >= 99.95 ? 0 : 1]!(percent)}%`;

@@ -10,7 +10,8 @@ import msgspec
 
 from upwell.access import Viewer
 from upwell.errors import Forbidden, Rejected
-from upwell.metrics.policy import CHOICES, PRESETS
+from upwell.metrics.choices import CHOICES
+from upwell.metrics.policy import PRESETS
 from upwell.period import to_micros
 from upwell.query.desk import Desk
 from upwell.query.plan import Plan
@@ -93,6 +94,8 @@ class Revenue:
                             value=_plain(getattr(policy, choice.name)),
                             title=choice.title,
                             definition=choice.definition,
+                            about=choice.about,
+                            said=_capital(choice.said(getattr(policy, choice.name))),
                         )
                         for choice in CHOICES
                     ),
@@ -141,6 +144,10 @@ class Revenue:
         today = self.desk.projection.zone.local(to_micros(self.clock())).date()
         after = today + dt.timedelta(days=1)
         return self._plan(Question(metric="mrr", start=today, end=after), viewer)
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _plain(value: object) -> str | int | bool | None:

@@ -14,6 +14,7 @@ class WhyCause(Shape, frozen=True):
     """What one choice of the counting rules makes of the difference."""
 
     cause: str
+    title: str
     sentence: str
     amount: str
     customers: int

@@ -249,12 +249,14 @@ class Cohorts(Shape, frozen=True):
 
 
 class CountingRule(Shape, frozen=True):
-    """One choice of the counting rules."""
+    """One choice of the counting rules: `about` what, and `said`: its value in words."""
 
     name: str
     value: str | int | bool | None
     title: str
     definition: str
+    about: str
+    said: str
 
 
 class CountingRules(Shape, frozen=True):

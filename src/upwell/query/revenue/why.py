@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
@@ -10,7 +9,8 @@ import msgspec
 import numpy as np
 
 from upwell.billing import SubscriptionState
-from upwell.metrics.policy import CHOICES, MetricPolicy
+from upwell.metrics.choices import CHOICES, Choice
+from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.mrr import levels
 from upwell.money import major
 from upwell.projection import Projection
@@ -26,10 +26,9 @@ from upwell.query.revenue.sums import added
 
 FINE = 10**6  # of a minor unit
 ROUNDING = "rounding"
-UNEXPLAINED = ("unexplained", "No single rule says why: upwell verify counts everything again.")
+UNEXPLAINED = "unexplained"
+_NO_RULE = ("Unexplained", "No single rule says why: upwell verify counts everything again.")
 _STATE = msgspec.json.Decoder(SubscriptionState)
-_MEANINGS = re.compile(r"(\w+): (.+?)\.(?=\s|$)")  # "zero: takes it away. counts: changes nothing."
-_UNITS = {"days": "days", "months": "months", "minutes": "minutes"}
 Key = tuple[str, str, str]  # source, subscription, currency
 Amounts = dict[Key, int]
 
@@ -65,17 +64,14 @@ def why(plan: Plan, ledgers: Ledgers, projection: Projection, other: str) -> Why
         said, customers = sentence(name, mine, theirs), {people.get(k, k[:2]) for k in amounts}
         if after != before or customers:
             shown = major(after - before, exchange.target)
-            found.append(
-                WhyCause(cause=name, sentence=said, amount=shown, customers=len(customers))
-            )
+            found.append(_cause(name, _choice(name).title, said, shown, len(customers)))
         else:
             same.append(said)
         before = after
     others = _total(_by_currency(its), exchange, day)
     if others != before:
-        name, said = UNEXPLAINED
         shown = major(others - before, exchange.target)
-        found.append(WhyCause(cause=name, sentence=said, amount=shown, customers=0))
+        found.append(_cause(UNEXPLAINED, *_NO_RULE, shown, 0))
     return Why(
         currency=exchange.target,
         ours=major(ours, exchange.target),
@@ -86,26 +82,19 @@ def why(plan: Plan, ledgers: Ledgers, projection: Projection, other: str) -> Why
     )
 
 
+def _cause(name: str, title: str, said: str, amount: str, customers: int) -> WhyCause:
+    return WhyCause(cause=name, title=title, sentence=said, amount=amount, customers=customers)
+
+
 def sentence(name: str, mine: MetricPolicy, theirs: MetricPolicy) -> str:
     """What a choice is, and how the two sets of rules make it."""
-    choice = next(choice for choice in CHOICES if choice.name == name)
-    ways = (getattr(mine, name), getattr(theirs, name))
-    meanings = dict(_MEANINGS.findall(choice.definition))
-    if all(way in meanings for way in ways):
-        one, other = (meanings[way] for way in ways)
-        return f"{choice.title}. {mine.title}: {one}. {theirs.title}: {other}."
-    one, other = (_said(name, way) for way in ways)
-    return f"{choice.title}. {mine.title}: {one}. {theirs.title}: {other}. {choice.definition}"
+    choice = _choice(name)
+    ways = (f"{p.title}: {choice.said(getattr(p, name))}." for p in (mine, theirs))
+    return " ".join([f"{choice.title}.", *ways, choice.about]).strip()
 
 
-def _said(name: str, value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(str(one).replace("_", " ") for one in value) or "none"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value} {_UNITS.get(name.rpartition('_')[2], '')}".strip()
-    return "without limit" if value is None else str(value).replace("_", " ")
+def _choice(name: str) -> Choice:
+    return next(choice for choice in CHOICES if choice.name == name)
 
 
 def _then(plan: Plan, ledgers: Ledgers) -> Then:
