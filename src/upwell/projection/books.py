@@ -30,6 +30,7 @@ from upwell.projection.epochs import Times, epoch_of, epochs, moments_of
 from upwell.projection.ground import Ground, leaves_out
 from upwell.projection.kin import Kin
 from upwell.projection.ledger import Account, Difference, Epoch, Moment, difference
+from upwell.projection.recent import Recent
 from upwell.projection.shelf import Shelf
 
 MRR = "@mrr"  # what watchers are told has changed
@@ -63,9 +64,18 @@ class Books:
         self.main = Book(policy, self.people)
         self.others: dict[MetricPolicy, Book] = {}
         self.seen: dict[tuple[str, str], Seen] = {}
+        self.recent = Recent()
         self._kin = Kin()
         self._shelf = Shelf()
         self._next = 0  # version of a record
+
+    def together(self, subjects: Iterable[int]) -> set[int]:
+        """The subjects of records with all that are counted together with them."""
+        return self._kin.closed(subjects)
+
+    def parts(self, subjects: Iterable[int]) -> Iterator[set[int]]:
+        """The same in groups of a bearable size."""
+        return self._kin.parts(subjects)
 
     # -- a commit -------------------------------------------------------------------------------
 
@@ -75,12 +85,16 @@ class Books:
         """Store what billing sources said and count the customers concerned again."""
         subjects = {self._kin.subject(one) for one in told}
         changed = billing.take(db, told, self._kin.closed(subjects), self._next)
-        self._next += len(changed.fresh)
+        first, after = self._next, self._next + len(changed.fresh)
+        self._next = after
         billing.write_money(db, changed.fresh, zone)
         fresh = {(version.seq, version.idx) for version in changed.fresh}
         new = [one for one in told if (one.seq, one.idx) in fresh]
         entry = self._count(db, changed, ground, zone)
+        told_of = self._kin.closed(changed.subjects)
+        own = [version for version in changed.versions if version.subject in told_of]
         return entry._replace(
+            shows=(*entry.shows, lambda: self.recent.take(first, after, own)),
             seen=_seen(changed.fresh),
             dead=tuple(unreadable(new)),
             stored=len(changed.fresh),
@@ -330,6 +344,7 @@ class Books:
             ecb_rates()  # half a second once, which the first webhook should not wait for
         row = db.execute("select coalesce(max(no), -1) + 1 from billing").fetchone()
         self._next = int(row[0]) if row else 0
+        self.recent = Recent(self._next)
         for source, id_, subject in db.execute(
             "select source, id, subject from billing where kind = 'sub' group by all"
         ).fetchall():

@@ -12,11 +12,11 @@ from upwell.query.lines import Reading
 from upwell.query.plan import Plan
 from upwell.query.revenue import measures
 from upwell.query.revenue.ledgers import Ledgers
+from upwell.query.revenue.notices import Said, Slips, amounts
 from upwell.query.revenue.part import Part
 from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.sums import I64, added
 from upwell.query.revenue.table import names_of
-from upwell.query.revenue.told import Said, Slips, amounts
 
 Key = tuple[str, str, str, str, str, str]
 

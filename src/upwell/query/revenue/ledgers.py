@@ -130,6 +130,11 @@ class Ledgers:
                 self._told[policy.name] = Told(self._projection, policy)
             return self._told[policy.name]
 
+    def close(self) -> None:
+        """Let nothing be read in the background any more."""
+        for told in list(self._told.values()):
+            told.stop()
+
     def periods(self, plan: Plan, currencies: Sequence[str]) -> Periods:
         """The periods of subscriptions in these currencies; those of now are kept."""
         if plan.known_at is not None:

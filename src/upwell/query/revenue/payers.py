@@ -32,6 +32,14 @@ def discounted(
     payers: defaultdict[tuple[str, str], list[Customer]] = defaultdict(list)
     for source, id_, body in rows:
         payers[source, id_].append(_CUSTOMER.decode(body))
+    return inheriting(found, payers)
+
+
+def inheriting(
+    found: Mapping[Subscription, list[SubscriptionState]],
+    payers: Mapping[tuple[str, str], Sequence[Customer]],
+) -> dict[Subscription, list[SubscriptionState]]:
+    """States by subscription with the discounts of these customers, by source and id."""
     if not payers:
         return dict(found)
     return {

@@ -1,0 +1,198 @@
+"""Which states notices are made of: those of now or then, those just told, and a whole past.
+
+Only subscriptions that ever had a date ahead (of a trial, a discount, a cancellation, a pause) have
+any notices; the others are left out before their states are read.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
+
+import duckdb
+import msgspec
+import structlog
+
+from upwell.billing import Customer, SubscriptionState
+from upwell.errors import Unavailable
+from upwell.metrics.policy import MetricPolicy
+from upwell.projection import Projection, billing
+from upwell.projection.billing import Version
+from upwell.projection.recent import Heard
+from upwell.query.revenue.notices import Notices, Subscription, made
+from upwell.query.revenue.payers import discounted, inheriting
+
+log = structlog.get_logger()
+
+AT_ONCE = 20_000  # records that are read while the question waits
+WORK, REST, HURRY = 0.02, 0.03, 0.002  # seconds: others come first, until somebody waits
+DATED = ('"status":"trialing"', '"cancel_at":', '"pause_resumes":')
+REPEATING = '"duration":"repeating"'
+
+States = Mapping[Subscription, Sequence[SubscriptionState]]
+_STATE = msgspec.json.Decoder(SubscriptionState)
+_AHEAD = " or ".join(f"body like '%{mark}%'" for mark in (*DATED, REPEATING))
+
+
+def stored(
+    db: duckdb.DuckDBPyConnection,
+    known: str,
+    values: Sequence[int] = (),
+    subjects: Iterable[int] | None = None,
+) -> States:
+    """The states by subscription, of all subjects or some; `known` says which versions."""
+    wanted = "" if subjects is None else " and subject in (select unnest($1::ubigint[]))"
+    more = [] if subjects is None else [sorted(subjects)]
+    rows = db.execute(
+        f"""with chosen as (select source, id, customer, body, ts, ord, no from billing
+          where kind = 'sub' and {known}{wanted})
+        select source, id, body from chosen where (source, id) in (
+          select (source, id) from chosen where {_AHEAD}
+            or (source, customer) in (select (source, id) from billing
+              where kind = 'cus' and body like '%{REPEATING}%'))
+        order by ts, ord, no""",
+        [*values, *more],
+    )
+    found: defaultdict[Subscription, list[SubscriptionState]] = defaultdict(list)
+    while page := rows.fetchmany(10_000):
+        for source, id_, body in page:
+            found[source, id_].append(_STATE.decode(body))
+    return discounted(db, found, known, values)
+
+
+def heard_of(commits: Iterable[Heard]) -> States:
+    """The states of the subscriptions that some commits told of, as the last of these left them.
+
+    None of a subscription without any date.
+    """
+    found: dict[Subscription, Sequence[SubscriptionState]] = {}
+    for commit in commits:
+        own: defaultdict[Subscription, list[Version]] = defaultdict(list)
+        payers: defaultdict[Subscription, list[Customer]] = defaultdict(list)
+        repeating = set[Subscription]()
+        for version in sorted(commit.versions, key=lambda v: (v.ts, v.ord, v.no)):
+            key = (version.source, version.id)
+            if version.kind == "sub":
+                own[key].append(version)
+                continue
+            payers[key].append(cast(Customer, version.record))
+            if REPEATING in version.body:
+                repeating.add(key)
+        dated = {
+            key: [cast(SubscriptionState, version.record) for version in versions]
+            for key, versions in own.items()
+            if any(_dated(version, repeating) for version in versions)
+        }
+        found.update(dict.fromkeys(own, ()))
+        found.update(inheriting(dated, payers))
+    return found
+
+
+def _dated(version: Version, repeating: set[Subscription]) -> bool:
+    body, payer = version.body, (version.source, version.customer or "")
+    return REPEATING in body or payer in repeating or any(mark in body for mark in DATED)
+
+
+def since(projection: Projection, number: int) -> Heard:
+    """What version `number` and later ones told of, from the file, as if in one commit."""
+    db = projection.reader()
+    after = _next(db)
+    rows = db.execute(
+        "select distinct subject from billing where no >= ? and kind in ('sub', 'cus')", [number]
+    ).fetchall()
+    subjects = projection.books.together(int(subject) for (subject,) in rows)
+    return Heard.of(number, after, billing.fetch(db, subjects))
+
+
+STANDING = "superseded_seq is null"
+
+
+def _next(db: duckdb.DuckDBPyConnection) -> int:
+    row = db.execute("select coalesce(max(no) + 1, 0) from billing").fetchone()
+    return int(row[0]) if row else 0
+
+
+class Past:
+    """All notices there are, read at once where they are few, otherwise in a thread of its own.
+
+    `next` is the first version that may be missing.
+    """
+
+    def __init__(self, projection: Projection, policy: MetricPolicy, seen: int) -> None:
+        self._projection, self._policy, self._seen = projection, policy, seen
+        self.generation = projection.generation
+        self.notices: dict[Subscription, Notices] = {}
+        self._stopped = threading.Event()
+        self._awaited = False
+        self._share = 0.0
+        self._ready = False
+        self._thread: threading.Thread | None = None
+        db = projection.reader()
+        self.next = _next(db)
+        row = db.execute("select count(*) from billing where kind in ('sub', 'cus')").fetchone()
+        if row and row[0] > AT_ONCE:
+            self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
+            self._thread.start()
+        else:
+            self._take(stored(db, STANDING))
+            self._ready = True
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has to be begun again."""
+        ended = self._thread is not None and not self._thread.is_alive() and not self._ready
+        return ended or self.generation != self._projection.generation
+
+    def found(self, *, awaited: bool) -> bool:
+        """Whether everything is there; where somebody waits for it, it is made quicker."""
+        self._awaited |= awaited
+        return self._ready
+
+    def progress(self) -> Unavailable:
+        """How far it is, as people are told."""
+        return Unavailable(
+            "folding",
+            f"Trials and cancellations are being read: {self._share:.0%} done.",
+            fix="Ask again in a few seconds.",
+            retry_after=2,
+        )
+
+    def stop(self) -> None:
+        """Give up, and wait until nothing is read any more."""
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join(timeout=60)
+
+    def _run(self) -> None:
+        try:
+            self._ready = self._read()
+        except duckdb.Error as error:
+            log.warning("notices not read", error=repr(error))
+
+    def _read(self) -> bool:
+        db = self._projection.reader()
+        rows = db.execute(
+            f"""select distinct subject from billing where kind = 'sub' and ({_AHEAD}
+              or (source, customer) in (select (source, id) from billing
+                where kind = 'cus' and body like '%{REPEATING}%'))"""
+        ).fetchall()
+        parts = list(self._projection.books.parts(int(subject) for (subject,) in rows))
+        for number, part in enumerate(parts):
+            self._take(stored(db, STANDING, subjects=part))
+            self._share = (number + 1) / len(parts)
+            if self._stopped.is_set() or self.lost:
+                return False
+        return True
+
+    def _take(self, states: States) -> None:
+        began = time.perf_counter()
+        for key, own in states.items():
+            self.notices[key] = made(own, self._policy, self._seen)
+            if self._thread is None or time.perf_counter() - began < WORK:
+                continue
+            if self._stopped.wait(HURRY if self._awaited else REST):
+                return
+            began = time.perf_counter()
