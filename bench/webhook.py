@@ -204,7 +204,7 @@ class Watched:
         self._page.send(json.dumps({"watch": self._watches()}))
         self._reading = threading.Thread(target=self._read)
         self._reading.start()
-        _, self._value = self._seen.get(timeout=60)
+        _, self._value = self._next(60)
 
     def _watches(self) -> list[Json]:
         end = (self._today + dt.timedelta(days=1)).isoformat()
@@ -229,13 +229,24 @@ class Watched:
                 door.sendall(_head(self._server.port, body) + body)
                 answer(door)
             answered.append(time.perf_counter() - sent)
-            at, value = self._seen.get(timeout=30)
+            at, value = self._next()
             while value == self._value:
-                at, value = self._seen.get(timeout=30)
+                at, value = self._next()
             self._value = value
             delays.append(at - sent)
             time.sleep(spread.uniform(0.1, 0.9))
         return delays, answered
+
+    def _next(self, seconds: float = 30) -> tuple[float, str]:
+        """The next frame's time and value; RuntimeError where none comes, saying why."""
+        try:
+            at, value = self._seen.get(timeout=seconds)
+        except queue.Empty:
+            ended = self._server.process.poll()
+            raise RuntimeError(f"no frame in {seconds:.0f} s; server ended: {ended}") from None
+        if not value:
+            raise RuntimeError(f"the page's socket was closed: {self._page.protocol.close_exc}")
+        return at, value
 
     def close(self) -> None:
         """Close the page."""
@@ -257,7 +268,8 @@ class Watched:
                     if point["start"] == self._today.isoformat():
                         self._seen.put((at, str(point["value"])))
         except ConnectionClosed:
-            return
+            pass
+        self._seen.put((time.perf_counter(), ""))
 
 
 def _event(of: Json, number: int) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -30,9 +31,12 @@ class Shop:
         self.signups: dict[tuple[str, dt.date], int] = {}
         self.asked: list[Question] = []
         self.failing = False
+        self.stuck: dict[str, threading.Event] = {}  # metrics whose answers have to wait
 
     def ask(self, question: Question, viewer: Viewer) -> Answer:
         self.asked.append(question)
+        if question.metric in self.stuck:
+            self.stuck[question.metric].wait(5)
         if self.failing:
             raise Unavailable("busy", "Busy.", fix="Wait.")
         assert question.start is not None
@@ -319,6 +323,53 @@ def test_a_mistake_and_a_failure_belong_to_their_watch() -> None:
         shop.failing = False
         mended = await page.next()
         assert mended["answer"]["series"][0]["total"] == 1
+
+    run(story)
+
+
+def test_pages_hear_of_the_next_commit_whatever_became_of_one() -> None:
+    async def story(hub: Hub, shop: Shop) -> None:
+        page = Reader(hub)
+        page.watch("signups")
+        await page.next()
+        broken: Any = None  # no set of what was touched
+        hub.publish(msgspec.structs.replace(shop.sell(), touched=broken))
+        lost = await page.next()
+        assert lost["points"][0]["value"] == 1  # asked for without knowing what was touched
+        hub.publish(shop.sell())
+        assert (await page.next())["points"][0]["value"] == 2
+
+    run(story)
+
+
+def test_an_answer_that_does_not_come_holds_up_no_other() -> None:
+    async def story(hub: Hub, shop: Shop) -> None:
+        page = Reader(hub)
+        page.watch("signups", "mrr")
+        assert {(await page.next())["id"], (await page.next())["id"]} == {"signups", "mrr"}
+        done = shop.stuck["mrr"] = threading.Event()
+        ledger = Change(Position(0, 1), 0, frozenset({Touched("mail", "@mrr", DAY)}))
+        hub.publish(ledger)
+        await asyncio.sleep(0.05)
+        for count in (1, 2):
+            hub.publish(shop.sell())
+            assert (await page.next())["points"][0]["value"] == count
+        done.set()
+
+    run(story, msgspec.structs.replace(FAST, patience=0.05))
+
+
+def test_a_page_that_opens_does_not_hold_up_what_moves_on_another() -> None:
+    async def story(hub: Hub, shop: Shop) -> None:
+        page, other = Reader(hub), Reader(hub)
+        page.watch("signups")
+        await page.next()
+        done = shop.stuck["page_views"] = threading.Event()
+        other.watch("page_views")
+        hub.publish(shop.sell())
+        assert (await page.next())["points"][0]["value"] == 1
+        done.set()
+        assert (await other.next())["id"] == "page_views"
 
     run(story)
 

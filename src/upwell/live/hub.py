@@ -1,8 +1,9 @@
 """The hub: every open page's watches, asked again when the loop commits, told at a bounded pace.
 
 `publish` may be called from any thread; everything else happens on the event loop, except the
-asking, which runs in two small pools: sums in one, what does not add in the other, so that a slow
-count of different people never holds up a sum.
+asking, which runs in small pools: sums in one, what does not add in another, so that a slow count
+of different people never holds up a sum, and first pictures of sums in a third, so that a page that
+opens does not hold up what moves on the others.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     dear_rest: float = 20.0  # … in between, after this many times the time it took
     sweep: float = 60.0  # everything is asked again, for what the clock alone moves
     retry: float = 5.0  # after something was unavailable
+    patience: float = 1.0  # with a sum, before the others are asked again without it
     linger: float = 60.0  # a picture nobody watches is kept for a reconnect
     feed: float = 0.25
     status: float = 0.5
@@ -82,6 +84,7 @@ class Hub:
         self._awake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._quick = ThreadPoolExecutor(2, "live-sums")
+        self._first = ThreadPoolExecutor(1, "live-first")
         self._slow = ThreadPoolExecutor(1, "live-rest")
         self._asking = 0.0  # seconds spent on sums in this round
         self._telling = Meter()
@@ -103,8 +106,8 @@ class Hub:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._quick.shutdown(wait=False, cancel_futures=True)
-        self._slow.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._quick, self._first, self._slow):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def publish(self, change: Change) -> None:
         """Hear of a commit; from any thread, quick."""
@@ -220,11 +223,23 @@ class Hub:
             except TimeoutError:
                 pass  # nothing came: look after what the clock moves
             self._awake.clear()
-            started, self._asking = self._now(), 0.0
-            await self._absorb()
-            sums, patience = self._start_due(started)
-            await asyncio.gather(*sums)
-            await self._rest(started)
+            try:
+                patience = await self._round(self._now())
+            except Exception:  # noqa: BLE001 - whatever it is, pages hear of the next commit
+                log.error("live_round_failed", trace=format_exc())
+                patience = self.pace.retry
+                for subject in self.subjects.values():
+                    subject.fresh_until = 0.0  # what it had taken in is lost: everything is asked
+
+    async def _round(self, started: float) -> float:
+        """Ask what is due, rest, and say how long nothing else will be due."""
+        self._asking = 0.0
+        await self._absorb()
+        sums, patience = self._start_due(started)
+        if sums:
+            await asyncio.wait(sums, timeout=self.pace.patience)
+        await self._rest(started)
+        return patience
 
     async def _rest(self, started: float) -> None:
         """Asking and telling take their share of a core and no more: the dearer, the rarer."""
@@ -280,7 +295,7 @@ class Hub:
 
     async def _refresh(self, subject: Subject, span: Span) -> None:
         ask, old = self._ask, subject.picture
-        pool = self._quick if subject.cheap else self._slow
+        pool = self._slow if not subject.cheap else self._quick if old else self._first
         try:
             told = await self._in(
                 pool,

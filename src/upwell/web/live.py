@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
+import structlog
 from litestar import asgi
 from litestar.enums import ScopeType
 from litestar.handlers import ASGIRouteHandler
@@ -26,6 +27,8 @@ from upwell.web import asking
 from upwell.web.door import House, admit, check_host, check_origin, header
 from upwell.web.failures import decode_json, encode
 from upwell.web.gate import Gate, Pass
+
+log = structlog.get_logger(__name__)
 
 MAX_WATCHES = 200
 MAX_MESSAGE = 256 * 1024
@@ -61,6 +64,11 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     Closing waits for what is still buffered, which such a peer never takes.
     """
+
+    def keepalive_timeout(self) -> None:
+        """End a socket whose peer has not answered a ping, and say so in the log."""
+        log.warning("live_reader_silent", seconds=self.ping_timeout)
+        super().keepalive_timeout()
 
     async def run_asgi(self) -> None:
         """Serve the socket, then give the last bytes a moment."""
@@ -200,8 +208,10 @@ async def _speak(connection: Connection, send: Send, patience: float) -> Farewel
             async with asyncio.timeout(patience):
                 for text in group:
                     await send({"type": "websocket.send", "text": text, "bytes": None})
-    except OSError:  # gone, or (TimeoutError is one) too slow: its frames would only grow stale
-        pass
+    except TimeoutError:  # its frames would only grow stale: the page opens another
+        log.warning("live_reader_slow", seconds=patience, waiting=connection.waiting)
+    except OSError:
+        pass  # gone
     return None
 
 
