@@ -20,10 +20,12 @@ from upwell.access import SYSTEM
 from upwell.billing import Payment, SubscriptionState, Usage
 from upwell.errors import Rejected
 from upwell.event import SCHEMA
+from upwell.metrics.catalog import CATALOG
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.cancellations import set_for_later
 from upwell.metrics.revenue.display import rounded_parts
 from upwell.metrics.revenue.rates import usage_run_rate
+from upwell.metrics.undefined import UNDEFINED
 from upwell.money import Rates
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
@@ -275,6 +277,19 @@ def test_what_new_customers_cost_is_paid_back_in_twelve_and_a_half_months(house:
 def test_spend_without_customers_is_not_paid_back(house: House) -> None:
     house.tell([], events=[spend("2026-03-02", "10000")])
     assert house.ask("cac_payback", "2026-03-01", "2026-04-01") == [None]
+
+
+@pytest.mark.parametrize("metric", UNDEFINED)
+def test_a_metric_without_a_value_says_what_it_needs(metric: str, house: House) -> None:
+    """Nothing was told, or only what leaves it undefined."""
+    question = Question(metric=metric, start=dt.date(2026, 3, 1), end=dt.date(2026, 4, 1))
+    answer = house.desk.answer(question, SYSTEM, NOW)
+    assert answer.series[0].total is None
+    assert answer.note == UNDEFINED[metric]
+    assert CATALOG[metric].unit != "count"
+    revenue = house.desk.answer(replace(question, metric="mrr"), SYSTEM, NOW)
+    assert revenue.series[0].total is not None
+    assert revenue.note == ""
 
 
 def test_spend_may_lie_some_days_before_its_customers(house: House) -> None:

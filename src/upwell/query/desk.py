@@ -11,6 +11,7 @@ import msgspec
 from upwell import money
 from upwell.access import Viewer
 from upwell.metrics.catalog import Distinct, Ledger
+from upwell.metrics.undefined import UNDEFINED
 from upwell.money import Rates
 from upwell.period import to_instant
 from upwell.projection import Projection
@@ -107,6 +108,8 @@ class Desk:
         pairs, note = largest(asked, pairs)
         if asked.how == "ledger" and not note:
             note = note_of(asked, self.ledgers)
+        if not note and all(line is None or line.total is None for line, _ in pairs):
+            note = UNDEFINED.get(asked.metric.name, "")
         if unknown := self._unknown(asked):
             note = self._why_unknown(asked, unknown)
             for line in (line for pair in pairs for line in pair if line is not None):
