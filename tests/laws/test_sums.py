@@ -113,13 +113,36 @@ def busy(draw: st.DrawFn) -> Event:
     )
 
 
-LISTS = st.lists(st.one_of(events(), busy()), min_size=1, max_size=40)
+@st.composite
+def identities(draw: st.DrawFn) -> Event:
+    """Somebody is somebody else, or has a trait, or no longer is one with others."""
+    kind = draw(st.sampled_from(("identify", "identify", "merge", "merge", "unmerge")))
+    others = st.sampled_from(("ann", "bob", "cleo@acme.example", "dan"))
+    data: dict[str, str | int] = {}
+    if kind == "merge" or (kind == "unmerge" and draw(st.booleans())):
+        data["into"] = draw(others)
+    if kind == "identify":
+        data[draw(st.sampled_from(("anonymous_id", "user_id", "external_id")))] = draw(others)
+        if draw(st.booleans()):
+            data["email"] = draw(st.sampled_from(("Eve@acme.example", "eve@acme.example", "no")))
+            data["external_id"] = draw(st.sampled_from(("7", "8")))
+    return Event(
+        product=draw(st.sampled_from(PRODUCTS)),
+        type=kind,
+        at=1_793_512_800_000_000 + draw(st.integers(0, 5)) * MINUTE,
+        actor=draw(st.sampled_from(("ann", "bob", "cleo@acme.example", "eve"))),
+        metadata=data,
+    )
+
+
+LISTS = st.lists(st.one_of(events(), busy(), identities()), min_size=1, max_size=40)
 RULES = st.builds(
     Rules,
     zone=st.sampled_from(ZONES),
     exclude=st.sampled_from(EXCLUDES),
     active=st.sampled_from((Rules().active, frozenset({"revenue", "session"}))),
     own_active=st.sampled_from(({}, {"docs": frozenset({"page_view"})})),
+    identity=st.sampled_from((Rules().identity, Rules().identity, ("email",), ())),
 )
 
 

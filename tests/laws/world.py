@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -32,6 +33,7 @@ def ground(rules: Rules, products: Sequence[str] = PRODUCTS) -> Ground:
         timezone=rules.zone,
         exclude=rules.exclude,
         active=tuple(sorted(rules.active)),
+        rules=rules.identity,
         products=tuple(GroundProduct(id=name, active=own.get(name)) for name in products),
     )
 
@@ -89,7 +91,8 @@ def world(path: Path) -> Iterator[World]:
 def held(projection: Projection) -> dict[str, Any]:
     """Every sum, in memory and in the file, without what tells batches apart."""
     db = projection.reader()
-    actors = dict(db.execute("select no, actor from actors").fetchall())
+    rows = db.execute("select no, product, actor from actors").fetchall()
+    actors = {no: actor for no, _, actor in rows}
     cells = db.execute(
         "select product, type, currency, source, day, plan, country, channel, reason, name,"
         " sum(n)::bigint, sum(value) from cells group by all having sum(n) <> 0 or sum(value) <> 0"
@@ -108,7 +111,17 @@ def held(projection: Projection) -> dict[str, Any]:
         "hours": _filled(sums.hours),
         "gaps": _filled(sums.gaps),
         "seen": projection.seen(),
+        "people": people(projection),
     }
+
+
+def people(projection: Projection) -> list[list[tuple[str, str]]]:
+    """Who is several actors: all of them."""
+    rows = projection.reader().execute("select no, product, actor from actors").fetchall()
+    person, found = projection.persons(), defaultdict[int, list[tuple[str, str]]](list)
+    for no, product, actor in rows:
+        found[int(person[no])].append((product, actor))
+    return sorted(sorted(group) for group in found.values() if len(group) > 1)
 
 
 def changes(projection: Projection) -> list[tuple[Any, ...]]:
@@ -144,8 +157,16 @@ def agree(projection: Projection, counted: Counted) -> None:
             for key, cells in counted.series(bucket).items()
         }
         assert own == expected
+    _agree_on_persons(projection, counted)
     _agree_on_people(projection, counted)
     _agree_on_histories(now["days"], counted)
+
+
+def _agree_on_persons(projection: Projection, counted: Counted) -> None:
+    groups = [
+        sorted(one for one in group if len(one) == 2) for group in set(counted.persons.values())
+    ]
+    assert people(projection) == sorted(group for group in groups if len(group) > 1)
 
 
 def _agree_on_people(projection: Projection, counted: Counted) -> None:
@@ -155,14 +176,22 @@ def _agree_on_people(projection: Projection, counted: Counted) -> None:
         expected = sorted((p, name, actor, day) for (p, actor), own in days.items() for day in own)
         assert [row for row in actor_days if row[1] == name] == expected
         edges = sorted({day + step for own in days.values() for day in own for step in (-1, 0, 1)})
-        for product in PRODUCTS:
-            for first in edges:
-                for end in (first + 1, first + 2, first + 30, *(e for e in edges if e > first)):
-                    wanted = sum(
-                        p == product and any(first <= day < end for day in own)
-                        for (p, _), own in days.items()
-                    )
-                    assert projection.sums.distinct(product, name, first, end) == wanted
+        apart = counted.days_of_people(name, company=False)
+        whole = counted.days_of_people(name, company=True)
+        for first in edges:
+            for end in (first + 1, first + 2, first + 30, *(e for e in edges if e > first)):
+                for product in PRODUCTS:
+                    found = projection.sums.distinct(product, name, first, end)
+                    assert found == _active(apart, product, first, end)
+                found = projection.sums.people(PRODUCTS, name, first, end)
+                assert found == _active(whole, "", first, end)
+
+
+def _active(days: dict[Any, set[int]], place: str, first: int, end: int) -> int:
+    return sum(
+        own_place == place and any(first <= day < end for day in own)
+        for (own_place, _), own in days.items()
+    )
 
 
 def _agree_on_histories(days: dict[Any, Any], counted: Counted) -> None:

@@ -13,6 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -74,6 +75,7 @@ class Rules:
     exclude: tuple[str, ...] = ()
     active: frozenset[str] = frozenset(ACTIVE)
     own_active: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by product
+    identity: tuple[str, ...] = ("external_id", "email")
 
     def members(self, name: str, product: str) -> set[str]:
         """The types that make an actor a member of the set."""
@@ -170,12 +172,35 @@ class Counted:
                 found[event.product, event.actor].add(self.day(event.at))
         return found
 
+    @cached_property
+    def persons(self) -> dict[tuple[str, str], frozenset[Any]]:
+        """Actors that are one with something, and all of it: actors and traits."""
+        groups: dict[Any, frozenset[Any]] = {}
+        for ends in _standing(self.events, self.rules.identity):
+            whole = frozenset().union(*(groups.get(end, {end}) for end in ends))
+            groups.update(dict.fromkeys(whole, whole))
+        return groups
+
+    def person(self, event: Event) -> Any:
+        """Who did it, over all products."""
+        who = (event.product, event.actor)
+        return self.persons.get((event.product, event.actor or ""), who)
+
+    def days_of_people(self, name: str, *, company: bool) -> dict[Any, set[int]]:
+        """The days on which each person was a member of the set, by product or anywhere."""
+        found: dict[Any, set[int]] = defaultdict(set)
+        for event in self.events:
+            if self.belongs(event, name):
+                where = "" if company else event.product
+                found[where, self.person(event)].add(self.day(event.at))
+        return found
+
     def visits(self) -> Counter[tuple[str, int]]:
         """Visits by product and day: page views 30 minutes or more after the one before."""
-        seconds: dict[tuple[str, str], set[int]] = defaultdict(set)
+        seconds: dict[Any, set[int]] = defaultdict(set)
         for event in self.events:
             if event.type == "page_view" and event.actor is not None:
-                seconds[event.product, event.actor].add(event.at // MICROS)
+                seconds[event.product, self.person(event)].add(event.at // MICROS)
         found: Counter[tuple[str, int]] = Counter()
         for (product, _), own in seconds.items():
             ordered = sorted(own)
@@ -186,10 +211,10 @@ class Counted:
 
     def activated(self) -> tuple[Counter[tuple[str, int]], Counter[tuple[str, int]]]:
         """By product and day of the first signup: who signed up, who activated within 14 days."""
-        signed: dict[tuple[str, str], int] = {}
+        signed: dict[Any, int] = {}
         for event in self.events:
             if event.type == "signup" and event.actor is not None:
-                who = (event.product, event.actor)
+                who = (event.product, self.person(event))
                 signed[who] = min(signed.get(who, event.at), event.at)
         entered = Counter((who[0], self.day(at)) for who, at in signed.items())
         reached = Counter(
@@ -197,12 +222,37 @@ class Counted:
             for who, at in signed.items()
             if any(
                 event.type == "activation"
-                and (event.product, event.actor) == who
+                and event.actor is not None
+                and (event.product, self.person(event)) == who
                 and at <= event.at <= at + 14 * 24 * HOUR
                 for event in self.events
             )
         )
         return entered, reached
+
+
+def _standing(events: Iterable[Event], rules: tuple[str, ...]) -> Iterable[set[Any]]:
+    """What is linked in the end, told in order of time; of one instant parting comes last."""
+    links: list[set[Any]] = []
+    for event in sorted(events, key=lambda one: (one.at, one.type == "unmerge")):
+        data = {key: str(value) for key, value in event.metadata.items() if value is not None}
+        me = (event.product, event.actor)
+        others: list[Any] = []
+        if event.type == "unmerge":
+            parted = {me, (event.product, data["into"])} if data.get("into") else {me}
+            links = [link for link in links if not parted <= link]
+        elif event.type == "merge":
+            others = [(event.product, data["into"])] if data.get("into") else []
+        elif event.type == "identify":
+            names = ("anonymous_id", "user_id")
+            others = [(event.product, data[name]) for name in names if data.get(name)]
+            if data.get("external_id"):
+                of = "" if "external_id" in rules else event.product
+                others.append(("external_id", data["external_id"], of))
+            if "@" in data.get("email", "") and "email" in rules:
+                others.append(("email", data["email"].lower(), ""))
+        links += [{me, other} for other in others if other != me]
+    return links
 
 
 def _corrected(event: Event, received_at: int) -> int:

@@ -152,6 +152,18 @@ class Projection:
                 self._foldings[key] = folding
         raise folding.progress()
 
+    def persons(self) -> NDArray[np.int64]:
+        """By number of the actor the number of its person, for all there are and many to come.
+
+        As known now: whom an event is of follows what is said later. Read only.
+        """
+        return self._memory.people.array(self._memory.actors.count)
+
+    @property
+    def persons_version(self) -> tuple[int, int]:
+        """Another one whenever any actor may be another person than before."""
+        return self.generation, self._memory.people.version
+
     @property
     def books(self) -> Books:
         """The ledgers with what stands behind them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import duckdb
 import numpy as np
@@ -17,6 +17,8 @@ from upwell.event import DIMENSIONS, DeadLetter
 from upwell.money import nanos
 from upwell.period import MICROS, Zone
 from upwell.projection import store
+from upwell.projection.actors import Actors
+from upwell.projection.crowd import Crowd
 from upwell.projection.ground import Ground, excluded
 from upwell.projection.histories import (
     COHORTS,
@@ -27,9 +29,10 @@ from upwell.projection.histories import (
     Ints,
     Visits,
 )
-from upwell.projection.keys import hash_text
+from upwell.projection.people import PeopleMap
+from upwell.projection.persons import Persons, identities, linked
 from upwell.projection.runs import KeyIndex
-from upwell.projection.sums import Sums
+from upwell.projection.sums import LINKED, PARTS, Sums
 
 SET_NAMES = ("actors", "active", "visitors")
 SHOWS = {"actors": "engagement", "active": "engagement", "visitors": "page_view"}
@@ -71,8 +74,9 @@ class Memory:
     """What is held in memory beside the file, and loaded from it."""
 
     keys: KeyIndex = field(default_factory=KeyIndex)
-    actors: KeyIndex = field(default_factory=KeyIndex)
-    actor_count: int = 0
+    actors: Actors = field(default_factory=Actors)
+    persons: Persons = field(default_factory=Persons)
+    people: PeopleMap = field(default_factory=PeopleMap)
     days: dict[str, ActiveDays] = field(
         default_factory=lambda: {name: ActiveDays() for name in SET_NAMES}
     )
@@ -93,6 +97,7 @@ class Plan:
     touched: set[tuple[str, str, int]] = field(default_factory=set)
     rows: int = 0  # by which the tables of sums have grown
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+    persons: tuple[Ints, Ints] | None = None  # actors, and whom they are from now on
 
     def show(self, memory: Memory, seq: int) -> None:
         """Make the commit visible to readers, all at once."""
@@ -106,6 +111,8 @@ class Plan:
                 memory.seen[key] = seen.joined(memory.seen.get(key))
             for product, kind, _ in self.touched:
                 sums.changed[product, kind] = seq
+            if self.persons is not None:
+                memory.people.change(*self.persons)
 
 
 def located(columns: pa.Table, ground: Ground, zone: Zone) -> pa.Table:
@@ -131,7 +138,9 @@ def fold(
 ) -> Plan:
     """Write fresh, located events and the change of every sum; return what memory must add."""
     plan = Plan()
-    fresh = fresh.append_column("actor_no", _number_actors(db, fresh, memory))
+    fresh = fresh.append_column(
+        "actor_no", memory.actors.number(db, fresh["product"], fresh["actor"])
+    )
     with store.given(db, "fresh", fresh):
         db.execute(f"insert into events select {STORED} from fresh")
         added = db.execute("insert into cells " + store.CELLS.format(facts=FRESH)).fetchone()
@@ -140,9 +149,10 @@ def fold(
         hours = db.sql(store.HOURS.format(facts=FRESH)).to_arrow_table()
     plan.seen = _seen(fresh)
     people = _people(fresh)
-    derived = _visits(plan, people, zone, memory)
-    derived.update(_cohorts(plan, people, zone, memory))
-    _active_days(db, plan, people, ground, memory)
+    crowd = _crowd(db, plan, fresh, people, ground, memory)
+    derived = _visits(plan, people, zone, memory, crowd)
+    derived.update(_cohorts(plan, people, zone, memory, crowd))
+    _active_days(db, plan, people, ground, memory, crowd)
     hours = _with_derived(hours, derived)
     db.from_arrow(hours).insert_into("hours")
     plan.rows = len(hours) + (int(added[0]) if added else 0)
@@ -174,34 +184,6 @@ def write_dead(db: duckdb.DuckDBPyConnection, letters: Sequence[DeadLetter]) -> 
         )
 
 
-def _number_actors(db: duckdb.DuckDBPyConnection, fresh: pa.Table, memory: Memory) -> Any:
-    """The number of each row's actor (null without one); unseen actors get the next numbers."""
-    text = pc.binary_join_element_wise(fresh["product"], fresh["actor"], "\0")
-    coded = text.combine_chunks().dictionary_encode()
-    distinct = coded.dictionary
-    if not len(distinct):
-        return pa.nulls(len(fresh), pa.int64())
-    hashes = hash_text(pa.chunked_array([distinct]))
-    numbers = memory.actors.find(hashes.high, hashes.low)
-    new = np.flatnonzero(numbers < 0)
-    if len(new):
-        numbers[new] = memory.actor_count + 1 + np.arange(len(new))
-        memory.actor_count += len(new)
-        memory.actors.add(hashes.high[new], hashes.low[new], numbers[new])
-        names = pc.split_pattern(distinct.take(pa.array(new)), "\0", max_splits=1)
-        known = pa.table(
-            {
-                "no": numbers[new],
-                "product": pc.list_element(names, 0),
-                "actor": pc.list_element(names, 1),
-                "high": hashes.high[new],
-                "low": hashes.low[new],
-            }
-        )
-        db.from_arrow(known).insert_into("actors")
-    return pa.array(numbers).take(coded.indices)
-
-
 class People(NamedTuple):
     """Columns of the events that somebody did and nobody excludes."""
 
@@ -230,11 +212,6 @@ class People(NamedTuple):
         table = np.array([kind in kinds for kind in self.kinds], dtype=np.bool_)
         return table[self.kind]
 
-    def by_actor(self) -> dict[int, str]:
-        """The product of each actor."""
-        pairs = zip(self.actor.tolist(), self.product.tolist(), strict=True)
-        return {actor: self.products[code] for actor, code in pairs}
-
 
 def _people(fresh: pa.Table) -> People:
     counted = pc.and_(pc.is_valid(fresh["actor_no"]), pc.invert(fresh["excluded"]))
@@ -255,71 +232,99 @@ def _people(fresh: pa.Table) -> People:
 Derived = Counter[tuple[str, str, int, int]]  # (product, kind, day, hour) -> difference
 
 
-def _visits(plan: Plan, people: People, zone: Zone, memory: Memory) -> Derived:
+def _crowd(
+    db: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    fresh: pa.Table,
+    people: People,
+    ground: Ground,
+    memory: Memory,
+) -> Crowd:
+    """Take in who is one with whom; the people of several actors whose sums the batch changes."""
+    said = identities(fresh)
+    if len(said):
+        links = linked(db, said, memory.actors, ground.user_rules)
+        memory.persons.take(db, links)
+    crowd = memory.persons.crowd(people.actor, memory.actors)
+    if memory.persons.write(db, crowd):
+        plan.persons = (crowd.actor, crowd.now.person)
+    return crowd
+
+
+def _visits(plan: Plan, people: People, zone: Zone, memory: Memory, crowd: Crowd) -> Derived:
     found: Derived = Counter()
     views = people.of(people.does(("page_view",)))
-    changes = memory.visits.take(views.actor, views.ts // MICROS)
+    changes = memory.visits.take(views.actor, views.ts // MICROS, crowd)
     if not changes:
         return found
-    products = views.by_actor()
-    micros = np.array([second for _, second, _ in changes], dtype=np.int64) * MICROS
+    actors, seconds, signs = (list(column) for column in zip(*changes, strict=True))
+    micros = np.array(seconds, dtype=np.int64) * MICROS
     days, hours = zone.days(micros).tolist(), zone.hours(micros).tolist()
-    for (actor, _, sign), day, hour in zip(changes, days, hours, strict=True):
-        found[products[actor], store.VISIT, day, hour] += sign
+    for product, day, hour, sign in zip(_products(memory, actors), days, hours, signs, strict=True):
+        found[product, store.VISIT, day, hour] += sign
     plan.touched |= {(product, "page_view", day) for product, _, day, _ in found}
     return found
 
 
-def _cohorts(plan: Plan, people: People, zone: Zone, memory: Memory) -> Derived:
+def _cohorts(plan: Plan, people: People, zone: Zone, memory: Memory, crowd: Crowd) -> Derived:
     found: Derived = Counter()
     for name, history in memory.cohorts.items():
         rule = history.rule
         steps = people.of(people.does((rule.entry, rule.goal)))
         entries = steps.does((rule.entry,))
-        for code, product in enumerate(people.products):
-            own = steps.product == code
-            if not own.any():
-                continue
-            rows = zip(
-                steps.actor[own].tolist(),
-                entries[own].tolist(),
-                steps.ts[own].tolist(),
-                strict=True,
-            )
-            changes = {at: count for at, count in history.take(rows).items() if count}
-            days = zone.days(np.array([micros for micros, _ in changes], dtype=np.int64)).tolist()
-            for ((_, reached), count), day in zip(changes.items(), days, strict=True):
-                kind = (store.REACHED if reached else store.ENTERED) + ":" + name
-                found[product, kind, day, zone.opens(day)] += count
-                plan.touched.add((product, rule.entry, day))
+        rows = zip(steps.actor.tolist(), entries.tolist(), steps.ts.tolist(), strict=True)
+        changes = {key: count for key, count in history.take(rows, crowd).items() if count}
+        products = _products(memory, [actor for actor, _, _ in changes])
+        days = zone.days(np.array([at for _, at, _ in changes], dtype=np.int64)).tolist()
+        for ((_, _, reached), count), product, day in zip(
+            changes.items(), products, days, strict=True
+        ):
+            kind = (store.REACHED if reached else store.ENTERED) + ":" + name
+            found[product, kind, day, zone.opens(day)] += count
+            plan.touched.add((product, rule.entry, day))
     return found
 
 
+def _products(memory: Memory, actors: Sequence[int]) -> list[str]:
+    """The product of each actor."""
+    known = memory.actors
+    return [known.products[c] for c in known.product_of(np.array(actors, np.int64)).tolist()]
+
+
 def _active_days(
-    db: duckdb.DuckDBPyConnection, plan: Plan, people: People, ground: Ground, memory: Memory
+    db: duckdb.DuckDBPyConnection,
+    plan: Plan,
+    people: People,
+    ground: Ground,
+    memory: Memory,
+    crowd: Crowd,
 ) -> None:
-    found = []
+    found, known = [], memory.actors
+    around = set(_products(memory, crowd.actor.tolist()))
     for members in SET_NAMES:
         own = people.of(_members(people, ground, members))
-        actors, days, gaps = memory.days[members].take(own.actor, own.day)
-        if not len(actors):
-            continue
-        codes = _codes(own, gaps.actor)
-        found.append(
-            pa.table(
-                {
-                    "product": pa.array(own.products).take(pa.array(_codes(own, actors))),
-                    "members": pa.repeat(members, len(actors)),
-                    "actor": actors,
-                    "day": days.astype(np.int32),
-                }
+        change = memory.days[members].take(own.actor, own.day, crowd)
+        if len(change.actor):
+            found.append(
+                pa.table(
+                    {
+                        "product": pa.array(_products(memory, change.actor.tolist())),
+                        "members": pa.repeat(members, len(change.actor)),
+                        "actor": change.actor,
+                        "day": change.day.astype(np.int32),
+                    }
+                )
             )
-        )
-        for code, day, earlier, count in _summed(codes, gaps):
+        for code, day, earlier, count in _summed(known.product_of(change.gaps.actor), change.gaps):
             if count:
-                product = own.products[code]
+                product = known.products[code]
                 plan.gaps.setdefault((product, members), []).append((day, earlier, count))
                 plan.touched.add((product, SHOWS[members], day))
+        for name, gaps in ((LINKED, change.linked), (PARTS, change.parts)):
+            for _, day, earlier, count in _summed(np.zeros_like(gaps.actor), gaps):
+                if count:
+                    plan.gaps.setdefault((name, members), []).append((day, earlier, count))
+                    plan.touched |= {(product, SHOWS[members], day) for product in around}
     if found:
         db.from_arrow(pa.concat_tables(found)).insert_into("actor_days")
 
@@ -336,18 +341,11 @@ def _members(people: People, ground: Ground, members: str) -> NDArray[np.bool_]:
     return np.asarray(table[people.product, people.kind], dtype=np.bool_)
 
 
-def _codes(people: People, actors: Ints) -> Ints:
-    """The product of each actor, as an index; every one of them is among the people."""
-    if not len(actors):
-        return actors
-    order = np.argsort(people.actor)
-    codes: Ints = people.product[order[np.searchsorted(people.actor, actors, sorter=order)]]
-    return codes
-
-
 def _summed(codes: Ints, gaps: Gaps) -> Iterator[tuple[int, int, int, int]]:
     """The gaps added up, as (product, day, earlier day or -1, count)."""
     bits = DAY_BITS + 1  # room for "no earlier day"
+    if not len(codes):
+        return iter(())
     packed = (codes << (2 * bits)) | (gaps.day << bits) | (gaps.earlier + 1)
     order = np.argsort(packed)
     packed = packed[order]

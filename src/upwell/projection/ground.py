@@ -107,6 +107,11 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Whether ledgers counted by the same rules are the same on both."""
         return all(getattr(self, name) == getattr(other, name) for name in _LEDGER)
 
+    @property
+    def user_rules(self) -> tuple[str, ...]:
+        """The rules by which users are one person: a business domain is many people's."""
+        return tuple(rule for rule in self.rules if rule != "domain")
+
     def members(self, name: str, product: str) -> frozenset[str]:
         """The event types that make an actor a member of a set, in that product."""
         if name != "active":
@@ -118,10 +123,11 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Whether sums made on one are the sums of the other."""
         mine = {p.id: p.active for p in self.products if p.active is not None}
         theirs = {p.id: p.active for p in other.products if p.active is not None}
-        return (self.timezone, self.active, self.exclude, mine) == (
+        return (self.timezone, self.active, self.exclude, set(self.user_rules), mine) == (
             other.timezone,
             other.active,
             other.exclude,
+            set(other.user_rules),
             theirs,
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from upwell.metrics.catalog import CATALOG, Cohort
 from upwell.metrics.engagement import NONE
 from upwell.period import DAY_MICROS
-from upwell.projection.runs import NOTHING, OrderedSet, insert
+from upwell.projection.crowd import Crowd, Labels
+from upwell.projection.runs import NOTHING, OrderedSet, distinct, insert
 
 DAY_BITS = 20  # days reach the year 4840
 SECOND_BITS = 34  # seconds reach the year 2514
@@ -29,10 +30,12 @@ COHORTS: dict[str, Cohort] = {
 }
 
 Ints = NDArray[np.int64]
+Packed = NDArray[np.uint64]  # a subject, and a day or second of it
+_NO_VALUES: Packed = np.empty(0, dtype=np.uint64)
 
 
 class Gaps(NamedTuple):
-    """Columns: on `day` an actor was active, `earlier` (or -1) the time before; sign +1 or -1."""
+    """Columns: on `day` a person was active, `earlier` (or -1) the time before; sign +1 or -1."""
 
     actor: Ints
     day: Ints
@@ -40,8 +43,25 @@ class Gaps(NamedTuple):
     sign: Ints
 
 
+_NO_GAPS = Gaps(*(np.empty(0, dtype=np.int64) for _ in range(4)))
+
+
+class Changed(NamedTuple):
+    """New (actor, day) pairs, and how the gaps between active days changed.
+
+    `gaps` are of the people of each product; `linked` of those in several products, over all of
+    them; `parts` of the same people, in each product for itself.
+    """
+
+    actor: Ints
+    day: Ints
+    gaps: Gaps
+    linked: Gaps
+    parts: Gaps
+
+
 class ActiveDays:
-    """For one set of actors: each actor's active days, and how far apart they lie."""
+    """For one set of people: each actor's active days; how far apart those of a person lie."""
 
     def __init__(self) -> None:
         self._known = OrderedSet()
@@ -50,21 +70,49 @@ class ActiveDays:
         """Take stored pairs, each once; nothing is counted."""
         self._known.add(np.sort(_pack(actors, days, DAY_BITS)))
 
-    def take(self, actors: Ints, days: Ints) -> tuple[Ints, Ints, Gaps]:
-        """New (actor, day) pairs, and how the gaps between active days changed."""
+    def take(self, actors: Ints, days: Ints, crowd: Crowd) -> Changed:
+        """Add days; people of several actors are counted before and after, others by neighbours."""
+        before = _of(self._known, crowd, DAY_BITS)
         change = insert(self._known, _pack(actors, days, DAY_BITS), DAY_BITS)
         new_actors, new_days = _unpack(change.value, DAY_BITS)
-        after = np.concatenate([change.value, change.moved, change.moved])
-        before = np.concatenate([change.below, change.was, change.now])
+        earlier = np.concatenate([change.below, change.was, change.now])
         sizes = [len(change.value), len(change.moved), len(change.moved)]
-        who, day = _unpack(after, DAY_BITS)
-        earlier = np.where(before == NOTHING, NONE, _unpack(before, DAY_BITS)[1])
+        who, day = _unpack(np.concatenate([change.value, change.moved, change.moved]), DAY_BITS)
         sign = np.repeat(np.array([1, -1, 1], dtype=np.int64), sizes)
-        return new_actors, new_days, Gaps(who, day, earlier, sign)
+        gaps = Gaps(who, day, _days(earlier), sign)
+        if not len(crowd.actor):
+            return Changed(new_actors, new_days, gaps, _NO_GAPS, _NO_GAPS)
+        alone = ~crowd.has(who)
+        gaps = Gaps(*(column[alone] for column in gaps))
+        after = _of(self._known, crowd, DAY_BITS)
+        (own, linked, parts) = (
+            _joined(_chained(crowd, before, was, -1), _chained(crowd, after, now, 1))
+            for was, now in zip(_ways(crowd.was), _ways(crowd.now), strict=True)
+        )
+        return Changed(new_actors, new_days, _joined(gaps, own), linked, parts)
+
+
+def _ways(labels: Labels) -> tuple[Ints, Ints, Ints]:
+    return labels.own, labels.whole, labels.part
+
+
+def _chained(crowd: Crowd, values: Packed, label: Ints, sign: int) -> Gaps:
+    """The gaps between the days of people, whom `label` names; 0 stands for nobody."""
+    chain = _relabelled(crowd, values, label, DAY_BITS)
+    who, day = _unpack(chain, DAY_BITS)
+    return Gaps(who, day, _days(_before(chain, DAY_BITS)), np.full(len(chain), sign))
+
+
+def _joined(one: Gaps, other: Gaps) -> Gaps:
+    return Gaps(*map(np.concatenate, zip(one, other, strict=True)))
+
+
+def _days(packed: Packed) -> Ints:
+    return np.where(packed == NOTHING, NONE, _unpack(packed, DAY_BITS)[1])
 
 
 class Visits:
-    """Page views of each actor by the second; a visit opens where the pause before is long."""
+    """Page views of each actor by the second; a visit opens where a person's pause is long."""
 
     def __init__(self) -> None:
         self._known = OrderedSet()
@@ -73,28 +121,70 @@ class Visits:
         """Take stored page views, each once; nothing is counted."""
         self._known.add(np.sort(_pack(actors, seconds, SECOND_BITS)))
 
-    def take(self, actors: Ints, seconds: Ints) -> list[tuple[int, int, int]]:
+    def take(self, actors: Ints, seconds: Ints, crowd: Crowd) -> list[tuple[int, int, int]]:
         """Visits that open or no longer open, as (actor, second, +1 or -1)."""
+        before = _of(self._known, crowd, SECOND_BITS)
         change = insert(self._known, _pack(actors, seconds, SECOND_BITS), SECOND_BITS)
         opened = _opens(change.value, change.below)
         was, now = _opens(change.moved, change.was), _opens(change.moved, change.now)
-        found = []
-        for values, sign in ((change.value[opened], 1), (change.moved[was & ~now], -1)):
-            who, when = _unpack(values, SECOND_BITS)
-            found += [(a, s, sign) for a, s in zip(who.tolist(), when.tolist(), strict=True)]
+        found = [
+            row
+            for values, sign in ((change.value[opened], 1), (change.moved[was & ~now], -1))
+            for row in _alone(values, crowd, sign)
+        ]
+        if len(crowd.actor):
+            after = _of(self._known, crowd, SECOND_BITS)
+            for values, label, sign in (
+                (before, crowd.was.own, -1),
+                (after, crowd.now.own, 1),
+            ):
+                chain = _relabelled(crowd, values, label, SECOND_BITS)
+                found += _rows(chain[_opens(chain, _before(chain, SECOND_BITS))], sign)
         return found
 
 
-def _opens(values: NDArray[np.uint64], below: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def _alone(values: Packed, crowd: Crowd, sign: int) -> list[tuple[int, int, int]]:
+    who = _unpack(values, SECOND_BITS)[0]
+    return _rows(values[~crowd.has(who)], sign)
+
+
+def _rows(values: Packed, sign: int) -> list[tuple[int, int, int]]:
+    who, when = _unpack(values, SECOND_BITS)
+    return [(a, s, sign) for a, s in zip(who.tolist(), when.tolist(), strict=True)]
+
+
+def _of(known: OrderedSet, crowd: Crowd, bits: int) -> Packed:
+    """All that is known of the crowd's actors."""
+    if not len(crowd.actor):
+        return _NO_VALUES
+    return known.of(crowd.actor.astype(np.uint64), bits)
+
+
+def _relabelled(crowd: Crowd, values: Packed, label: Ints, bits: int) -> Packed:
+    """The values of the crowd's actors as those of people, in order and each once."""
+    who, what = _unpack(values, bits)
+    people = label[np.searchsorted(crowd.actor, who)]
+    named = people > 0
+    return distinct(_pack(people[named], what[named], bits))
+
+
+def _before(chain: Packed, bits: int) -> Packed:
+    """For each of the ordered values the one before it of the same subject, or NOTHING."""
+    before = np.full_like(chain, NOTHING)
+    before[1:] = chain[:-1]
+    return np.where((before >> np.uint64(bits)) == (chain >> np.uint64(bits)), before, NOTHING)
+
+
+def _opens(values: Packed, below: Packed) -> NDArray[np.bool_]:
     # Same subject, so the difference of the packed values is the difference of the seconds.
     return cast("NDArray[np.bool_]", (below == NOTHING) | (values - below >= _PAUSE))
 
 
-def _pack(subjects: Ints, values: Ints, bits: int) -> NDArray[np.uint64]:
+def _pack(subjects: Ints, values: Ints, bits: int) -> Packed:
     return (subjects.astype(np.uint64) << np.uint64(bits)) | values.astype(np.uint64)
 
 
-def _unpack(packed: NDArray[np.uint64], bits: int) -> tuple[Ints, Ints]:
+def _unpack(packed: Packed, bits: int) -> tuple[Ints, Ints]:
     mask = np.uint64((1 << bits) - 1)
     return (packed >> np.uint64(bits)).astype(np.int64), (packed & mask).astype(np.int64)
 
@@ -112,28 +202,38 @@ class CohortHistory:
         for actor, entry, ts in rows:
             insort((self._entered if entry else self._goals).setdefault(actor, []), ts)
 
-    def take(self, rows: Iterable[tuple[int, bool, int]]) -> Counter[tuple[int, bool]]:
-        """Changes as {(micros of the actor's first entry, reached): count difference}.
+    def take(
+        self, rows: Iterable[tuple[int, bool, int]], crowd: Crowd
+    ) -> Counter[tuple[int, int, bool]]:
+        """Changes as {(an actor of the product, micros of the first entry, reached): difference}.
 
-        `reached` False counts actors who entered, True those of them who reached the goal.
+        `reached` False counts people who entered, True those of them who reached the goal.
         """
         new: dict[int, list[tuple[bool, int]]] = {}
         for actor, entry, ts in rows:
             new.setdefault(actor, []).append((entry, ts))
-        change: Counter[tuple[int, bool]] = Counter()
+        alone = np.fromiter(new, np.int64, len(new))
+        parties = [[actor] for actor in alone[~crowd.has(alone)].tolist()]
+        change: Counter[tuple[int, int, bool]] = Counter()
+        for party in (*parties, *crowd.parties(crowd.was)):
+            change.subtract(self._state(party))
         for actor, events in new.items():
-            change.subtract(self._state(actor))
             for entry, ts in events:
                 insort((self._entered if entry else self._goals).setdefault(actor, []), ts)
-            change.update(self._state(actor))
+        for party in (*parties, *crowd.parties(crowd.now)):
+            change.update(self._state(party))
         return change
 
-    def _state(self, actor: int) -> list[tuple[int, bool]]:
-        entered = self._entered.get(actor)
-        if not entered:
+    def _state(self, party: Sequence[int]) -> list[tuple[int, int, bool]]:
+        """What one person, of several actors of one product, gives."""
+        firsts = [self._entered[actor][0] for actor in party if actor in self._entered]
+        if not firsts:
             return []
-        first = entered[0]
-        goals = self._goals.get(actor, [])
-        at = bisect_left(goals, first)
-        inside = at < len(goals) and goals[at] <= first + self.rule.window_days * DAY_MICROS
-        return [(first, False), (first, True)] if inside else [(first, False)]
+        first = min(firsts)
+        last = first + self.rule.window_days * DAY_MICROS
+        goals = (self._goals.get(actor, ()) for actor in party)
+        inside = any(
+            (at := bisect_left(own, first)) < len(own) and own[at] <= last for own in goals
+        )
+        entered = (party[0], first, False)
+        return [entered, (party[0], first, True)] if inside else [entered]

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from upwell.money import SCALE
 from upwell.period import DAY_MICROS, Zone
-from upwell.projection import store
+from upwell.projection import persons, store
 from upwell.projection.commit import SET_NAMES, Memory, Seen, located
 from upwell.projection.ground import Ground
 from upwell.projection.histories import COHORTS
@@ -26,6 +26,7 @@ def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
     """Empty every table of sums and fill it from the stored events, inside the caller's commit."""
     for table in store.SUMS:
         db.execute(f"delete from {table}")
+    persons.refold(db, ground.user_rules)
     db.execute("insert into cells " + store.CELLS.format(facts=store.LIVE))
     db.execute("insert into cell_changes " + store.CHANGES.format(facts=store.EVER))
     db.execute("insert into hours " + store.HOURS.format(facts=store.LIVE))
@@ -102,16 +103,16 @@ def load(db: duckdb.DuckDBPyConnection) -> Memory:
         " where superseded_at is null"
     ).fetchnumpy()
     memory.keys.add(found["key_high"], found["key_low"], found["place"])
-    found = db.execute("select high, low, no from actors").fetchnumpy()
-    memory.actors.add(found["high"], found["low"], found["no"])
-    memory.actor_count = int(found["no"].max()) if len(found["no"]) else 0
+    memory.actors.load(db)
+    memory.persons.load(db)
+    memory.people.load(db)
     memory.seen = _seen(db)
     for members, days in memory.days.items():
         found = db.execute(
             "select actor, day from actor_days where members = ?", [members]
         ).fetchnumpy()
         days.load(found["actor"], found["day"].astype(np.int64))
-        rows = db.execute(store.GAPS, [members]).fetchall()
+        rows = db.execute(store.GAPS, {"members": members}).fetchall()
         for product, own in groupby(rows, key=itemgetter(0)):
             memory.sums.add_gaps(product, members, [row[1:] for row in own])
     found = db.execute(

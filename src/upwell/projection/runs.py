@@ -96,6 +96,17 @@ class OrderedSet:
             above = np.minimum(above, after)
         return here, below, above
 
+    def of(self, subjects: U64, shift: int) -> U64:
+        """All values of these subjects (the bits above `shift`), in no order."""
+        bits = np.uint64(shift)
+        found = [np.empty(0, dtype=np.uint64)]
+        for run in self._runs:
+            low = np.searchsorted(run, subjects << bits)
+            count = np.searchsorted(run, (subjects + np.uint64(1)) << bits) - low
+            place = np.repeat(low - np.cumsum(count) + count, count) + np.arange(count.sum())
+            found.append(run[place])
+        return np.concatenate(found)
+
     def add(self, values: U64) -> None:
         """Take sorted, distinct values that are not in the set yet."""
         if not len(values):

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from upwell.errors import Rejected, Unavailable
 from upwell.event import DIMENSIONS
+from upwell.projection.sums import LINKED, PARTS
 
 FORMAT = 1
 VISIT = "@visit"  # sums that come from histories, kept beside those of event types
@@ -41,6 +42,13 @@ create table if not exists events(
 );
 create table if not exists actors(no bigint, product varchar, actor varchar,
   high ubigint, low ubigint);
+create table if not exists links(         -- what identity events say, for the persons below
+  actor bigint, node ubigint, ts bigint, cuts boolean);
+create table if not exists persons(        -- actors that are one with others
+  actor bigint,
+  own bigint,                              -- the smallest of the person's actors in its product
+  person bigint                            -- the smallest of all
+);
 create table if not exists actor_days(product varchar, members varchar, actor bigint, day integer);
 create table if not exists cells(product varchar, type varchar, currency varchar, source varchar,
   day integer, {_DIM_COLUMNS}, n bigint, value decimal(38, 9), seq bigint);
@@ -83,7 +91,7 @@ create table if not exists book_lines(no integer, source varchar, subscription v
 create table if not exists book_people(no integer, source varchar, customer varchar);
 """
 
-SUMS = ("actor_days", "cells", "cell_changes", "hours")
+SUMS = ("links", "persons", "actor_days", "cells", "cell_changes", "hours")
 
 CELLS = f"""
 select product, type, coalesce(currency, '') as currency, source, day, {_DIMS},
@@ -115,35 +123,47 @@ EVER = """(
     replace (true as late), -1 as sign, superseded_at as changed_at, superseded_seq as by_seq
   from events where superseded_at is not null)"""
 
+PEOPLE = "(events e left join persons p on p.actor = e.actor)"
+OWN, PERSON = "coalesce(p.own, e.actor)", "coalesce(p.person, e.actor)"  # in a product; over all
+
 VISITS = f"""
 with seconds as (
-  select product, actor, ts // 1000000 as second, any_value(day) as day, any_value(hour) as hour
-  from events
-  where type = 'page_view' and actor is not null and not excluded and superseded_at is null
+  select product, {OWN} as who, ts // 1000000 as second, any_value(day) as day,
+    any_value(hour) as hour
+  from {PEOPLE}
+  where type = 'page_view' and e.actor is not null and not excluded and superseded_at is null
   group by all),
 chained as (
-  select *, lag(second) over (partition by actor order by second) as before from seconds)
+  select *, lag(second) over (partition by who order by second) as before from seconds)
 select product, '{VISIT}' as type, '' as currency, day, hour, count(*)::bigint as n,
   0::decimal(38, 9) as value
 from chained where before is null or second - before >= 1800 group by all
 """
 
-COHORT = """
+COHORT = f"""
 with steps as (
-  select product, actor, ts, type = $entry as entry from events
-  where type in ($entry, $goal) and actor is not null and not excluded
+  select product, {OWN} as who, ts, type = $entry as entry from {PEOPLE}
+  where type in ($entry, $goal) and e.actor is not null and not excluded
     and superseded_at is null),
-firsts as (select product, actor, min(ts) as first from steps where entry group by all)
+firsts as (select product, who, min(ts) as first from steps where entry group by all)
 select f.product, f.first, exists (
-    select 1 from steps s where s.actor = f.actor and not s.entry
+    select 1 from steps s where s.who = f.who and not s.entry
       and s.ts between f.first and f.first + $window) as reached
 from firsts f
 """
 
-GAPS = """
+_SEVERAL = "person in (select person from persons group by person having count(distinct own) > 1)"
+GAPS = f"""
+with days as (select * from actor_days where members = $members),
+known as (select * from days join persons using (actor)),
+people as (
+  select product, actor as who, day from days where actor not in (select actor from persons)
+  union all select distinct product, own, day from known
+  union all select distinct '{LINKED}', person, day from known where {_SEVERAL}
+  union all select distinct '{PARTS}', own, day from known where {_SEVERAL})
 select product, day, coalesce(earlier, -1) as earlier, count(*)::bigint as n from (
-  select product, day, lag(day) over (partition by actor order by day) as earlier
-  from actor_days where members = ?)
+  select product, day, lag(day) over (partition by product, who order by day) as earlier
+  from people)
 group by all order by product, day
 """
 

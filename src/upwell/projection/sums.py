@@ -14,6 +14,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+LINKED = "@linked"  # people in several products, over all of them, as if that were a product
+PARTS = "@parts"  # the same people, in each product for itself
+
 _Ints = NDArray[np.int64]
 
 _EMPTY = np.zeros(0, dtype=np.int64)
@@ -118,6 +121,15 @@ class Sums:
             return columns
         day, earlier, count = (np.concatenate(pair) for pair in zip(columns, recent.T, strict=True))
         return day, earlier, count
+
+    def people(self, products: Iterable[str], members: str, first: int, end: int) -> int:
+        """Different people of the set in all products together, of whom `products` is each one."""
+        apart = sum(self.distinct(product, members, first, end) for product in products)
+        return (
+            apart
+            - self.distinct(PARTS, members, first, end)
+            + self.distinct(LINKED, members, first, end)
+        )
 
     def _as_columns(
         self, key: tuple[str, str], days: dict[int, dict[int, int]]
