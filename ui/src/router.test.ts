@@ -19,6 +19,8 @@ test.each([
   '/setup?token=abc',
   '/revenue?range=12m&split=churn&by=country&known=2026-02-03',
   '/revenue/retention?of=mrr',
+  '/usage?steps=signup%7Eactivation%7Cinvited&window=7d',
+  '/usage/retention?grain=month',
   '/customers?q=gmbh&sort=name&status=past_due',
   '/customers/main:cus_1?seq=4',
   '/settings/counting-rules?month=2026-10',

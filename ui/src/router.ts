@@ -8,6 +8,7 @@ export const PAGES = [
   'product',
   'explore',
   'revenue',
+  'usage',
   'customers',
   'customer',
   'live',
@@ -24,6 +25,7 @@ export type Page = (typeof PAGES)[number];
 /** Tabs of pages that have them; the first is the page itself. */
 export const TABS: Partial<Record<Page, readonly string[]>> = {
   revenue: ['', 'retention', 'months', 'cash'],
+  usage: ['', 'retention', 'engagement', 'lifecycle', 'paths', 'segments'],
   settings: ['', 'counting-rules'],
 };
 

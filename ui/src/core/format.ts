@@ -55,6 +55,7 @@ const two = (n: number): string => String(n).padStart(2, '0');
 function seconds(total: number): string {
   const sign = total < 0 ? MINUS : '';
   const s = Math.abs(total);
+  if (s === 0) return '0 s';
   if (s < 1) return `${sign}${Math.round(s * 1000)} ms`;
   if (s < 60) return `${sign}${s < 10 ? Math.round(s * 10) / 10 : Math.round(s)} s`;
   const whole = Math.round(s);
