@@ -237,10 +237,10 @@ def answer(asked: RetentionAsked, of: Ground, table: Table) -> shapes.RetentionA
 
 def _cohorts(
     asked: RetentionAsked, of: Ground, found: engine.Retention, code: int
-) -> tuple[shapes.Cohort, ...]:
+) -> tuple[shapes.UseCohort, ...]:
     calendar, worth = of.calendar(asked.grain), asked.measure == "revenue"
     return tuple(
-        shapes.Cohort(
+        shapes.UseCohort(
             start=calendar.label(found.first + place),
             size=int(found.sizes[code, place]),
             values=tuple(

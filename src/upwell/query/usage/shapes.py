@@ -109,7 +109,7 @@ class FunnelAnswer(Answered, frozen=True):
     trend: tuple[FunnelPoint, ...]
 
 
-class Cohort(Shape, frozen=True):
+class UseCohort(Shape, frozen=True):
     """Those who began in one bucket: `size` of them, and what became of them by distance.
 
     `values[0]` is the size, or the money of that bucket as a decimal; None: not over yet.
@@ -125,7 +125,7 @@ class RetentionPart(Shape, frozen=True):
 
     key: str | None
     other: bool
-    cohorts: tuple[Cohort, ...]
+    cohorts: tuple[UseCohort, ...]
     mean: tuple[float | None, ...]
 
 
@@ -135,7 +135,7 @@ class RetentionAnswer(Answered, frozen=True):
     `currency` is that of the values, where they are money; `unconverted` has no rate.
     """
 
-    cohorts: tuple[Cohort, ...]
+    cohorts: tuple[UseCohort, ...]
     mean: tuple[float | None, ...]
     parts: tuple[RetentionPart, ...]
     currency: str | None
