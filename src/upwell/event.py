@@ -139,17 +139,32 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     recorded_at: int
 
 
+class Doubt(msgspec.Struct, frozen=True, kw_only=True):
+    """A record that is counted though something about it is not known; `object` is its own id."""
+
+    seq: int
+    idx: int
+    source: str
+    code: str
+    reason: str
+    object: str
+    recorded_at: int
+
+
 @dataclass(frozen=True, slots=True)
 class Translated:
     """What `translate(delivery)` yields: columns of events, and what could not be used.
 
     `records` are what billing sources say beyond events: states of subscriptions, customers, cash.
+    `doubts` name what of it is counted though something is not known; `unknown` counts what no
+    number needs.
     """
 
     events: pa.Table
     dead: tuple[DeadLetter, ...] = ()
     records: tuple[Record, ...] = ()
-    unknown: Mapping[str, int] = field(default_factory=dict)  # ignored payload types, counted
+    unknown: Mapping[str, int] = field(default_factory=dict)
+    doubts: tuple[Doubt, ...] = ()
 
 
 class Position(msgspec.Struct, frozen=True, order=True):

@@ -38,8 +38,8 @@ class Read:
                 continue
             found = translate(page, ONE)
             assert not found.dead, found.dead
-            for name, count in found.unknown.items():
-                self.unknown[name] += count
+            for doubt in found.doubts:
+                self.unknown[doubt.code] += 1
             for record in found.records:
                 if isinstance(record, SubscriptionState):
                     key = (record.at, record.order)
@@ -181,7 +181,7 @@ def test_unpaid_for_nobody_knows_how_long_is_counted_and_named() -> None:
     fake.advance(5 * DAY)
     sold["status"] = "unpaid"  # by hand, as Stripe's support does: no invoice says so
     read = Read(fake)
-    assert read.unknown["unpaid since an unknown time"] == 1
+    assert read.unknown["unpaid_since"] == 1
     assert read.mrr(fake.now + 1) == {}
 
 

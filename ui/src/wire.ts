@@ -263,6 +263,16 @@ export interface Reading {
   seconds_left: number | null;
 }
 
+/** Records of a source that are counted though something about them is not known. */
+export interface Doubt {
+  code: string;
+  reason: string;
+  records: number;
+  last_seen: string;
+  seq: number;
+  object: string;
+}
+
 /** How one source is doing. */
 export interface Source {
   id: string;
@@ -277,6 +287,7 @@ export interface Source {
   since: string | null;
   reading: Reading | null;
   live: boolean;
+  doubts: Doubt[];
 }
 
 /** Every source; `backlog` counts deliveries not yet in the numbers. */

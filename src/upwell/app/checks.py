@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -21,6 +22,7 @@ from upwell.flow import EVENTS, rereads, translate
 from upwell.journal import DAMAGED
 from upwell.period import to_instant, to_micros
 from upwell.projection import Staged, closes
+from upwell.projection.doubts import listed
 from upwell.projection.ground import Ground
 from upwell.projection.verify import Difference, differences, differing
 from upwell.settings import Settings, StripeSource, secret
@@ -44,6 +46,10 @@ def sources(house: House) -> list[dict[str, Any]]:
         )
         .fetchall()
     )
+    doubts: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for one in listed(house.projection.reader()):
+        told = {**one._asdict(), "last_seen": to_instant(one.last_seen)}
+        doubts[told.pop("source")].append(told)
     found = []
     arrived = {name: (count, last) for name, count, _, last in house.journal.sources()}
     links = {link.id: link for link in house.links.every()}
@@ -57,6 +63,7 @@ def sources(house: House) -> list[dict[str, Any]]:
             "deliveries": count,
             "events": events.get(name, 0),
             "dead_letters": dead.get(name, 0),
+            "doubts": doubts.get(name, []),
             "error": None,
         }
         if house.filling is not None and name == house.filling.source:

@@ -25,6 +25,7 @@ from upwell.errors import Problem, Rejected, Unavailable, nearest
 from upwell.event import DeadLetter, Delivery
 from upwell.flow import retraction
 from upwell.period import add_months, to_day, to_instant, to_micros
+from upwell.projection.doubts import listed
 from upwell.query import Answer, Question
 from upwell.query.revenue.compare import compare
 from upwell.query.revenue.compare import figures as sheet_figures
@@ -171,6 +172,12 @@ class Commands:
             row = house.links.row(link.id)
             found[link.id] = row.error if row and row.failed else ""
         house.caught_up()
+        doubts = [
+            f"{one.source}: {one.records:,} counted with a doubt. {one.reason} "
+            f"The newest is {one.object}, in delivery {one.seq}."
+            for one in listed(house.projection.reader())
+            if one.source in found
+        ]
         if self._pulls is None:  # no server finds who belongs together
             house.identity.refresh()
         return {
@@ -178,6 +185,7 @@ class Commands:
                 {"id": name, "ok": not error, "error": error} for name, error in found.items()
             ],
             "listed": [] if since is None else _listed_again(since),
+            "doubts": doubts,
             "stored": _stored(house) - before,
         }
 

@@ -227,10 +227,11 @@ class Joined:
     def _sources(self, viewer: Viewer) -> shapes.Sources:
         status = self.status()
         own = {source for (product, source) in self.house.projection.seen() if viewer.sees(product)}
+        whole = viewer.products is None
         found = [
-            shapes.Source(**entry)
+            shapes.Source(**(entry if whole else {**entry, "doubts": ()}))
             for entry in checks.sources(self.house)
-            if viewer.products is None or entry["id"] in own
+            if whole or entry["id"] in own
         ]
         return shapes.Sources(
             sources=tuple(found),

@@ -36,6 +36,8 @@ def sync(home: Home, sources: tuple[str, ...], since: str | None, as_json: bool)
             )
         for line in done["listed"]:
             click.echo(f"      {line}")
+        for line in done["doubts"]:
+            click.echo(f"      {line}")
         put_facts({"events": done["stored"]})
     return 0 if all(each["ok"] for each in done["sources"]) else 1
 

@@ -25,7 +25,7 @@ from upwell.billing import SubscriptionState
 from upwell.event import DeadLetter, Delivery, Position, Touched
 from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.period import Zone
-from upwell.projection import billing, closes, corrections, store
+from upwell.projection import billing, closes, corrections, doubts, store
 from upwell.projection.book import Book
 from upwell.projection.books import Books, Entry
 from upwell.projection.closes import Close
@@ -223,6 +223,7 @@ class Projection:
                 dead += entry.dead
                 repeats += entry.repeats
             write_dead(db, dead)
+            doubts.write(db, staged)
         self._loose += plan.rows
         touched = frozenset(Touched(*key) for key in (*plan.touched, *entry.touched))
         return Outcome(len(fresh), repeats, tuple(dead), touched)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from upwell.event import DIMENSIONS, Delivery
 from upwell.period import Zone
-from upwell.projection import billing, store
+from upwell.projection import billing, doubts, store
 from upwell.projection.books import Books, unreadable
 from upwell.projection.commit import fold, located, write_dead
 from upwell.projection.ground import Ground
@@ -63,7 +63,8 @@ def restore(stage: Stage, delivery: Delivery, retraction: int) -> int:
             [delivery.received_at, delivery.seq, retraction],
         )
     )
-    db.execute("update dead_letters set settled_seq = null where settled_seq = ?", [retraction])
+    for table in _NAMED:
+        db.execute(f"update {table} set settled_seq = null where settled_seq = ?", [retraction])
     lost = frozenset(db.execute(_STILL_OUT, [retraction]).fetchall())
     books.command(
         db,
@@ -111,6 +112,7 @@ def retranslate(stage: Stage, delivery: Delivery, staged: Sequence[Staged]) -> t
     )
     still_dead = [letter for entry in staged for letter in entry.translated.dead]
     write_dead(db, [*still_dead, *part.conflicts, *unreadable(reading)])
+    doubts.write(db, staged)
     refold(db, ground, zone)
     return gone, len(fresh)
 
@@ -129,6 +131,7 @@ where superseded_at is null and seq in (select seq from reread) and rowid not in
 """
 
 
+_NAMED = ("dead_letters", "doubts")
 _STILL_OUT = """
 select e.seq, e.idx from events e where e.superseded_seq = ? and e.type = 'subscription'
   and not exists (select 1 from events o where o.superseded_at is null
@@ -137,12 +140,13 @@ select e.seq, e.idx from events e where e.superseded_seq = ? and e.type = 'subsc
 
 
 def _settle(db: duckdb.DuckDBPyConnection, by: int, seqs: Sequence[int]) -> None:
-    """Take what these deliveries could not be used for off the list."""
-    db.execute(
-        "update dead_letters set settled_seq = ? where settled_seq is null"
-        " and seq in (select unnest(?::bigint[]))",
-        [by, list(seqs)],
-    )
+    """Take what these deliveries could not be used for, or only with a doubt, off the lists."""
+    for table in _NAMED:
+        db.execute(
+            f"update {table} set settled_seq = ? where settled_seq is null"
+            " and seq in (select unnest(?::bigint[]))",
+            [by, list(seqs)],
+        )
 
 
 def _as_late(columns: pa.Table) -> pa.Table:

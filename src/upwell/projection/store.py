@@ -59,6 +59,8 @@ create table if not exists hours(product varchar, type varchar, currency varchar
   hour bigint, n bigint, value decimal(38, 9));
 create table if not exists dead_letters(seq bigint, idx integer, source varchar, code varchar,
   reason varchar, recorded_at bigint, settled_seq bigint);
+create table if not exists doubts(seq bigint, idx integer, source varchar, code varchar,
+  reason varchar, "object" varchar, recorded_at bigint, settled_seq bigint);
 create table if not exists source_counts(source varchar, events bigint, repeats bigint);
 create table if not exists outgoing(seq bigint, idx integer, version_seq bigint);
 create table if not exists grounds(seq bigint, recorded_at bigint, body varchar);

@@ -286,6 +286,20 @@ class Reading(_Shape, frozen=True):
     seconds_left: float | None
 
 
+class Doubt(_Shape, frozen=True):
+    """Records of a source that are counted though something about them is not known.
+
+    `seq` and `object` are the delivery and the vendor's id of the newest of them.
+    """
+
+    code: str
+    reason: str
+    records: int
+    last_seen: dt.datetime
+    seq: int
+    object: str
+
+
 class Source(_Shape, frozen=True):
     """How one source is doing."""
 
@@ -301,6 +315,7 @@ class Source(_Shape, frozen=True):
     since: dt.datetime | None = None  # numbers stand still since then
     reading: Reading | None = None
     live: bool = True  # False: no webhooks are set up, so that it is up to a minute late
+    doubts: tuple[Doubt, ...] = ()  # for those who see the whole company
 
 
 class Sources(_Shape, frozen=True):

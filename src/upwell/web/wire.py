@@ -69,6 +69,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     shapes.Original,
     frames.Backfill,
     shapes.Reading,
+    shapes.Doubt,
     shapes.Source,
     shapes.Sources,
     shapes.NewStripe,

@@ -36,6 +36,7 @@ def of_subscription(
     first = _before(now, begun, BEGUN, "trialing" if on_trial else "active")
     yield first
     ended = found.ended_at
+    _doubts(read, found, begun)
     if on_trial and found.trial_end and found.trial_end < (ended or found.trial_end + 1):
         yield _before(now, found.trial_end, BEGUN, "active")
     if found.status == "unpaid":
@@ -46,13 +47,24 @@ def of_subscription(
         )
 
 
+def _doubts(read: Reading, found: shapes.Subscription, begun: int) -> None:
+    """What neither its dates nor its invoices tell of its past."""
+    why = found.cancellation_details
+    if read.received_at - begun * MICROS > DAY * MICROS:
+        read.doubt("past_from_invoices", found.id)
+    if found.status == "canceled" and why and why.reason == "payment_failed":
+        read.doubt("past_due_since", found.id)
+    if found.status == "paused" or found.pause_collection:
+        read.doubt("paused_since", found.id)
+
+
 def _unpaid(read: Reading, now: billing.SubscriptionState) -> Iterator[billing.SubscriptionState]:
     """Since when nobody pays: the last try to collect its invoice, which must be looked up."""
     if now.id not in read.extra.failed:
         raise Waits(frozenset({Want("failed", now.id)}))
     at = read.extra.failed[now.id]
     if at is None:
-        read.unknown["unpaid since an unknown time"] += 1
+        read.doubt("unpaid_since", now.id)
         return
     yield msgspec.structs.replace(now, at=at * MICROS, order=ENDED, reconstructed=True)
 
@@ -164,6 +176,7 @@ def _item(
     wants: set[Want] = set()
     made = states.priced(read, known, currency, wants) if known else None
     if made is None:
+        read.doubt("price_gone", price or periods.item_of(line))
         made = _guessed(read, line, currency, price, vendor, quantity)
     return billing.Item(
         id=periods.item_of(line),

@@ -174,7 +174,7 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
     if found.type in ("stripe_fee", "stripe_fx_fee", "tax_fee") and found.amount < 0:
         fee -= found.amount
     if fee < 0:
-        read.unknown["fee given back"] += 1
+        read.doubt("fee_given_back", found.id)
     elif fee > 0:
         read.add(
             "fee",

@@ -21,11 +21,13 @@ from upwell.event import (
     SCHEMA,
     UNASSIGNED,
     DeadLetter,
+    Doubt,
     Scalar,
     Translated,
 )
 from upwell.money import LIMIT
-from upwell.period import MICROS, to_instant
+from upwell.period import MICROS
+from upwell.sources.stripe.doubts import DOUBTS
 from upwell.sources.stripe.shapes import NO_EXTRA, Extra, Metadata
 from upwell.sources.wire import ENCODE
 
@@ -88,7 +90,8 @@ class Reading:
     rows: list[dict[str, Any]] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     dead: list[DeadLetter] = field(default_factory=list)
-    unknown: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)  # what no number needs
+    doubts: list[Doubt] = field(default_factory=list)
     wants: set[Want] = field(default_factory=set)
 
     def add(
@@ -146,12 +149,7 @@ class Reading:
                 self.records[place] = replace(record, at=now, paid_at=paid_at)
             else:
                 self.records[place] = replace(record, at=now)
-            dated = to_instant(max(record.at, paid_at or 0)).isoformat(timespec="seconds")
-            self.refuse(
-                "future_clamped",
-                f"{record.id} is dated {dated}, which is after it came: it counts from when it "
-                "came. Check the clocks.",
-            )
+            self.doubt("future_clamped", record.id)
 
     def refuse(self, code: str, reason: str) -> None:
         """The object at hand cannot be used."""
@@ -165,6 +163,20 @@ class Reading:
                 recorded_at=self.received_at,
             )
         )
+
+    def doubt(self, code: str, object_: str) -> None:
+        """What the object at hand says is counted, and something about it is not known."""
+        one = Doubt(
+            seq=self.seq,
+            idx=self.idx,
+            source=self.source,
+            code=code,
+            reason=DOUBTS[code],
+            object=object_,
+            recorded_at=self.received_at,
+        )
+        if one not in self.doubts[-8:]:  # a state may be read more than once
+            self.doubts.append(one)
 
     def product(self, ids: tuple[str, ...], *metadata: Metadata) -> str:
         """The company's product behind vendor ids, or named by an object's metadata."""
@@ -197,6 +209,7 @@ class Reading:
             dead=tuple(self.dead),
             records=tuple(self.records),
             unknown=dict(self.unknown),
+            doubts=tuple(self.doubts),
         )
 
 

@@ -157,7 +157,7 @@ def discount(
     if coupon is None:
         name = id_of(pointed)
         if not name or (name in read.extra.coupons and read.extra.coupons[name] is None):
-            read.unknown["discount without its coupon"] += 1
+            read.doubt("coupon_gone", found.id)
             return None
         coupon = read.extra.coupons.get(name)
         if coupon is None:
@@ -201,7 +201,7 @@ def _discounts(
             if isinstance(each, str) and each not in read.extra.discounts:
                 wants.add(Want("discount", each, of))
             else:
-                read.unknown["discount that ended"] += 1
+                read.doubt("discount_gone", id_of(each))
             continue
         made = discount(read, whole, currency, wants)
         if made is not None:

@@ -91,7 +91,7 @@ def _waiting(raw: msgspec.Raw, found: list[shapes.InvoiceItem]) -> None:
 
 def _try(found: Reading, use: Callable[[], None]) -> None:
     """Use one object whole, or not at all; of one that waits, what it says already."""
-    rows, records = len(found.rows), len(found.records)
+    rows, records, doubts = len(found.rows), len(found.records), len(found.doubts)
     try:
         use()
         found.clamp(records)
@@ -100,12 +100,13 @@ def _try(found: Reading, use: Callable[[], None]) -> None:
         found.wants |= waits.wants
         for kind in sorted({want.kind for want in waits.wants}):
             found.unknown[f"waits for {kind}"] += 1
+        del found.doubts[doubts:]
         return  # what is said already needs nothing more
     except Unusable as reason:
         found.refuse(reason.code, reason.reason)
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ArithmeticError) as error:
         found.refuse("unreadable", f"One of its fields is not as the API describes it: {error}.")
-    del found.rows[rows:], found.records[records:]
+    del found.rows[rows:], found.records[records:], found.doubts[doubts:]
 
 
 def _event(found: Reading, raw: msgspec.Raw) -> None:
