@@ -9,6 +9,7 @@ export type Direction = 'up' | 'down' | 'none';
 export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused';
 export type AlertAct = 'ack' | 'mute' | 'resolve';
 export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
+export type DayGrain = 'day' | 'week' | 'month' | 'quarter' | 'year';
 
 /** What is asked, over local days: `from` inclusive, `to` exclusive. */
 export interface Question {
@@ -798,6 +799,7 @@ export interface FunnelAsked {
   from?: string;
   to?: string;
   where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  segment?: string;
   steps: StepAsked[];
   window?: string;
   order?: 'any' | 'ordered' | 'strict';
@@ -885,13 +887,109 @@ export interface FunnelPoint {
 
 /** A funnel, the routes through it, its parts and its trend. */
 export interface FunnelAnswer {
+  rule: string;
+  position: string;
   steps: FunnelStep[];
   whole: FunnelWhole;
   flow: FunnelFlow;
   parts: FunnelPart[];
   trend: FunnelPoint[];
+}
+
+/** `POST /v1/retention`; `columns` counts column 0. */
+export interface RetentionAsked {
+  product?: string | string[];
+  from?: string;
+  to?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  segment?: string;
+  start: StepAsked;
+  return: StepAsked;
+  grain?: Grain;
+  cohort?: 'first_ever' | 'first_time' | 'recurring';
+  counting?: 'on' | 'on_or_after';
+  buckets?: 'calendar' | 'exact_24h';
+  measure?: 'actors' | 'revenue';
+  by?: string;
+  columns?: number;
+}
+
+/** Those who began in one bucket: `size` of them, and what became of them by distance. */
+export interface UseCohort {
+  start: string;
+  size: number;
+  values: (number | string | null)[];
+}
+
+/** The table of one value of the breakdown; `other` gathers the rarest values. */
+export interface RetentionPart {
+  key: string | null;
+  other: boolean;
+  cohorts: UseCohort[];
+  mean: (number | null)[];
+}
+
+/** Who came back; `mean` pools the cohorts that are old enough for each column. */
+export interface RetentionAnswer {
   rule: string;
   position: string;
+  cohorts: UseCohort[];
+  mean: (number | null)[];
+  parts: RetentionPart[];
+  currency: string | null;
+  unconverted: Unconverted[];
+}
+
+/** `POST /v1/lifecycle`. */
+export interface LifecycleAsked {
+  product?: string | string[];
+  from?: string;
+  to?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  segment?: string;
+  grain?: DayGrain;
+  event?: string;
+}
+
+/** People of one bucket; `active` are new, returning and resurrecting. */
+export interface LifecyclePoint {
+  start: string;
+  new: number;
+  returning: number;
+  resurrecting: number;
+  dormant: number;
+  active: number;
+  complete: boolean;
+}
+
+/** Who is new, stays, comes back and goes quiet. */
+export interface LifecycleAnswer {
+  rule: string;
+  position: string;
+  points: LifecyclePoint[];
+}
+
+/** `POST /v1/stickiness`. */
+export interface StickinessAsked {
+  product?: string | string[];
+  from?: string;
+  to?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  segment?: string;
+  grain?: DayGrain;
+  event?: string;
+}
+
+/** How often people come: `exact[k - 1]` in k buckets of the range, `cumulative` in k or more. */
+export interface StickinessAnswer {
+  rule: string;
+  position: string;
+  exact: number[];
+  cumulative: number[];
+  active: number[];
+  people: number;
+  mean_active: number | null;
+  share: number | null;
 }
 
 /** One event as it arrived, for the Live page. */

@@ -36,6 +36,7 @@ ALIASES: dict[str, Any] = {
     "SourceState": shapes.SourceState,
     "AlertAct": inbox.Act,
     "CustomerStatus": revenue.CustomerStatus,
+    "DayGrain": usage_asked.DayGrain,
 }
 """Unions of words that are used under a name of their own."""
 
@@ -104,6 +105,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     revenue.CustomerLine,
     revenue.Customers,
     revenue.CustomerId,
+    revenue.Apart,
     revenue.CustomerFacts,
     revenue.SubscriptionLine,
     revenue.MovementLine,
@@ -136,6 +138,15 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     usage.FunnelPart,
     usage.FunnelPoint,
     usage.FunnelAnswer,
+    usage_asked.RetentionAsked,
+    usage.UseCohort,
+    usage.RetentionPart,
+    usage.RetentionAnswer,
+    usage_asked.LifecycleAsked,
+    usage.LifecyclePoint,
+    usage.LifecycleAnswer,
+    usage_asked.StickinessAsked,
+    usage.StickinessAnswer,
 )
 NAMES: dict[type, str] = {
     inbox.WhyShown: "Why",
@@ -162,6 +173,9 @@ SENT = frozenset(
         "StepAsked",
         "Excluded",
         "FunnelAsked",
+        "RetentionAsked",
+        "LifecycleAsked",
+        "StickinessAsked",
     }
 )
 """What clients send: a field with a default may be left out, and null is never needed."""
