@@ -154,20 +154,34 @@ select f.product, f.first, exists (
 from firsts f
 """
 
-_SEVERAL = "person in (select person from persons group by person having count(distinct own) > 1)"
+SEVERAL = "select person from persons group by person having count(distinct own) > 1"
+_CHAINED = """
+select product, day, coalesce(earlier, -1) as earlier, count(*)::bigint as n from (
+  select product, day, lag(day) over (partition by product, who order by day) as earlier
+  from people)
+group by all order by product, day
+"""
 GAPS = f"""
 with days as (select * from actor_days where members = $members),
 known as (select * from days join persons using (actor)),
 people as (
   select product, actor as who, day from days where actor not in (select actor from persons)
   union all select distinct product, own, day from known
-  union all select distinct '{LINKED}', person, day from known where {_SEVERAL}
-  union all select distinct '{PARTS}', own, day from known where {_SEVERAL})
-select product, day, coalesce(earlier, -1) as earlier, count(*)::bigint as n from (
-  select product, day, lag(day) over (partition by product, who order by day) as earlier
-  from people)
-group by all order by product, day
+  union all select distinct '{LINKED}', person, day from known where person in ({SEVERAL})
+  union all select distinct '{PARTS}', own, day from known where person in ({SEVERAL}))
+{_CHAINED}"""
+AMONG = """
+select person from persons join actors on no = persons.actor
+where product in (select unnest(?::varchar[])) group by person having count(distinct own) > 1
 """
+GAPS_AMONG = f"""
+with known as (select own, person, day from actor_days join persons using (actor)
+  where members = ? and product in (select unnest(?::varchar[])) and person in ({AMONG})),
+people as (
+  select distinct '{LINKED}' as product, person as who, day from known
+  union all select distinct '{PARTS}', own, day from known)
+{_CHAINED}"""
+"""Gaps of those who are in several of some products: the set, and the products twice."""
 
 
 MERGED = {

@@ -10,7 +10,7 @@ import msgspec
 
 from upwell import money
 from upwell.access import Viewer
-from upwell.metrics.catalog import Distinct, Ledger
+from upwell.metrics.catalog import Ledger
 from upwell.metrics.undefined import UNDEFINED
 from upwell.money import Rates
 from upwell.period import to_instant
@@ -131,7 +131,7 @@ class Desk:
                 Unconverted(currency=currency, total=money.major(amount, currency))
                 for currency, amount in sorted(reading.unconverted.items())
             ),
-            unlinked=_unlinked(asked, [line for line, _ in pairs]),
+            unlinked=reading.unlinked,
             note=note,
         )
 
@@ -213,12 +213,3 @@ class Desk:
 
 def _products_of(asked: Plan, line: Line) -> tuple[str, ...]:
     return (line.key.partition(APART)[0],) if asked.question.by == "product" else asked.products
-
-
-def _unlinked(asked: Plan, lines: list[Line]) -> int | None:
-    """How many people of several products are not linked over them: as yet, all."""
-    if not isinstance(asked.metric.rule, Distinct) or len(asked.products) < 2:
-        return None
-    if asked.question.by not in (None, "product"):
-        return None  # one may be in several lines
-    return sum(int(line.total) for line in lines if line.total is not None)

@@ -37,6 +37,7 @@ class Reading:
     lines: list[Line]
     unconverted: dict[str, int] = field(default_factory=dict)
     scanned: bool = False
+    unlinked: int | None = None  # people of several products who are not linked over them
 
 
 Amounts = dict[str, dict[str, dict[int, int]]]  # line key -> currency -> slot -> amount

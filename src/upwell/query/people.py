@@ -13,6 +13,7 @@ from typing import Any
 
 from upwell.metrics.catalog import SETS, Cohort, MeanOfDays, Sessions
 from upwell.projection import Projection
+from upwell.projection.store import AMONG, OWN, PEOPLE, PERSON
 from upwell.query import scan
 from upwell.query.lines import (
     Line,
@@ -34,12 +35,13 @@ def read(plan: Plan, projection: Projection) -> Reading:
     """Every line of the question, from the events."""
     rule = plan.metric.rule
     if isinstance(rule, Cohort):
-        lines = _cohort(plan, projection, rule)
+        found = Reading(_cohort(plan, projection, rule))
     elif isinstance(rule, Sessions):
-        lines = _sessions(plan, projection)
+        found = Reading(_sessions(plan, projection))
     else:
-        lines = _distinct(plan, projection)
-    return Reading(lines, scanned=True)
+        found = _distinct(plan, projection)
+    found.scanned = True
+    return found
 
 
 def until(plan: Plan, projection: Projection, instant: int) -> Reading:
@@ -52,7 +54,7 @@ def until(plan: Plan, projection: Projection, instant: int) -> Reading:
         return Reading(_sessions(plan, projection, instant))
     if isinstance(rule, MeanOfDays):  # whole days go with whole days, the first with its part
         plan = plan.moved(plan.start, max(plan.zone.day_of(instant), plan.start + 1))
-    return Reading(_distinct(plan, projection, instant))
+    return _distinct(plan, projection, instant)
 
 
 def mean(plan: Plan, first: int, end: int, of: Callable[[int], int]) -> Number:
@@ -70,12 +72,12 @@ def mean(plan: Plan, first: int, end: int, of: Callable[[int], int]) -> Number:
 # -- different people ----------------------------------------------------------------------------
 
 
-def _distinct(plan: Plan, projection: Projection, before: int | None = None) -> list[Line]:
+def _distinct(plan: Plan, projection: Projection, before: int | None = None) -> Reading:
     days = isinstance(plan.metric.rule, MeanOfDays)
     spans, slots = _slots(plan)
-    counts = _people(plan, projection, spans, slots, before)
+    counts, unlinked = _people(plan, projection, spans, slots, before)
     if days and plan.hourly:
-        by_day = _people(plan.by_day(), projection, *_slots(plan.by_day()), before)
+        by_day, _ = _people(plan.by_day(), projection, *_slots(plan.by_day()), before)
     else:
         by_day = counts
     lines = []
@@ -96,23 +98,38 @@ def _distinct(plan: Plan, projection: Projection, before: int | None = None) -> 
             ]
             total = mean(plan, plan.start, plan.end, of)
         lines.append(counted(plan, key, values, total))
-    return lines
+    # By another dimension one may be in several lines.
+    apart = not days and len(plan.products) > 1 and plan.question.by in (None, "product")
+    return Reading(lines, unlinked=unlinked if apart else None)
 
 
 def newcomers(
     plan: Plan, projection: Projection, members: str, cut: int, before: int
 ) -> dict[str, int]:
-    """By product: people of the day `cut` before an instant who were not there from `start` on."""
+    """By line: people of the day `cut` before an instant who were not there from `start` on."""
+    key = "product" if plan.question.by == "product" else "''"
     rows = scan.run(
         projection,
-        f"""select product, count(distinct actor) from events e
-        where product in (select unnest(?::varchar[])) and day = ?
-          and type in (select unnest(?::varchar[]))
-          and actor is not null and {scan.stored(plan, before)} and not exists (
-            select 1 from actor_days d where d.members = ?
-            and d.actor = e.actor and d.day >= ? and d.day < ?)
-        group by product""",
-        [list(plan.products), cut, sorted(SETS[members]), members, plan.start, cut],
+        f"""with those as (
+          select distinct {key} as key, {PERSON} as who from {PEOPLE}
+          where product in (select unnest(?::varchar[])) and day = ?
+            and type in (select unnest(?::varchar[]))
+            and e.actor is not null and {scan.stored(plan, before)}),
+        earlier as (
+          select {key} as key, {PERSON} as who
+          from actor_days e left join persons p on p.actor = e.actor
+          where members = ? and day >= ? and day < ? and product in (select unnest(?::varchar[])))
+        select key, count(*) from those t where not exists (
+          select 1 from earlier f where f.key = t.key and f.who = t.who) group by key""",
+        [
+            list(plan.products),
+            cut,
+            sorted(SETS[members]),
+            members,
+            plan.start,
+            cut,
+            list(plan.products),
+        ],
         queue=False,
     )
     return defaultdict(int, rows)
@@ -132,30 +149,34 @@ def _slots(plan: Plan) -> tuple[list[int], list[int]]:
 
 def _people(
     plan: Plan, projection: Projection, slots: list[int], names: list[int], before: int | None
-) -> Counts:
+) -> tuple[Counts, int]:
+    """Counts of people, and how many of all of them are not linked over products."""
     groups: dict[frozenset[str], list[str]] = defaultdict(list)
     for product in plan.products:
         groups[types_of(plan, projection, product)].append(product)
     column = "hour" if plan.hourly else "day"
     key, bound = scan.key_of(plan.question.by)
     clause, values = scan.where(plan)
-    found: Counts = defaultdict(int)
-    for types, products in groups.items():
-        sql = f"""with part as materialized (
-          select {key} as key, span, actor, count(*) as n
-          from events join (select unnest(?::bigint[]) as slot, unnest(?::bigint[]) as span)
-            on {column} = slot
-          where {clause} and product in (select unnest(?::varchar[]))
-            and type in (select unnest(?::varchar[])) and actor is not null
-            and {scan.stored(plan, before)}
-          group by all)
-        select name, span, count(distinct actor)
-        from (select {scan.limited(plan)} as name, span, actor from part)
-        group by grouping sets ((name, span), (name))"""
-        given = [*bound, slots, names, *values, products, sorted(types)]
-        for name, span, count in scan.run(projection, sql, given, queue=before is None):
-            found[name, span] += count
-    return found
+    does = " or ".join([_DOES] * len(groups))
+    sql = f"""with linked as materialized ({AMONG}),
+    part as materialized (
+      select {key} as key, span, {PERSON} as who, count(*) as n
+      from {PEOPLE} join (select unnest(?::bigint[]) as slot, unnest(?::bigint[]) as span)
+        on {column} = slot
+      where {clause} and ({does}) and e.actor is not null and {scan.stored(plan, before)}
+      group by all)
+    select name, span, count(distinct who),
+      count(distinct who) filter (who not in (select person from linked))
+    from (select {scan.limited(plan)} as name, span, who from part)
+    group by grouping sets ((name, span), (name))"""
+    types = [each for own, products in groups.items() for each in (products, sorted(own))]
+    given = [list(plan.products), *bound, slots, names, *values, *types]
+    rows = scan.run(projection, sql, given, queue=before is None)
+    counts = defaultdict(int, {(name, span): count for name, span, count, _ in rows})
+    return counts, sum(apart for _, span, _, apart in rows if span is None)
+
+
+_DOES = "(product in (select unnest(?::varchar[])) and type in (select unnest(?::varchar[])))"
 
 
 # -- visits --------------------------------------------------------------------------------------
@@ -198,10 +219,11 @@ def _visits(
     clause, values = scan.where(plan, early=1)
     sql = f"""select product, slot, count(*) from (
         select product, {slot} as slot, day, second, lag(second) over (
-          partition by actor order by second) as before
-        from (select distinct product, actor, ts // 1000000 as second, day, hour from events
-          where {clause} and type = 'page_view' and actor is not null
-            and {scan.stored(plan, before)}))
+          partition by who order by second) as before
+        from (select product, {OWN} as who, ts // 1000000 as second, any_value(day) as day,
+            any_value(hour) as hour from {PEOPLE}
+          where {clause} and type = 'page_view' and e.actor is not null
+            and {scan.stored(plan, before)} group by all))
       where day >= ? and (before is null or second - before >= 1800) group by all"""
     return scan.run(projection, sql, [*values, plan.start], queue=before is None)
 
@@ -219,13 +241,13 @@ def _cohort(
     rows = scan.run(
         projection,
         f"""with steps as materialized (
-          select product, actor, ts, day, hour, type = ? as entry from events
+          select product, {OWN} as who, ts, day, hour, type = ? as entry from {PEOPLE}
           where product in (select unnest(?::varchar[])) and type in (?, ?)
-            and actor is not null and {scan.stored(plan, before)}),
-        firsts as (select product, actor, min(ts) as first, arg_min(day, ts) as day,
+            and e.actor is not null and {scan.stored(plan, before)}),
+        firsts as (select product, who, min(ts) as first, arg_min(day, ts) as day,
           arg_min({slot}, ts) as slot from steps where entry group by all),
         ways as (select f.product, f.slot, exists (select 1 from steps s
-            where s.actor = f.actor and not s.entry
+            where s.who = f.who and not s.entry
             and s.ts between f.first and f.first + ?) as reached
           from firsts f where f.day >= ? and f.day < ?)
         select {key} as key, slot, count(*), count(*) filter (reached) from ways group by all""",

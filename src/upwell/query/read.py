@@ -29,6 +29,7 @@ from upwell.query.lines import (
     share,
     summed,
 )
+from upwell.query.once import Once, once
 from upwell.query.plan import Plan
 
 LONG_DAYS = 2  # a span that has run for so many days is compared to the hour
@@ -43,8 +44,9 @@ def read(plan: Plan, projection: Projection, rates: Callable[[], Rates]) -> Read
         return reading
     if plan.known_at is not None or plan.how == "scan":
         return people.read(plan, projection)
+    ways = _ways(plan, projection)
     with projection.sums.lock:
-        return _from_histories(plan, projection)
+        return _from_histories(plan, projection, ways)
 
 
 # -- sums of events ------------------------------------------------------------------------------
@@ -161,21 +163,40 @@ def _buckets_of(plan: Plan, slots: set[int]) -> set[int]:
 # -- people --------------------------------------------------------------------------------------
 
 
-def _from_histories(plan: Plan, projection: Projection, until: int | None = None) -> Reading:
-    groups = (
-        {product: (product,) for product in plan.products}
-        if plan.question.by == "product"
-        else {"": plan.products}
-    )
+def _groups(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """The products of each line."""
+    if plan.question.by == "product":
+        return {product: (product,) for product in plan.products}
+    return {"": plan.products}
+
+
+def _ways(plan: Plan, projection: Projection) -> dict[tuple[str, ...], Once]:
+    """How people are counted in the products of each line, and in all of them."""
+    rule = plan.metric.rule
+    if not isinstance(rule, Distinct | MeanOfDays):
+        return {}
+    groups = {*_groups(plan).values(), plan.products}
+    return {products: once(projection, products, rule.set) for products in groups}
+
+
+def _from_histories(
+    plan: Plan,
+    projection: Projection,
+    ways: Mapping[tuple[str, ...], Once],
+    until: int | None = None,
+) -> Reading:
     lines = []
-    for key, products in groups.items():
+    for key, products in _groups(plan).items():
         if isinstance(plan.metric.rule, Sessions):
             lines.append(_sessions(plan, projection, key, products, until))
             continue
-        measure = _measure(plan, projection, products)
+        measure = _measure(plan, projection, products, ways)
         values = [measure(b.first, min(b.end, plan.last)) for b in plan.buckets]
         lines.append(counted(plan, key, values, measure(plan.start, plan.last)))
-    return Reading(lines)
+    found = Reading(lines)
+    if isinstance(plan.metric.rule, Distinct) and len(plan.products) > 1:
+        found.unlinked = ways[plan.products].unlinked(plan.start, plan.last)
+    return found
 
 
 def _sessions(
@@ -202,16 +223,19 @@ def _sessions(
 
 
 def _measure(
-    plan: Plan, projection: Projection, products: tuple[str, ...]
+    plan: Plan,
+    projection: Projection,
+    products: tuple[str, ...],
+    ways: Mapping[tuple[str, ...], Once],
 ) -> Callable[[int, int], Number]:
     """How the value of a span of days is read from the sums in memory."""
     rule, sums = plan.metric.rule, projection.sums
     if isinstance(rule, Distinct):
-        return lambda first, end: sum(sums.distinct(p, rule.set, first, end) for p in products)
+        return ways[products].people
     if isinstance(rule, MeanOfDays):
-        tables = [sums.members.get((product, rule.set), {}) for product in products]
+        way = ways[products]
         return lambda first, end: people.mean(
-            plan, first, end, lambda day: sum(table.get(day, 0) for table in tables)
+            plan, first, end, lambda day: way.people(day, day + 1)
         )
     assert isinstance(rule, Cohort)
     name = plan.metric.name
@@ -245,7 +269,7 @@ def elapsed_totals(
         reading = _elapsed_people(plan, projection, plan.metric.rule, until)
     elif to_the_hour and isinstance(plan.metric.rule, Sessions):
         with projection.sums.lock:
-            reading = _from_histories(plan, projection, until)
+            reading = _from_histories(plan, projection, {}, until)
     elif kept and isinstance(plan.metric.rule, MeanOfDays) and cut > plan.start:
         reading = read(plan.moved(plan.start, cut), projection, rates)
     else:
@@ -278,11 +302,11 @@ def _elapsed_sums(
 def _elapsed_people(plan: Plan, projection: Projection, rule: Distinct, until: int) -> Reading:
     cut = plan.zone.day_of(until)
     late = people.newcomers(plan, projection, rule.set, cut, until)
+    ways = _ways(plan, projection)
     with projection.sums.lock:
-        found = {
-            product: late[product] + projection.sums.distinct(product, rule.set, plan.start, cut)
-            for product in plan.products
-        }
-    if plan.question.by == "product":
-        return Reading([Line(product, [], count) for product, count in found.items()])
-    return Reading([Line("", [], sum(found.values()))])
+        return Reading(
+            [
+                Line(key, [], late[key] + ways[products].people(plan.start, cut))
+                for key, products in _groups(plan).items()
+            ]
+        )
