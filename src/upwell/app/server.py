@@ -14,6 +14,7 @@ import uvicorn
 from upwell.app.commands import Commands
 from upwell.app.house import House, now, read_settings
 from upwell.app.joined import Joined
+from upwell.app.warming import Warming
 from upwell.control import handlers, own, serve_control
 from upwell.settings import Settings
 from upwell.web.live import LiveProtocol
@@ -29,6 +30,7 @@ class Running:
     def __init__(self, house: House, host: str, port: int, demo: bool = False) -> None:
         self.house = house
         self.joined = Joined(house, host, demo)
+        self.warming = Warming(house)
         self.address = f"http://{'localhost' if host in ('127.0.0.1', '::1') else host}:{port}"
         self.server = uvicorn.Server(
             uvicorn.Config(
@@ -53,10 +55,12 @@ class Running:
     async def _alive(self) -> AsyncIterator[None]:
         await self.joined.hub.start()
         self.joined.start()
+        self.warming.start()
         try:
             yield
         finally:
             await self.joined.hub.stop()
+            await asyncio.to_thread(self.warming.stop)
             await asyncio.to_thread(self.joined.stop)
 
     async def serve(self, beside: Beside | None = None) -> None:

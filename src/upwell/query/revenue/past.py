@@ -116,12 +116,14 @@ def _next(db: duckdb.DuckDBPyConnection) -> int:
 
 
 class Past:
-    """All notices there are, read at once where they are few, otherwise in a thread of its own.
+    """All notices there are, read in a thread of its own where there are over `at_once` records.
 
     `next` is the first version that may be missing.
     """
 
-    def __init__(self, projection: Projection, policy: MetricPolicy, seen: int) -> None:
+    def __init__(
+        self, projection: Projection, policy: MetricPolicy, seen: int, at_once: int
+    ) -> None:
         self._projection, self._policy, self._seen = projection, policy, seen
         self.generation = projection.generation
         self.notices: dict[Subscription, Notices] = {}
@@ -133,7 +135,7 @@ class Past:
         db = projection.reader()
         self.next = _next(db)
         row = db.execute("select count(*) from billing where kind in ('sub', 'cus')").fetchone()
-        if row and row[0] > AT_ONCE:
+        if row and row[0] > at_once:
             self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
             self._thread.start()
         else:

@@ -11,17 +11,20 @@ from threading import Lock
 from upwell.metrics.policy import MetricPolicy
 from upwell.projection import Projection
 from upwell.query.revenue.notices import Kept, Notices, Said, Subscription, made
-from upwell.query.revenue.past import Past, heard_of, since, stored
+from upwell.query.revenue.past import AT_ONCE, Past, heard_of, since, stored
 
 
 class Told:
     """The notices of every subscription that has any, under one set of counting rules.
 
-    A long past is read in a thread; what commits have told since is taken in by whoever asks.
+    A past of more than `at_once` records is read in a thread; what commits have told since is taken
+    in by whoever asks.
     """
 
-    def __init__(self, projection: Projection, policy: MetricPolicy) -> None:
-        self._projection, self._policy = projection, policy
+    def __init__(
+        self, projection: Projection, policy: MetricPolicy, at_once: int = AT_ONCE
+    ) -> None:
+        self._projection, self._policy, self._at_once = projection, policy, at_once
         self._lock = Lock()
         self._generation = -1
         self._next = 0  # the first version that was not taken in
@@ -90,7 +93,7 @@ class Told:
         if self._generation == self._projection.generation:
             return True
         if self._past is None or self._past.lost:
-            self._past = Past(self._projection, self._policy, seen)
+            self._past = Past(self._projection, self._policy, seen, self._at_once)
         past = self._past
         if not past.found(awaited=awaited):
             return False

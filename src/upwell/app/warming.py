@@ -1,0 +1,94 @@
+"""What the first page would wait for, asked beforehand: in a thread, and only while nobody waits.
+
+Exchange rates are read, the ledger is put in order and what stands beside it (trials, what is set
+for later) is read, once what the journal holds is counted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gc
+import threading
+
+import structlog
+
+from upwell.access import SYSTEM
+from upwell.app.house import House
+from upwell.errors import UpwellError
+from upwell.metrics.catalog import CATALOG, Ledger
+from upwell.period import to_micros
+from upwell.query import Question
+
+log = structlog.get_logger()
+
+BREATH = 0.2  # seconds between two questions
+LOOK = 0.5  # seconds between two looks at whether something is ready
+DAYS, MONTHS = 28, 24
+
+
+class Warming:
+    """Asks each metric of the ledger once after the start; `stop` it before the house is closed."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
+
+    def start(self) -> None:
+        """Begin; what was read from the files is not looked through for garbage any more."""
+        gc.freeze()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the question at hand."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=60)
+        self._house.desk.ledgers.close()
+
+    def _run(self) -> None:
+        try:
+            if self._caught_up() and self._house.desk.ledgers.billed():
+                self._ask()
+                self._tell()
+        except Exception as error:  # noqa: BLE001 - whoever asks is told; here nobody did
+            log.warning("not warmed", error=repr(error))
+
+    def _caught_up(self) -> bool:
+        newest = self._house.journal.newest
+        while not self._house.flow.wait(newest, LOOK):
+            if self._stopping.is_set():
+                return False
+        return True
+
+    def _ask(self) -> None:
+        house = self._house
+        house.desk.ledgers.rates()
+        for metric in CATALOG.values():
+            if not isinstance(metric.rule, Ledger) or metric.rule.kind == "told":
+                continue
+            for asked in _questions(metric.name, house.clock().date()):
+                if self._stopping.wait(BREATH):
+                    return
+                try:
+                    house.answer(asked, SYSTEM)
+                except UpwellError as error:
+                    log.info("not warmed", metric=metric.name, error=error.problem.message)
+
+    def _tell(self) -> None:
+        told = self._house.desk.ledgers.told(None)
+        while not told.prepare(to_micros(self._house.clock())):
+            if self._stopping.wait(LOOK):
+                return
+        gc.collect()
+        gc.freeze()
+
+
+def _questions(metric: str, today: dt.date) -> tuple[Question, Question]:
+    """As the first pages ask: the last weeks by day, the last years by month."""
+    end = today + dt.timedelta(days=1)
+    begin = today.replace(day=1, year=today.year - MONTHS // 12)
+    return (
+        Question(metric=metric, start=end - dt.timedelta(days=DAYS), end=end),
+        Question(metric=metric, start=begin, end=end, grain="month"),
+    )
