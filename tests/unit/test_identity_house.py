@@ -15,12 +15,12 @@ import pytest
 
 from tests.laws.world import NOW, batch
 from tests.oracle.plain import Event
-from upwell.access import SYSTEM
+from upwell.access import SYSTEM, Viewer
 from upwell.app.commands import Commands
 from upwell.app.house import House
 from upwell.app.identity import Identity, Linking
 from upwell.errors import NotFound, Rejected, Unavailable
-from upwell.period import to_instant
+from upwell.period import to_instant, to_micros
 from upwell.projection.book import FOREVER, Book
 from upwell.projection.ground import Relinked
 from upwell.projection.verify import differences
@@ -213,6 +213,42 @@ def test_the_profile_shows_every_account_and_why(house: House) -> None:
         assert facts.mrr == "60.00"
     alone = revenue.customer("docs:d2", SYSTEM).customer
     assert [one.rule for one in alone.sources] == [None]
+
+
+def test_the_profile_says_since_when_and_who_was_taken_apart(house: House) -> None:
+    revenue = Revenue(house.desk, house.clock)
+
+    def since(name: str) -> dict[str, int | None]:
+        found = revenue.customer(name, SYSTEM).customer.sources
+        return {one.id: None if one.since is None else days(one.since) for one in found}
+
+    def apart(name: str) -> list[tuple[str, int]]:
+        found = revenue.customer(name, SYSTEM).customer.apart
+        return [(f"{one.source}:{one.id}", days(one.at)) for one in found]
+
+    def days(at: dt.datetime) -> int:
+        return (to_micros(at) - NOW) // DAY
+
+    assert since("m1") == {"m1": None}
+    later(house).refresh()
+    assert since("m1") == {"m1": 1, "d1": 1}
+    later(house).merge(["mail:m1", "mail:m2"])
+    assert since("m1") == since("m2") == {"m1": 1, "d1": 1, "m2": 2}
+    assert apart("m1") == []
+    later(house).unmerge(["docs:d1"])
+    assert since("m1") == {"m1": 2, "m2": 2}
+    assert since("docs:d1") == {"d1": None}
+    assert apart("m1") == [("docs:d1", 3)]
+    assert apart("docs:d1") == [("mail:m1", 3)]
+    later(house).unmerge(["mail:m2"])
+    assert apart("m1") == [("mail:m2", 4), ("docs:d1", 3)]
+    assert apart("m3") == []
+    ((back, _),) = apart("docs:d1")
+    later(house).merge(["docs:d1", back])  # taken back
+    assert apart("docs:d1") == [("mail:m2", 4)]
+    assert since("m1") == {"m1": 5, "d1": 5}
+    sees_mail = Viewer(kind="key", id="k", products=frozenset({"mail"}))
+    assert revenue.customer("m1", sees_mail).customer.apart == ()
 
 
 def test_it_is_found_again_from_journal_and_file(house: House, tmp_path: Path) -> None:

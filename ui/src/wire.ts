@@ -573,12 +573,20 @@ export interface Customers {
   currency: string;
 }
 
-/** The name of a customer in one source; `rule` joins it with the others, null where alone. */
+/** The name of a customer in one source. */
 export interface CustomerId {
   source: string;
   id: string;
   name: string;
   rule: string | null;
+  since: string | null;
+}
+
+/** A customer's account that was one with this customer until somebody took them apart. */
+export interface Apart {
+  source: string;
+  id: string;
+  at: string;
 }
 
 /** Who a customer is and what they are worth; money in the workspace's currency. */
@@ -592,6 +600,7 @@ export interface CustomerFacts {
   mrr: string;
   lifetime_value: string | null;
   sources: CustomerId[];
+  apart: Apart[];
 }
 
 /** A subscription of a customer as it stands. */

@@ -14,9 +14,8 @@ from upwell.money import SCALE, major
 from upwell.period import add_months, to_date, to_day, to_instant
 from upwell.projection import Projection
 from upwell.projection.book import KINDS, Line, Person
-from upwell.projection.identity import Payer, groups
-from upwell.projection.kin import payers
 from upwell.query.plan import Plan
+from upwell.query.revenue.belonging import accounts, parted
 from upwell.query.revenue.directory import STATUSES, Statuses, lifetime, lines_of
 from upwell.query.revenue.exchange import nanos_of, worth
 from upwell.query.revenue.ledgers import Ledgers
@@ -25,7 +24,6 @@ from upwell.query.revenue.people import name_of, number_of
 from upwell.query.revenue.reading import Asked, scope_of
 from upwell.query.revenue.shapes import (
     CustomerFacts,
-    CustomerId,
     MonthValue,
     MovementLine,
     PaymentLine,
@@ -49,6 +47,11 @@ class Shown(NamedTuple):
         """Name, address and ids."""
         return self.asked.book.persons[self.person]
 
+    @property
+    def whole(self) -> bool:
+        """Whether the viewer sees all products."""
+        return set(self.asked.book.products) <= set(self.asked.plan.products)
+
     def worth(self, fine: int, currency: str) -> int:
         """An amount in the currency shown, at today's rate."""
         quote = self.asked.exchange.closing(currency, self.asked.plan.today)
@@ -65,8 +68,7 @@ def profile(plan: Plan, ledgers: Ledgers, statuses: Statuses, name: str) -> Prof
     person = _head(asked, ledgers, number_of(asked.book, name))
     part = asked.shelf.part(scope_of(plan), np.array([person], dtype=np.int32))
     shown = Shown(asked, person, part)
-    whole = set(asked.book.products) <= set(plan.products)
-    if not len(part.line) and not whole:
+    if not len(part.line) and not shown.whole:
         raise NotFound(
             "unknown_customer", f"There is no customer '{name[:100]}'.", "Look under Customers."
         )
@@ -100,7 +102,8 @@ def _facts(shown: Shown, projection: Projection, statuses: Statuses, mrr: int) -
         status=STATUSES[status],
         mrr=shown.text(mrr),
         lifetime_value=None if paid is None else shown.text(paid),
-        sources=_accounts(shown, projection),
+        sources=accounts(who.ids, who.name, projection),
+        apart=parted(who.ids, projection) if shown.whole else (),
     )
 
 
@@ -108,22 +111,6 @@ def _head(asked: Asked, ledgers: Ledgers, person: int) -> int:
     """Who stands for all that are one with a customer."""
     own = asked.book.persons[person].ids[0]
     return asked.book.people.number(*ledgers.ground.same.get(own, own))
-
-
-def _accounts(shown: Shown, projection: Projection) -> tuple[CustomerId, ...]:
-    """Every account that is this customer, and by which rule."""
-    who, ground = shown.who, projection.ground
-    found: dict[str, str] = {}
-    if len(who.ids) > 1:
-        known = payers(projection.reader(), ground.exclude, who.ids)
-        told = {payer.name for payer in known}
-        known += [Payer(name) for name in map(":".join, who.ids) if name not in told]
-        for group in groups(known, ground.rules, ground.by_hand, ground.alone):
-            found.update(zip(group.members, group.rules, strict=True))
-    return tuple(
-        CustomerId(source=source, id=id_, name=who.name, rule=found.get(f"{source}:{id_}"))
-        for source, id_ in who.ids
-    )
 
 
 def _subscriptions(shown: Shown, projection: Projection) -> tuple[SubscriptionLine, ...]:

@@ -147,12 +147,24 @@ class Customers(Shape, frozen=True):
 
 
 class CustomerId(Shape, frozen=True):
-    """The name of a customer in one source; `rule` joins it with the others, null where alone."""
+    """The name of a customer in one source.
+
+    `rule` joins it with the others, since the instant `since`; both are null where it is alone.
+    """
 
     source: str
     id: str
     name: str
     rule: str | None = None
+    since: dt.datetime | None = None
+
+
+class Apart(Shape, frozen=True):
+    """A customer's account that was one with this customer until somebody took them apart."""
+
+    source: str
+    id: str
+    at: dt.datetime
 
 
 class CustomerFacts(Shape, frozen=True):
@@ -167,6 +179,7 @@ class CustomerFacts(Shape, frozen=True):
     mrr: str
     lifetime_value: str | None
     sources: tuple[CustomerId, ...]
+    apart: tuple[Apart, ...]
 
 
 class SubscriptionLine(Shape, frozen=True):
