@@ -23,7 +23,7 @@ from tests.oracle import answers as model
 from tests.oracle.plain import Counted, Event, Rules
 from upwell.access import SYSTEM
 from upwell.errors import Rejected
-from upwell.event import Delivery
+from upwell.event import NEEDS_ACTOR, Delivery
 from upwell.money import Rates
 from upwell.period import to_instant
 from upwell.query import Answer, Desk, Question
@@ -48,7 +48,7 @@ RATES = {
 }
 TYPES = (
     "revenue", "refund", "signup", "activation", "page_view", "page_view", "session", "churn",
-    "engagement", "kpi", "identify",
+    "engagement", "kpi", "identify", "identify", "merge", "merge", "unmerge",
 )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def histories(draw: st.DrawFn) -> tuple[Any, ...]:
     events = st.builds(
         _event,
         st.sampled_from(TYPES),
-        st.sampled_from(PRODUCTS[:2]),
+        st.sampled_from(PRODUCTS),
         st.sampled_from((-370, -30, -15, -7, -2, -1, 0, 0, 0, 1, 2, 3, 16)),
         st.integers(0, 24 * 12 - 1),
         st.sampled_from((None, "ann", "bob", "cy", "staff-1")),
@@ -115,7 +115,7 @@ class Draft(NamedTuple):
 
     def event(self, number: int) -> Event:
         money = self.type in ("revenue", "refund")
-        needs = self.type in ("signup", "activation", "churn", "identify")
+        needs = self.type in NEEDS_ACTOR
         return Event(
             product=self.product,
             type=self.type,
@@ -125,8 +125,16 @@ class Draft(NamedTuple):
             value=Decimal(self.value) if money or self.type == "kpi" else None,
             currency=self.currency if money else None,
             key=f"k{number}",
-            metadata=self.metadata,
+            metadata=self.metadata | self._identity(number),
         )
+
+    def _identity(self, number: int) -> dict[str, Any]:
+        """Whom an event of identity names."""
+        other = ("ann", "bob", "cy", "staff-1")[number % 4]
+        if self.type == "identify":
+            trait = {"email": f"{other}@b.example"}, {"external_id": number % 3}
+            return {"anonymous_id": other} if number % 3 == 0 else trait[number % 2]
+        return {"into": other} if self.type == "merge" else {}
 
 
 def _event(
@@ -142,9 +150,7 @@ def town(history: tuple[Any, ...]) -> Iterator[Town]:
     """The history told to a real house, and to the model."""
     zone, week_start, deliveries, retracted, now = history
     rules = Rules(zone=zone, exclude=("staff-*",))
-    own = msgspec.structs.replace(
-        ground(rules, PRODUCTS[:2]), week_start=week_start, currency="USD"
-    )
+    own = msgspec.structs.replace(ground(rules, PRODUCTS), week_start=week_start, currency="USD")
     number = 0
     told: list[tuple[int, list[Event]]] = []
     for at, drafts in deliveries:
@@ -212,7 +218,7 @@ def questions(draw: st.DrawFn, /, history: tuple[Any, ...], **fixed: Any) -> mod
         metric=metric,
         start=start,
         end=end,
-        products=draw(st.sampled_from((PRODUCTS[:2], PRODUCTS[:1]))),
+        products=draw(st.sampled_from((PRODUCTS, PRODUCTS[:2], PRODUCTS[:1]))),
         grain=grain,
         by=draw(st.sampled_from(keys)),
         where=filters,
@@ -278,6 +284,8 @@ def agree(town: Town, asked: model.Asked) -> None:
             assert all(map(same, shown, values)), (shown, list(map(str, values)))
             assert same(got.total, total), (got.total, str(total))
     assert bool(found.note) == bool(unknown)
+    if not unknown:
+        assert found.unlinked == model.unlinked(town.house, asked)
 
 
 def _unknown(house: model.House, asked: model.Asked) -> set[str]:

@@ -10,11 +10,11 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from tests.oracle.plain import ACTIVE, NOT_ACTIVITY, Event
+from tests.oracle.plain import ACTIVE, NOT_ACTIVITY, Event, Rules, person_of, persons
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 QUARTER = 15 * 60 * 1_000_000
@@ -87,6 +87,14 @@ class House:
     rates: Callable[[str, Day], Fraction | None]
     versions: Sequence[Version]
     came: Mapping[str, int]  # product: when its first event came, counted or not
+
+    @cached_property
+    def _persons(self) -> Mapping[tuple[str, str], frozenset[Any]]:
+        return persons([v.event for v in self.versions if v.known(None)], Rules().identity)
+
+    def person(self, event: Event) -> Any:
+        """Who did it, as is known now."""
+        return person_of(self._persons, event)
 
 
 # -- the calendar --------------------------------------------------------------------------------
@@ -355,19 +363,11 @@ def _rate_of(house: House, asked: Asked, event: Event) -> Fraction | None:
 def _people(
     house: House, asked: Asked, events: Iterable[Event], until: int | None
 ) -> dict[str, Series]:
-    types = PEOPLE[asked.metric]
-    seen = _seen(house, asked)
-    today = local(house.zone, seen).date()
+    today = local(house.zone, _seen(house, asked)).date()
     if until is not None and asked.metric == "dau":
         cut = local(house.zone, until).date()
         asked = replace(asked, end=max(cut, asked.start + dt.timedelta(days=1)))
-    own = [
-        e for e in events
-        if e.actor is not None
-        and (e.type in types if types is not None else e.type not in NOT_ACTIVITY)
-        and inside(house, asked, e) and passes(asked, e) and (until is None or e.at < until)
-        and (asked.grain != "hour" or asked.metric == "dau" or _hour_begun(house, asked, e, seen))
-    ]  # fmt: skip
+    own = _did(house, asked, events, until)
     groups: dict[str, list[Event]] = {}
     if asked.by in (None, "product"):
         groups = {key: [] for key in ([""] if asked.by is None else asked.products)}
@@ -382,21 +382,50 @@ def _people(
             ]
         else:
             values = [
-                _count(e for e in mine if s.opens <= e.at < s.closes) for s in spans(house, asked)
+                _count(house, (e for e in mine if s.opens <= e.at < s.closes))
+                for s in spans(house, asked)
             ]
-        total: Number = _count(mine)
+        total: Number = _count(house, mine)
         if asked.metric == "dau":
             total = _mean(house, mine, asked.start, asked.end, today)
         found[key] = _series(house, asked, values, total if asked.start <= today else None)
     return found
 
 
+def _did(
+    house: House, asked: Asked, events: Iterable[Event], until: int | None = None
+) -> list[Event]:
+    """The events that make people count."""
+    types, seen = PEOPLE[asked.metric], _seen(house, asked)
+    return [
+        e for e in events
+        if e.actor is not None
+        and (e.type in types if types is not None else e.type not in NOT_ACTIVITY)
+        and inside(house, asked, e) and passes(asked, e) and (until is None or e.at < until)
+        and (asked.grain != "hour" or asked.metric == "dau" or _hour_begun(house, asked, e, seen))
+    ]  # fmt: skip
+
+
+def unlinked(house: House, asked: Asked) -> int | None:
+    """How many of the people counted are not known to be the same in two of the products."""
+    if asked.metric not in ("actors", "visitors") or len(asked.products) < 2:
+        return None
+    if asked.by not in (None, "product"):
+        return None
+    today = local(house.zone, _seen(house, asked)).date()
+    known = [v.event for v in house.versions if v.known(asked.known_at)]
+    did = _did(house, asked, (e for e in known if _date(house, e.at) <= today))
+    people = {house.person(event) for event in did}
+    places = [{one[0] for one in who if len(one) == 2} for who in people]
+    return sum(len(own.intersection(asked.products)) < 2 for own in places)
+
+
 def _hour_begun(house: House, asked: Asked, event: Event, seen: int) -> bool:
     return any(s.opens <= event.at < s.closes and s.opens <= seen for s in spans(house, asked))
 
 
-def _count(events: Iterable[Event]) -> int:
-    return len({(event.product, event.actor) for event in events})
+def _count(house: House, events: Iterable[Event]) -> int:
+    return len({house.person(event) for event in events})
 
 
 def _date(house: House, at: int) -> Day:
@@ -413,7 +442,7 @@ def _mean(house: House, events: Sequence[Event], start: Day, end: Day, today: Da
     over = [day for day in days if day < today] or [day for day in days if day <= today][:1]
     if not over:
         return None
-    counts = [_count(e for e in events if _date(house, e.at) == day) for day in over]
+    counts = [_count(house, (e for e in events if _date(house, e.at) == day)) for day in over]
     return Fraction(sum(counts), len(counts))
 
 
@@ -424,11 +453,11 @@ def _sessions(house: House, asked: Asked, events: Sequence[Event], until: int | 
         if any(e.type == "session" for e in own):
             begins += [e.at for e in own if e.type == "session"]
             continue
-        views: dict[str, set[int]] = {}
+        views: dict[Any, set[int]] = {}
         for event in own:
             early = until is None or event.at < until
             if event.type == "page_view" and event.actor is not None and early:
-                views.setdefault(event.actor, set()).add(event.at // 1_000_000)
+                views.setdefault(house.person(event), set()).add(event.at // 1_000_000)
         for seconds in views.values():
             begins += [
                 second * 1_000_000
@@ -448,16 +477,18 @@ def _sessions(house: House, asked: Asked, events: Sequence[Event], until: int | 
 
 def _rate(house: House, asked: Asked, events: Sequence[Event], until: int | None) -> Series:
     own = [e for e in events if e.actor is not None and (until is None or e.at < until)]
-    entered: dict[tuple[str, str], int] = {}
+    entered: dict[tuple[str, Any], int] = {}
     for event in own:
         if event.type == "signup":
-            who = (event.product, str(event.actor))
+            who = (event.product, house.person(event))
             entered[who] = min(entered.get(who, event.at), event.at)
     reached = {
         who
         for who, at in entered.items()
         if any(
-            e.type == "activation" and (e.product, e.actor) == who and at <= e.at <= at + WINDOW
+            e.type == "activation"
+            and (e.product, house.person(e)) == who
+            and at <= e.at <= at + WINDOW
             for e in own
         )
     }

@@ -175,16 +175,11 @@ class Counted:
     @cached_property
     def persons(self) -> dict[tuple[str, str], frozenset[Any]]:
         """Actors that are one with something, and all of it: actors and traits."""
-        groups: dict[Any, frozenset[Any]] = {}
-        for ends in _standing(self.events, self.rules.identity):
-            whole = frozenset().union(*(groups.get(end, {end}) for end in ends))
-            groups.update(dict.fromkeys(whole, whole))
-        return groups
+        return persons(self.events, self.rules.identity)
 
     def person(self, event: Event) -> Any:
         """Who did it, over all products."""
-        who = (event.product, event.actor)
-        return self.persons.get((event.product, event.actor or ""), who)
+        return person_of(self.persons, event)
 
     def days_of_people(self, name: str, *, company: bool) -> dict[Any, set[int]]:
         """The days on which each person was a member of the set, by product or anywhere."""
@@ -229,6 +224,23 @@ class Counted:
             )
         )
         return entered, reached
+
+
+def persons(
+    events: Iterable[Event], rules: tuple[str, ...]
+) -> dict[tuple[str, str], frozenset[Any]]:
+    """Actors that are one with something, and all of it: actors and traits."""
+    groups: dict[Any, frozenset[Any]] = {}
+    for ends in _standing(events, rules):
+        whole = frozenset().union(*(groups.get(end, {end}) for end in ends))
+        groups.update(dict.fromkeys(whole, whole))
+    return groups
+
+
+def person_of(known: Mapping[tuple[str, str], frozenset[Any]], event: Event) -> Any:
+    """Who did it, over all products."""
+    who = (event.product, event.actor or "")
+    return known.get(who, frozenset([who]))
 
 
 def _standing(events: Iterable[Event], rules: tuple[str, ...]) -> Iterable[set[Any]]:
