@@ -18,6 +18,8 @@ from upwell.access import SYSTEM, Viewer
 from upwell.query.usage.asked import (
     FunnelAsked,
     LifecycleAsked,
+    PathsAsked,
+    PeopleAsked,
     RetentionAsked,
     StickinessAsked,
 )
@@ -25,9 +27,12 @@ from upwell.query.usage.door import Usage
 from upwell.query.usage.shapes import (
     FunnelAnswer,
     LifecycleAnswer,
+    PathsAnswer,
+    PeopleAnswer,
     RetentionAnswer,
     StickinessAnswer,
 )
+from upwell.state.db import State
 from upwell.warehouse.timelines import Timelines
 
 MINUTE = 60_000_000
@@ -80,7 +85,8 @@ class Asking:
         self.house = house
         lines = Timelines(folder, house.projection.reader, fresh=fresh)
         self.now = NOW
-        self.door = Usage(house.projection, lines, lambda: self.now)
+        self.state = State.open(folder.parent / "state.sqlite")
+        self.door = Usage(house.projection, lines, self.state, lambda: self.now)
 
     def funnel(self, asked: dict[str, Any], viewer: Viewer = SYSTEM) -> FunnelAnswer:
         """The answer to a body."""
@@ -98,10 +104,28 @@ class Asking:
         """The answer to a body."""
         return self.door.stickiness(msgspec.convert(asked, StickinessAsked), viewer)
 
+    def paths(self, asked: dict[str, Any], viewer: Viewer = SYSTEM) -> PathsAnswer:
+        """The answer to a body."""
+        return self.door.paths(msgspec.convert(asked, PathsAsked), viewer)
+
+    def people(self, of: dict[str, Any], viewer: Viewer = SYSTEM, **more: Any) -> PeopleAnswer:
+        """The users behind a number."""
+        return self.door.people(msgspec.convert({"of": of, **more}, PeopleAsked), viewer)
+
+    def who(self, of: dict[str, Any]) -> list[str]:
+        """Their names, in order; as many as are said to be in all."""
+        found = self.people(of)
+        assert found.total == len(found.people)
+        return sorted(person.id for person in found.people)
+
 
 @contextmanager
 def opened(path: Path, fresh: int) -> Iterator[Asking]:
     """A house in UTC with the products mail, docs and x; up to `fresh` events are in no run."""
     with world(path) as house:
         house.take(config(Rules()))
-        yield Asking(house, path / "timelines", fresh)
+        asking = Asking(house, path / "timelines", fresh)
+        try:
+            yield asking
+        finally:
+            asking.state.close()

@@ -136,6 +136,7 @@ class Built:
             usage=Usage(
                 self.projection,
                 Timelines(folder / "timelines", self.projection.reader),
+                self.state,
                 self.clock,
             ),
             products=lambda viewer: [p for p in _PRODUCTS if viewer.sees(p.id)],

@@ -85,7 +85,7 @@ class House:
             )
             self.desk = Desk(self.projection)
             lines = Timelines(data / "timelines", self.projection.reader)
-            self.usage = Usage(self.projection, lines, clock)
+            self.usage = Usage(self.projection, lines, self.state, clock)
             remote = settings is not None and settings.warehouse.url != "duckdb"
             self.flow = Flow(self.journal, self.projection, remote)
             self.identity = Identity(self.flow, self.clock)

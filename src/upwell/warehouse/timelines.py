@@ -19,7 +19,7 @@ import shutil
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import duckdb
 import msgspec
@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.errors import Rejected, Unavailable
-from upwell.event import DIMENSIONS
+from upwell.event import DIMENSIONS, LATEST
 from upwell.period import MICROS
 from upwell.warehouse.order import by_person
 
@@ -194,6 +194,24 @@ class Timelines:
             known,
             {name: _joined(own, order) for name, own in columns.items()},
         )
+
+    def seen(self, products: Sequence[str], actors: I64) -> tuple[I64, I64, I64]:
+        """Of ascending actors the first and last event (UTC micros), and how many there are.
+
+        Those without any have no first and last that mean anything.
+        """
+        first = np.full(len(actors), np.iinfo(np.int64).max)
+        last, count = np.zeros(len(actors), np.int64), np.zeros(len(actors), np.int64)
+        with self._lock:
+            parts = [part for name in products for part in self._parts(name, _EVER, ())]
+        wanted = actors.astype(np.uint32)  # as the columns are: they would be copied otherwise
+        for part in parts:
+            low, high = (np.searchsorted(part.actor, wanted, side) for side in _SIDES)
+            has = high > low
+            count += high - low
+            first[has] = np.minimum(first[has], part.ts[low[has]])
+            last[has] = np.maximum(last[has], part.ts[high[has] - 1])
+        return first, last, count
 
     def _parts(
         self, product: str, span: tuple[int, int], properties: Sequence[str]
@@ -414,6 +432,8 @@ class _Part(NamedTuple):
     properties: dict[str, Column]
 
 
+_EVER = (0, LATEST)
+_SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 _MANIFEST = "manifest.json"
 _OWN = {VALUE: "value::varchar", CURRENCY: "currency"}
 _COUNTS = (

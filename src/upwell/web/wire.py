@@ -147,6 +147,22 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     usage.LifecycleAnswer,
     usage_asked.StickinessAsked,
     usage.StickinessAnswer,
+    usage_asked.PathsAsked,
+    usage.PathNode,
+    usage.PathEdge,
+    usage.PathsAnswer,
+    usage_asked.DidAsked,
+    usage_asked.PartAsked,
+    usage_asked.Behind,
+    usage_asked.PeopleAsked,
+    usage.Person,
+    usage.PeopleAnswer,
+    usage.PropertyValue,
+    usage.Property,
+    usage.Properties,
+    usage_asked.NewSegment,
+    usage.Segment,
+    usage.Segments,
 )
 NAMES: dict[type, str] = {
     inbox.WhyShown: "Why",
@@ -176,6 +192,12 @@ SENT = frozenset(
         "RetentionAsked",
         "LifecycleAsked",
         "StickinessAsked",
+        "PathsAsked",
+        "DidAsked",
+        "PartAsked",
+        "Behind",
+        "PeopleAsked",
+        "NewSegment",
     }
 )
 """What clients send: a field with a default may be left out, and null is never needed."""

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from upwell.errors import Rejected
 from upwell.metrics.funnel.rule import Entry, Mode, Order, Scope
 from upwell.period import Grain
 
@@ -128,12 +129,99 @@ class StickinessAsked(ActivityAsked, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class PathsAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/paths`; anchored at an event, or both ends."""
+    """`POST /v1/paths`: by the names of events, or by a property of an event (`by`).
+
+    Anchored at a start, an end, or both.
+    """
 
     begin: str | None = msgspec.field(default=None, name="start")
     finish: str | None = msgspec.field(default=None, name="end")
     depth: int = 5
+    event: str | None = None
     by: str | None = None
+    edges: int = 50
+
+
+class DidAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whoever did an event (without one: anything) so many times in the range."""
+
+    event: str | None = None
+    at_least: int = 1
+
+
+class PartAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A value of the breakdown, as the answer wrote it."""
+
+    key: str | None = None
+    other: bool = False
+
+
+class Behind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A number: the question it answers, and where it stands in the answer.
+
+    `funnel`: a `step` (from 1) and a `state`: who reached it, or stands there and dropped or may go
+    on; `converted` is of the last; or a `node` of the flow, or the link from it to `target`.
+    `retention`: the start of a `cohort`, the column `k`, and who `stayed`, or did not. `lifecycle`:
+    the `kind` of a bar, and the `start` of its bucket. `stickiness`: active in so many buckets
+    (`times`), or in more. `paths`: the edge from `source` to `target`; without one who ended there.
+    `did`: whoever did something.
+    """
+
+    funnel: FunnelAsked | None = None
+    step: int | None = None
+    state: Literal["reached", "converted", "dropped", "open"] = "reached"
+    node: str | None = None
+    retention: RetentionAsked | None = None
+    cohort: str = ""
+    k: int = 0
+    stayed: bool = True
+    lifecycle: LifecycleAsked | None = None
+    kind: Literal["new", "returning", "resurrecting", "dormant"] = "new"
+    start: str = ""
+    stickiness: StickinessAsked | None = None
+    times: int = 1
+    or_more: bool = False
+    paths: PathsAsked | None = None
+    source: str = ""
+    target: str | None = None
+    did: DidAsked | None = None
+    part: PartAsked | None = None
+
+    @property
+    def question(self) -> Scoped:
+        """The one question asked; Rejected where there is none, or more than one."""
+        own = (
+            self.funnel,
+            self.retention,
+            self.lifecycle,
+            self.stickiness,
+            self.paths,
+            self.did,
+        )
+        given = [one for one in own if one is not None]
+        if len(given) != 1:
+            raise Rejected(
+                "bad_people",
+                f"{len(given)} questions say whose people are meant; it takes one.",
+                fix="Send one of funnel, retention, lifecycle, stickiness, paths and did.",
+                where="of",
+            )
+        return given[0]
+
+
+class PeopleAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/people`: the users behind a number, page by page."""
+
+    of: Behind
+    limit: int = 100
+    cursor: str | None = None
+
+
+class NewSegment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/segments`: users by what they do, to be looked at in other questions."""
+
+    name: str
+    of: Behind
 
 
 def named(product: str | tuple[str, ...]) -> tuple[str, ...]:

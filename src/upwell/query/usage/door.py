@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -14,21 +15,33 @@ from upwell.access import Viewer
 from upwell.event import EVENT_TYPES
 from upwell.money import Rates, ecb_rates
 from upwell.projection import Projection
-from upwell.query.usage import funnels, lifecycles, retentions, shapes
+from upwell.query.plan import may_read, scope
+from upwell.query.usage import funnels, lifecycles, pathways, people, retentions, shapes
 from upwell.query.usage.asked import (
     ActivityAsked,
+    Behind,
     FunnelAsked,
     LifecycleAsked,
+    NewSegment,
+    PathsAsked,
+    PeopleAsked,
     RetentionAsked,
     Scoped,
     StickinessAsked,
 )
-from upwell.query.usage.walk import Ground, Walk, ground, walk
+from upwell.query.usage.ground import I64, Ground, ground
+from upwell.query.usage.properties import properties
+from upwell.query.usage.segments import Saved
+from upwell.query.usage.walk import Walk, walk
+from upwell.state.db import State
 from upwell.warehouse.timelines import Timelines
 
 Answer = TypeVar("Answer", bound=shapes.Answered)
 
+Found = TypeVar("Found")
+
 REMEMBERED = 200  # answers
+REMEMBERED_PEOPLE = 8  # lists of people, which may be millions
 MINUTE = 60_000_000
 
 
@@ -39,12 +52,13 @@ class Usage:
         self,
         projection: Projection,
         lines: Timelines,
+        state: State,
         clock: Callable[[], dt.datetime],
         rates: Callable[[], Rates] = ecb_rates,
     ) -> None:
         self.projection, self.lines, self.clock, self._rates = projection, lines, clock, rates
-        self._remembered = OrderedDict[tuple[object, ...], Any]()
-        self._lock = Lock()
+        self.saved = Saved(state)
+        self._answers, self._people = _Known(REMEMBERED), _Known(REMEMBERED_PEOPLE)
 
     def funnel(self, asked: FunnelAsked, viewer: Viewer) -> shapes.FunnelAnswer:
         """Who got how far, by which route; Rejected where it cannot be asked like this."""
@@ -72,7 +86,7 @@ class Usage:
 
         def read() -> shapes.LifecycleAnswer:
             self._refresh_for(asked)
-            return lifecycles.lifecycle(asked, of, self.projection, self.lines)
+            return lifecycles.lifecycle(asked, of, self.lines)
 
         return self._known(asked, of, read)
 
@@ -82,12 +96,80 @@ class Usage:
 
         def read() -> shapes.StickinessAnswer:
             self._refresh_for(asked)
-            return lifecycles.stickiness(asked, of, self.projection, self.lines)
+            return lifecycles.stickiness(asked, of, self.lines)
 
         return self._known(asked, of, read)
 
+    def paths(self, asked: PathsAsked, viewer: Viewer) -> shapes.PathsAnswer:
+        """The ways people take, and where they stop."""
+        of = self._ground(asked, viewer)
+
+        def read() -> shapes.PathsAnswer:
+            self._refresh()
+            return pathways.answer(asked, pathways.read(asked, of, self.lines))
+
+        return self._known(asked, of, read)
+
+    def people(self, asked: PeopleAsked, viewer: Viewer) -> shapes.PeopleAnswer:
+        """The users behind a number, a page of them."""
+        of = self._ground(asked.of.question, viewer)
+        found = self._behind(asked.of, of)
+        return people.listed(found, asked, of, self.lines)
+
+    def properties(self, viewer: Viewer, event: str | None) -> shapes.Properties:
+        """The properties of the newest events that the viewer may see."""
+        may_read(viewer)
+        products = scope((), self.projection.known_products(), viewer)
+        return properties(self.projection, products, event)
+
+    def segments(self, viewer: Viewer) -> shapes.Segments:
+        """The segments that the viewer may use."""
+        may_read(viewer)
+        return shapes.Segments(segments=tuple(self.saved.every(viewer)))
+
+    def add_segment(self, asked: NewSegment, viewer: Viewer) -> shapes.Segment:
+        """Keep a segment that can be asked; Rejected otherwise."""
+        self._behind(asked.of, self._ground(asked.of.question, viewer))
+        return self.saved.add(asked, viewer, self.clock())
+
+    def members(self, segment: str, viewer: Viewer) -> I64:
+        """The people of a segment, found now."""
+        behind = self.saved.find(segment, viewer).of
+        return self._behind(behind, self._ground(behind.question, viewer))
+
     def _ground(self, asked: Scoped, viewer: Viewer) -> Ground:
-        return ground(asked, viewer, self.projection, self.clock())
+        of = ground(asked, viewer, self.projection, self.clock())
+        if asked.segment is None:
+            return of
+        return replace(of, only=self.members(asked.segment, viewer))
+
+    def _behind(self, behind: Behind, of: Ground) -> I64:
+        """The people of a number, ascending."""
+
+        def read() -> I64:
+            self._refresh()
+            return self._found(behind, of)
+
+        return self._people.once(self._marker(behind, behind.question, of), read)
+
+    def _found(self, behind: Behind, of: Ground) -> I64:
+        if (funnel := behind.funnel) is not None:
+            return people.of_funnel(behind, funnel, of, self._walked(funnel, of))
+        if (retention := behind.retention) is not None:
+            table = retentions.read(retention, of, self.lines, self._rates)
+            cell = (behind.cohort, behind.k, behind.stayed)
+            return retentions.people(retention, of, table, cell, behind.part)
+        if (lifecycle := behind.lifecycle) is not None:
+            bar = (behind.kind, behind.start)
+            return lifecycles.lifecycle_people(lifecycle, of, self.lines, bar)
+        if (sticky := behind.stickiness) is not None:
+            times = (behind.times, behind.or_more)
+            return lifecycles.sticky_people(sticky, of, self.lines, times)
+        if (paths := behind.paths) is not None:
+            drawn = pathways.read(paths, of, self.lines)
+            return pathways.people(drawn, behind.source, behind.target)
+        assert behind.did is not None  # `question` has seen to it that there is one
+        return people.of_doing(behind.did, of, self.lines)
 
     def _walked(self, asked: FunnelAsked, of: Ground) -> Walk:
         """The events of a funnel."""
@@ -112,35 +194,50 @@ class Usage:
     def _known(self, asked: Scoped, of: Ground, read: Callable[[], Answer]) -> Answer:
         """The answer with the position that it, or what it rests on, was read at."""
         position = str(self.projection.position)
-        return msgspec.structs.replace(self._once(asked, of, read), position=position)
+        found = self._answers.once(self._marker(asked, asked, of), read)
+        return msgspec.structs.replace(found, position=position)
 
     def _refresh(self) -> None:
         """Let the timelines hold everything that is in the sums."""
         out = self.projection.ground.exclude
         self.lines.refresh(f"{self.projection.journal}\n{out}")
 
-    def _once(self, asked: msgspec.Struct, of: Ground, read: Callable[[], Answer]) -> Answer:
-        """An answer that is still true, or what `read` finds now."""
+    def _marker(self, what: msgspec.Struct, asked: Scoped, of: Ground) -> tuple[object, ...]:
+        """All that an answer depends on."""
         projection = self.projection
-        marker = (
-            msgspec.json.encode(asked),
-            type(asked),
+        # Who is in a segment may rest on other products than the question.
+        read = of.products if asked.segment is None else projection.known_products()
+        return (
+            msgspec.json.encode(what),
+            type(what),
             of.products,
             of.start,
             of.end,
             projection.generation,
             projection.ground,
-            projection.changed(of.products, EVENT_TYPES),
+            projection.changed(read, EVENT_TYPES),
             of.now // MINUTE,
         )
+
+
+class _Known:
+    """What was found last, by all that it depends on; bounded."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._found = OrderedDict[tuple[object, ...], Any]()
+        self._lock = Lock()
+
+    def once(self, marker: tuple[object, ...], read: Callable[[], Found]) -> Found:
+        """What is known under the marker, or what `read` finds now."""
         with self._lock:
-            if marker in self._remembered:
-                self._remembered.move_to_end(marker)
-                found: Answer = self._remembered[marker]
-                return found
+            if marker in self._found:
+                self._found.move_to_end(marker)
+                known: Found = self._found[marker]
+                return known
         made = read()
         with self._lock:
-            self._remembered[marker] = made
-            while len(self._remembered) > REMEMBERED:
-                self._remembered.popitem(last=False)
+            self._found[marker] = made
+            while len(self._found) > self._most:
+                self._found.popitem(last=False)
         return made

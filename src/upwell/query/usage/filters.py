@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ def keeps(where: Where, properties: Mapping[str, Column], rows: int) -> Mask:
     kept = np.ones(rows, dtype=np.bool_)
     for name, asked in where.items():
         column, condition = properties[name], condition_of(name, asked)
+        _fits(name, condition, column.values)
         # The last place is what the code of a missing value, -1, points at.
         table = [_holds(condition, value) for value in (*column.values, None)]
         kept &= np.array(table, dtype=np.bool_)[column.codes]
@@ -39,6 +40,22 @@ def condition_of(name: str, asked: Scalar | tuple[Scalar, ...] | Condition) -> C
             where="where",
         )
     return asked
+
+
+def _fits(name: str, asked: Condition, values: Sequence[str]) -> None:
+    """Rejected where numbers are asked for, and only words have come."""
+    bounds = (asked.gt, asked.gte, asked.lt, asked.lte, asked.equals, *(asked.one_of or ()))
+    given = [one for one in bounds if one is not None]
+    numeric = bool(given) and all(isinstance(one, int | float) for one in given)
+    if not numeric or any(isinstance(one, bool) for one in given) or not values:
+        return
+    if all(_number(value) is None for value in values):
+        raise Rejected(
+            "bad_filter",
+            f"The property '{name}' holds words, such as '{values[0][:40]}', and no numbers.",
+            fix='Compare words with "equals", "in" or "contains".',
+            where="where",
+        )
 
 
 def _holds(asked: Condition, value: str | None) -> bool:

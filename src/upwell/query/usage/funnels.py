@@ -17,8 +17,9 @@ from upwell.metrics.funnel.split import OTHER, Part, all_steps, at_step, parts, 
 from upwell.metrics.funnel.sums import flow, step_sums, trend_sums, whole
 from upwell.period import DAY_MICROS, HOUR_MICROS, MICROS, buckets
 from upwell.query.usage import shapes
-from upwell.query.usage.asked import Doing, FunnelAsked
-from upwell.query.usage.walk import Ground, Walk
+from upwell.query.usage.asked import Doing, FunnelAsked, PartAsked
+from upwell.query.usage.ground import Ground
+from upwell.query.usage.walk import Walk
 
 THREADS = max(1, min(4, os.cpu_count() or 1))
 _UNITS = {"s": MICROS, "m": 60 * MICROS, "h": HOUR_MICROS, "d": DAY_MICROS, "w": 7 * DAY_MICROS}
@@ -114,6 +115,32 @@ def answer(found: Walk, asked: FunnelAsked, of: Ground) -> shapes.FunnelAnswer:
         trend=_trend(lines, rule, asked, of) if asked.trend else (),
         rule=_words(asked),
         position="",
+    )
+
+
+def outcome_of(
+    found: Walk, asked: FunnelAsked, of: Ground, part: PartAsked | None = None
+) -> Outcome:
+    """What became of each person, or of those in one part of the breakdown."""
+    rule = rule_of(asked, of)
+    lines, kept = timelines_of(found, asked)
+    outcome = run(lines, rule, THREADS)
+    if part is None:
+        return outcome
+    if asked.by is None:
+        raise Rejected(
+            "bad_people", "The funnel has no parts.", fix="Ask it with 'by'.", where="of"
+        )
+    codes, values = found.values(asked.by)
+    for one in _split(lines, codes[kept], outcome, rule, asked.attribution):
+        key = values[one.value] if one.value >= 0 else None
+        if (key, one.value == OTHER) == (part.key, part.other):
+            return one.outcome
+    raise Rejected(
+        "bad_people",
+        f"No part of the funnel is '{part.key}'.",
+        fix="Send a part as the answer wrote it.",
+        where="of",
     )
 
 

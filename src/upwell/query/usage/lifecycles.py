@@ -9,11 +9,11 @@ from upwell.errors import Rejected
 from upwell.metrics import engagement as engine
 from upwell.metrics.engagement import Gaps, Kind, Pairs
 from upwell.period import first_of_number, numbers
-from upwell.projection import Projection
 from upwell.query import scan
 from upwell.query.usage import shapes
 from upwell.query.usage.asked import ActivityAsked, Doing, LifecycleAsked, StickinessAsked
-from upwell.query.usage.walk import Ground, walk
+from upwell.query.usage.ground import Ground
+from upwell.query.usage.walk import walk
 from upwell.warehouse.order import by_person
 from upwell.warehouse.timelines import Timelines
 
@@ -24,14 +24,12 @@ MOST = {"day": 3_700}  # buckets, by grain; others are as few as the days they a
 STICKY = 400
 
 
-def lifecycle(
-    asked: LifecycleAsked, of: Ground, projection: Projection, lines: Timelines
-) -> shapes.LifecycleAnswer:
+def lifecycle(asked: LifecycleAsked, of: Ground, lines: Timelines) -> shapes.LifecycleAnswer:
     """New, returning, resurrecting and dormant people of each bucket."""
     first, end, last = span(asked, of)
-    gaps = _kept(asked, of, projection, first)
+    gaps = _kept(asked, of, first)
     if gaps is None:
-        gaps = engine.gaps_of(_pairs(asked, of, projection, lines, (0, end)))
+        gaps = engine.gaps_of(_pairs(asked, of, lines, (0, end)))
     found, calendar = engine.lifecycle(gaps, first, end, last), of.calendar(asked.grain)
     columns = (column.tolist() for column in found)
     return shapes.LifecycleAnswer(
@@ -58,7 +56,6 @@ def lifecycle(
 def lifecycle_people(
     asked: LifecycleAsked,
     of: Ground,
-    projection: Projection,
     lines: Timelines,
     bar: tuple[Kind, str],
 ) -> I64:
@@ -73,16 +70,14 @@ def lifecycle_people(
             fix="Send the start of a point of its answer.",
             where="of",
         )
-    pairs = _pairs(asked, of, projection, lines, (0, bucket + 1), near=bucket - 1)
+    pairs = _pairs(asked, of, lines, (0, bucket + 1), near=bucket - 1)
     return engine.lifecycle_people(pairs, kind, bucket)
 
 
-def stickiness(
-    asked: StickinessAsked, of: Ground, projection: Projection, lines: Timelines
-) -> shapes.StickinessAnswer:
+def stickiness(asked: StickinessAsked, of: Ground, lines: Timelines) -> shapes.StickinessAnswer:
     """In how many buckets of the range people were active."""
     first, end = _sticky(asked, of)
-    found = engine.stickiness(_pairs(asked, of, projection, lines, (first, end)), first, end)
+    found = engine.stickiness(_pairs(asked, of, lines, (first, end)), first, end)
     mean, share = found.mean_active(), found.share()
     return shapes.StickinessAnswer(
         exact=tuple(found.exact.tolist()),
@@ -99,13 +94,12 @@ def stickiness(
 def sticky_people(
     asked: StickinessAsked,
     of: Ground,
-    projection: Projection,
     lines: Timelines,
     bar: tuple[int, bool],
 ) -> I64:
     """The people active in so many buckets, or (the second) in so many or more."""
     first, end = _sticky(asked, of)
-    pairs = _pairs(asked, of, projection, lines, (first, end))
+    pairs = _pairs(asked, of, lines, (first, end))
     return engine.sticky_people(pairs, first, end, bar[0], or_more=bar[1])
 
 
@@ -135,7 +129,7 @@ def _too_long(found: int, grain: str, most: int) -> Rejected:
     )
 
 
-def _kept(asked: ActivityAsked, of: Ground, projection: Projection, first: int) -> Gaps | None:
+def _kept(asked: ActivityAsked, of: Ground, first: int) -> Gaps | None:
     """The gaps that are kept of all activity, from the bucket before `first` on.
 
     None where they do not answer: for one event, some of the people, or people of many names.
@@ -143,8 +137,8 @@ def _kept(asked: ActivityAsked, of: Ground, projection: Projection, first: int) 
     if asked.event or asked.where or of.only is not None or of.person is not None:
         return None
     since = first_of_number(first - 1, asked.grain, of.week_start)
-    with projection.sums.lock:
-        columns = [projection.sums.gap_columns(product, ACTIVE) for product in of.products]
+    with of.projection.sums.lock:
+        columns = [of.projection.sums.gap_columns(product, ACTIVE) for product in of.products]
     near = [own[0] >= since for own in columns]
     days = Gaps(
         *(
@@ -158,7 +152,6 @@ def _kept(asked: ActivityAsked, of: Ground, projection: Projection, first: int) 
 def _pairs(
     asked: ActivityAsked,
     of: Ground,
-    projection: Projection,
     lines: Timelines,
     within: tuple[int, int],
     near: int | None = None,
@@ -169,7 +162,7 @@ def _pairs(
     there was something matters.
     """
     if asked.event or asked.where:
-        return _walked(asked, of, projection, lines, within)
+        return _walked(asked, of, lines, within)
     first, end = (
         max(0, first_of_number(number, asked.grain, of.week_start)) if number else 0
         for number in within
@@ -177,7 +170,7 @@ def _pairs(
     day, bound = "day", list[int]()
     if near is not None:
         day, bound = "greatest(day, ?)", [first_of_number(near, asked.grain, of.week_start) - 1]
-    db = projection.reader()
+    db = of.projection.reader()
     with scan.bounded(db):
         rows = db.sql(
             f"""select actor, {day} as day from actor_days where members = ? and day >= ?
@@ -193,13 +186,12 @@ def _pairs(
 def _walked(
     asked: ActivityAsked,
     of: Ground,
-    projection: Projection,
     lines: Timelines,
     within: tuple[int, int],
 ) -> Pairs:
     """The same from the events themselves."""
     calendar = of.calendar(asked.grain)
-    doings = [Doing(event=asked.event)] if asked.event else active(of, projection)
+    doings = [Doing(event=asked.event)] if asked.event else active(of)
     opens = calendar.opens(within[0]) if within[0] else 0
     found = walk(
         of, lines, doings, asked.where, (opens, min(calendar.opens(within[1]), of.now + 1))
@@ -209,12 +201,12 @@ def _walked(
     return engine.distinct(found.found.person[rows], bucket)
 
 
-def active(of: Ground, projection: Projection) -> list[Doing]:
+def active(of: Ground) -> list[Doing]:
     """What counts as active in each product."""
     return [
         Doing(event=kind, product=product)
         for product in of.products
-        for kind in sorted(projection.ground.members(ACTIVE, product))
+        for kind in sorted(of.projection.ground.members(ACTIVE, product))
     ]
 
 

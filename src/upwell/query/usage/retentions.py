@@ -19,8 +19,9 @@ from upwell.money import Rates
 from upwell.period import DAY_MICROS, HOUR_MICROS, Grain, to_date
 from upwell.query.question import Unconverted
 from upwell.query.usage import shapes
-from upwell.query.usage.asked import Doing, RetentionAsked
-from upwell.query.usage.walk import Ground, Walk, walk
+from upwell.query.usage.asked import Doing, PartAsked, RetentionAsked
+from upwell.query.usage.ground import Ground
+from upwell.query.usage.walk import Walk, walk
 from upwell.warehouse.timelines import CURRENCY, MISSING, VALUE, Timelines
 
 I64 = NDArray[np.int64]
@@ -256,7 +257,13 @@ def _means(found: engine.Retention, code: int) -> tuple[float | None, ...]:
     return tuple(None if mean is None else float(mean) for mean in found.means(code))
 
 
-def people(asked: RetentionAsked, of: Ground, table: Table, cell: tuple[str, int, bool]) -> I64:
+def people(
+    asked: RetentionAsked,
+    of: Ground,
+    table: Table,
+    cell: tuple[str, int, bool],
+    part: PartAsked | None = None,
+) -> I64:
     """The people of a cell, by the cohort's start, the column, and whether they came back.
 
     Those who brought money count as having come back, whatever it was.
@@ -269,9 +276,23 @@ def people(asked: RetentionAsked, of: Ground, table: Table, cell: tuple[str, int
         raise _refuse(
             "of", f"Column {k} of that cohort is not known.", "Take a column that has a number."
         )
-    starts = table.starts._replace(code=np.zeros_like(table.starts.code))
-    found = engine.people(starts, table.returns, frame, cohort, k, asked.counting, stayed=stayed)
+    starts = table.starts
+    if part is None:
+        starts = starts._replace(code=np.zeros_like(starts.code))
+    code = 0 if part is None else _code(table, part)
+    found = engine.people(
+        starts, table.returns, frame, cohort, k, asked.counting, stayed=stayed, code=code
+    )
     return np.unique(found)
+
+
+def _code(table: Table, part: PartAsked) -> int:
+    for code, key in enumerate(table.keys):
+        if (key, code == table.other) == (part.key, part.other):
+            return code
+    raise _refuse(
+        "of", f"No part of the table is '{part.key}'.", "Send one as the answer wrote it."
+    )
 
 
 def _words(asked: RetentionAsked) -> str:

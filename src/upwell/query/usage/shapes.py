@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from typing import Literal
+
 import msgspec
 
 from upwell.metrics.funnel.sums import Histogram
 from upwell.query.question import Unconverted
+from upwell.query.usage.asked import Behind
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,3 +180,101 @@ class StickinessAnswer(Answered, frozen=True):
     people: int
     mean_active: float | None
     share: float | None
+
+
+class PathNode(Shape, frozen=True):
+    """A place in the order and what was done there; `visits` = `ends` + transitions out.
+
+    `id` is the place and the item: "1_signup". `other` ("1*") gathers what is too rare for a name;
+    `between` stands for what was left out between a start and an end.
+    """
+
+    id: str
+    step: int
+    label: str
+    visits: int
+    ends: int
+    other: bool
+    between: bool
+
+
+class PathEdge(Shape, frozen=True):
+    """From one node to the next: how many times, by how many users, after how long on average."""
+
+    source: str
+    target: str
+    transitions: int
+    actors: int
+    mean_seconds: float
+
+
+class PathsAnswer(Answered, frozen=True):
+    """The ways people take; what enters a node leaves it or ends there."""
+
+    nodes: tuple[PathNode, ...]
+    edges: tuple[PathEdge, ...]
+
+
+class Person(Shape, frozen=True):
+    """A user, in the product where they were seen first, with all of their events."""
+
+    id: str
+    product: str
+    first_seen: dt.datetime
+    last_seen: dt.datetime
+    events: int
+
+
+class PeopleAnswer(Shape, frozen=True):
+    """The users behind a number, a page of them; `total` is the number."""
+
+    people: tuple[Person, ...]
+    cursor: str | None
+    total: int
+
+
+PropertyKind = Literal["text", "number", "boolean"]
+
+
+class PropertyValue(Shape, frozen=True):
+    """One value, and on how many events of the sample it was."""
+
+    value: str
+    events: int
+
+
+class Property(Shape, frozen=True):
+    """A property of events: on how many of the sample, and its most frequent values.
+
+    `distinct` values were seen in all.
+    """
+
+    name: str
+    events: int
+    share: float
+    kind: PropertyKind
+    values: tuple[PropertyValue, ...]
+    distinct: int
+
+
+class Properties(Shape, frozen=True):
+    """The properties of the newest events, of which `sample` were looked at."""
+
+    properties: tuple[Property, ...]
+    sample: int
+
+
+class Segment(Shape, frozen=True):
+    """Users by what they do, saved: who is in it is found anew at each question."""
+
+    id: str
+    name: str
+    of: Behind
+    created_at: dt.datetime
+    created_by: str
+
+
+class Segments(Shape, frozen=True):
+    """The segments there are, by name."""
+
+    segments: tuple[Segment, ...]
