@@ -1,9 +1,10 @@
 """From what a commit changed to a message on its way; in a thread of its own.
 
 `consider` is called by the loop after each commit and only marks series as due. The thread looks
-at each at most every 200 ms, and at all of them every half minute, because silence is news too
-and alerts must end. An alert, its messages and alerting's own position are one transaction: a
-crash loses none and doubles none. What history alone moved is never told.
+at each at most every 200 ms (every 2 s where its alert is open and was told), and at all of them
+every half minute, because silence is news too and alerts must end. An alert, its messages and
+alerting's own position are one transaction: a crash loses none and doubles none. What history
+alone moved is never told.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 import structlog
 from sqlalchemy import Connection
 
-from upwell.alerts.due import Due, Known, Series
+from upwell.alerts.due import CALMLY, Due, Known, Series
 from upwell.alerts.incident import WHOLE, Reason
 from upwell.alerts.look import Parts, Watcher
 from upwell.errors import UpwellError
@@ -27,6 +28,7 @@ from upwell.state import incidents
 log = structlog.get_logger(__name__)
 
 TICK = dt.timedelta(seconds=30)
+KNOWN = frozenset({Reason.STILL_OPEN, Reason.MUTED, Reason.DISMISSED, Reason.CALMING})
 REST = dt.timedelta(seconds=5)  # between two notes of the position where nothing else is written
 
 
@@ -97,7 +99,7 @@ class Dispatch:
                 log.exception("alert not judged", error=repr(error), series=look.series)
                 self._due.postponed(look, now + REST)
                 continue
-            self._due.taken(look, touches)
+            self._due.taken(look, touches, now + CALMLY if reason in KNOWN else None)
             changed |= reason is not None and reason.changes
         if changed:
             self.announce()

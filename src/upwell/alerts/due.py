@@ -20,6 +20,7 @@ from upwell.metrics.catalog import metric_named
 EVERY = dt.timedelta(milliseconds=200)  # between two looks at a series that keeps moving
 SETTLE = dt.timedelta(seconds=10)  # how long history must rest
 FILLING = dt.timedelta(seconds=1)  # until it is asked again whether a back-fill is over
+CALMLY = dt.timedelta(seconds=2)  # the same of one whose alert is open and was told
 LONG = dt.timedelta(seconds=30)
 FEW = 8  # looks that nothing but the timer asked for, in one round
 REACH = max(7 * WEEKS + 1, 2 * HISTORY)  # days back that anything is judged by, for yesterday
@@ -152,9 +153,14 @@ class Due:
         found.sort(key=lambda one: (one[0].series.product == WHOLE, one[0].series))
         return found, pause
 
-    def taken(self, look: Look, touches: int) -> None:
-        """The look was taken; it stays due where it was touched meanwhile."""
+    def taken(self, look: Look, touches: int, rests_until: dt.datetime | None = None) -> None:
+        """The look was taken; it stays due where it was touched meanwhile.
+
+        With `rests_until` its series is not looked at again before.
+        """
         with self._lock:
+            if rests_until is not None:
+                self._free_from[look.series] = rests_until
             mark = self._marks.get(look)
             if mark is None:
                 return
