@@ -23,6 +23,8 @@ export interface DivergingColumn {
   readonly complete: boolean;
   /** Signed decimals, one for each kind. */
   readonly values: readonly string[];
+  /** What it comes to, where that is not the sum of the values. */
+  readonly net?: string;
 }
 
 export interface DivergingData {
@@ -32,6 +34,8 @@ export interface DivergingData {
   readonly unit: Unit;
   readonly currency?: string;
   readonly grain: Grain;
+  /** What a column comes to is called. */
+  readonly netLabel?: string;
 }
 
 export interface DivergingBlock {
@@ -75,12 +79,15 @@ export interface DivergingScene {
   readonly empty: boolean;
 }
 
+/** What the values of a column come to, as it is called. */
+export const TOGETHER = 'Together';
+
 const TOP = 10;
 const WIDEST = 56;
 
 /** Lays out gains and losses in `width` by `height` px. */
 export function layoutDiverging(data: DivergingData, width: number, height: number, theme: Theme): DivergingScene {
-  const { kinds, columns, unit, currency = '', grain } = data;
+  const { kinds, columns, unit, currency = '', grain, netLabel = TOGETHER } = data;
   const { size } = theme;
   const bottom = height - (size + 12);
   const values = columns.map((column) => column.values.map((value) => amount(value) ?? 0));
@@ -107,7 +114,7 @@ export function layoutDiverging(data: DivergingData, width: number, height: numb
       const [top, foot] = [y(Math.max(from, from + value)), y(Math.min(from, from + value))];
       blocks.push({ key: `${column.start}/${kind.key}`, x: round(x), y: round(top), width: round(thick), height: round(foot - top), colour: colourOf(kind, theme), strength: kind.strength });
     });
-    const net = sum(column.values);
+    const net = column.net ?? sum(column.values);
     const title = bucketName(column.start, grain);
     const say = (value: string): string => `${amount(value)! > 0 ? '+' : ''}${exact(value, unit, currency)}`;
     const rows = kinds.map((kind, k) => ({ key: kind.key, label: kind.label, value: say(column.values[k]!) }));
@@ -122,7 +129,7 @@ export function layoutDiverging(data: DivergingData, width: number, height: numb
       complete: column.complete,
       rows,
       net: say(net),
-      spoken: `${title}${running}: together ${say(net)}, ${rows.filter((_, k) => values[i]![k] !== 0).map((row) => `${row.label} ${row.value}`).join(', ')}`,
+      spoken: `${title}${running}: ${netLabel.toLowerCase()} ${say(net)}, ${rows.filter((_, k) => values[i]![k] !== 0).map((row) => `${row.label} ${row.value}`).join(', ')}`,
     };
   });
   const starts = columns.map(({ start }) => ({ start, ...parseStart(start) }));

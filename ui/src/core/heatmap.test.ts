@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { LIGHT } from '../tokens/tokens';
-import { cohortTable, layoutHeatmap, type HeatmapData } from './heatmap';
+import { besideEarlier, cohortTable, layoutHeatmap, type HeatmapData } from './heatmap';
 
 const DATA: HeatmapData = {
   cohorts: [
@@ -63,4 +63,18 @@ test('the table and the sentence', () => {
   expect(rows.map((row) => row.k1)).toEqual([0.9, 0.9, 0.8, null]);
   expect(cohortTable({ ...DATA, show: 'absolute' }).rows.map((row) => row.k1)).toEqual([36, 40, null]);
   expect(layoutHeatmap(DATA, LIGHT).summary).toBe('Retention of customers for 3 cohorts by month: on the whole 90% after 1 month remain.');
+});
+
+test('a cohort is set beside the one before it', () => {
+  const cohorts = [
+    { start: '2026-02-01', size: 100, values: [1, 0.4, 0.3, 0.2] },
+    { start: '2026-03-01', size: 80, values: [1, 0.45, 0.28, null] },
+    { start: '2026-04-01', size: 60, values: [1, 0.4, null, null] },
+    { start: '2026-05-01', size: 60, values: [1, null, null, null] },
+  ];
+  const beside = (start: string): string => besideEarlier({ cohorts, grain: 'month' }, start);
+  expect(beside('2026-03-01')).toBe('Mar 2026 keeps as well as Feb 2026: 45.0% against 40.0% after 1 month, better at 1 of 2 ages.');
+  expect(beside('2026-04-01')).toBe('Apr 2026 keeps worse than Mar 2026: 40.0% against 45.0% after 1 month.');
+  expect(beside('2026-05-01')).toBe('May 2026 is too young to be set beside Apr 2026.');
+  expect(beside('2026-02-01')).toBe('');
 });

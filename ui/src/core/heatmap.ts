@@ -17,7 +17,9 @@ export interface HeatmapData {
   readonly cohorts: readonly HeatmapCohort[];
   /** Pooled over the cohorts that are old enough. */
   readonly mean: readonly (number | null)[];
-  readonly grain: Exclude<Grain, 'hour' | 'day'>;
+  readonly grain: Exclude<Grain, 'hour'>;
+  /** What sizes count; as it stands, customers or MRR. */
+  readonly of?: string;
   /** Of the sizes: customers or money. */
   readonly unit: Extract<Unit, 'count' | 'money'>;
   readonly currency?: string;
@@ -64,6 +66,7 @@ const LEAST = 0.3; // of a share, from the lightest to the deepest: little diffe
 export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene {
   const { cohorts, grain, unit, currency = '', show } = data;
   const width = widthOf(data);
+  const counted = countedOf(data);
   const later = cohorts.flatMap(({ values }) => values.slice(1).filter((value) => value !== null));
   const low = Math.min(1, ...later);
   const high = Math.max(1, ...later);
@@ -96,7 +99,7 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
       if (share === null) return running && begin <= data.today ? pending(cohort.start, row, column, begin, to) : null;
       const value = of(cohort.size, share, unit);
       const text = show === 'percent' ? percent(share) : compact(value, unit, currency);
-      const what = unit === 'count' ? `${exact(value, 'count')} of ${exact(cohort.size, 'count')} customers` : `${exact(value, 'money', currency)} of ${exact(cohort.size, 'money', currency)}`;
+      const what = unit === 'count' ? `${exact(value, 'count')} of ${exact(cohort.size, 'count')} ${counted}` : `${exact(value, 'money', currency)} of ${exact(cohort.size, 'money', currency)}`;
       return {
         key: `${cohort.start}/${column}`,
         row,
@@ -155,12 +158,17 @@ function cohortName(start: string, grain: Grain): string {
   return grain === 'month' ? `${name.slice(0, 3)} ${parseStart(start).wall.getUTCFullYear()}` : name.replace('Week of ', '');
 }
 
-function summaryOf({ cohorts, mean, grain, unit }: HeatmapData, width: number): string {
+/** What sizes count, in words. */
+export const countedOf = ({ of: counted, unit }: Pick<HeatmapData, 'of' | 'unit'>): string => counted ?? (unit === 'count' ? 'customers' : 'MRR');
+
+export const titled = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
+
+function summaryOf(data: HeatmapData, width: number): string {
+  const { cohorts, mean, grain } = data;
   if (!width) return 'Retention: no cohorts.';
   const one = GRAIN_WORDS[grain].one;
-  const what = unit === 'count' ? 'customers' : 'MRR';
   const at = [1, 3, 6, 12].filter((k) => (mean[k] ?? null) !== null).map((k) => `${percent(mean[k]!)} after ${k} ${one}${k === 1 ? '' : 's'}`);
-  return `Retention of ${what} for ${cohorts.length} cohorts by ${one}: on the whole ${at.length ? `${at.join(', ')} remain` : 'none is old enough yet'}.`;
+  return `Retention of ${countedOf(data)} for ${cohorts.length} cohorts by ${one}: on the whole ${at.length ? `${at.join(', ')} remain` : 'none is old enough yet'}.`;
 }
 
 /** A row a cohort, a column an age; values as they are shown. */
@@ -172,7 +180,7 @@ export function cohortTable(data: HeatmapData): { columns: Column[]; rows: Row[]
   return {
     columns: [
       { key: 'name', label: 'Began in', text: (value) => (value === ALL ? ALL : bucketName(String(value), grain)) },
-      { key: 'size', label: unit === 'count' ? 'Customers' : 'MRR', unit, currency },
+      { key: 'size', label: titled(countedOf(data)), unit, currency },
       ...Array.from({ length: width }, (_, i): Column => ({ key: `k${i}`, label: String(i), ...cell })),
     ],
     rows: [
@@ -183,3 +191,20 @@ export function cohortTable(data: HeatmapData): { columns: Column[]; rows: Row[]
 }
 
 const ALL = 'All, pooled';
+
+/** The cohort that began at `start` beside the one before it, at every age that both have reached. */
+export function besideEarlier({ cohorts, grain }: Pick<HeatmapData, 'cohorts' | 'grain'>, start: string): string {
+  const at = cohorts.findIndex((cohort) => cohort.start === start);
+  const [own, before] = [cohorts[at], cohorts[at - 1]];
+  if (!own || !before) return '';
+  const [name, other] = [cohortName(own.start, grain), cohortName(before.start, grain)];
+  const ages = own.values.flatMap((value, k) => (k > 0 && value !== null && (before.values[k] ?? null) !== null ? [k] : []));
+  if (!ages.length) return `${name} is too young to be set beside ${other}.`;
+  const better = ages.filter((k) => own.values[k]! > before.values[k]!).length;
+  const worse = ages.filter((k) => own.values[k]! < before.values[k]!).length;
+  const at1 = ages[0]!;
+  const age = (k: number): string => `${k} ${GRAIN_WORDS[grain].one}${k === 1 ? '' : 's'}`;
+  const verdict = better > worse ? 'keeps better than' : worse > better ? 'keeps worse than' : 'keeps as well as';
+  const often = ages.length === 1 ? '' : `, ${worse > better ? `worse at ${worse}` : `better at ${better}`} of ${ages.length} ages`;
+  return `${name} ${verdict} ${other}: ${compact(own.values[at1]!, 'ratio')} against ${compact(before.values[at1]!, 'ratio')} after ${age(at1)}${often}.`;
+}

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { EventName } from '../wire';
-import { formatExcluded, formatSteps, funnelAsked, parseFunnel, parseSteps, startingSteps, windowWords } from './usage';
+import { cohortsFrom, formatExcluded, formatSteps, funnelAsked, parseFunnel, parseSteps, shares, startingReturn, startingSteps, windowWords } from './usage';
 
 const name = (type: string, called = type, events = 1): EventName => ({ name: called, type, events, last_seen: null });
 const one = (...events: string[]) => ({ events, optional: false });
@@ -51,4 +51,22 @@ test('the first funnel goes from a visit to use, by what has come', () => {
 
 test('a window in words', () => {
   expect(['14d', '1h', '2w', '45m', '1w'].map(windowWords)).toEqual(['14 days', '1 hour', '2 weeks', '45 minutes', '1 week']);
+});
+
+test('cohorts begin with whole months, weeks or days', () => {
+  expect([cohortsFrom('month', '2026-11-22'), cohortsFrom('week', '2026-11-22'), cohortsFrom('day', '2026-11-22')]).toEqual(['2025-12-01', '2026-09-06', '2026-11-09']);
+});
+
+test('who signs up is asked for and whether they use it again', () => {
+  expect(startingReturn([name('signup'), name('session'), name('engagement', 'sent')])).toEqual({ start: 'signup', back: 'engagement' });
+  expect(startingReturn([name('page_view')])).toEqual({ start: 'page_view', back: 'page_view' });
+  expect(startingReturn([])).toEqual({ start: '', back: '' });
+});
+
+test('a table of counts, or of money, becomes shares of what it began with', () => {
+  expect(shares([{ start: '2026-01-01', size: 4, values: [4, 2, null] }, { start: '2026-02-01', size: 2, values: ['200.00', '250.00'] }, { start: '2026-03-01', size: 0, values: [0, 0] }])).toEqual([
+    { start: '2026-01-01', size: 4, values: [1, 0.5, null] },
+    { start: '2026-02-01', size: '200.00', values: [1, 1.25] },
+    { start: '2026-03-01', size: 0, values: [null, null] },
+  ]);
 });

@@ -1,6 +1,8 @@
 /** Questions about use as they stand in the address, and as the server is asked. Pure. */
-import type { EventName, FunnelAsked, StepAsked } from '../wire';
+import type { HeatmapCohort } from '../core/heatmap';
+import { addDays, firstOfMonth } from '../shell/dates';
 import { eventWords } from '../shell/words';
+import type { EventName, FunnelAsked, StepAsked, UseCohort } from '../wire';
 import { parseFilters, type Filters } from './filters';
 
 /** A step: events of which one must be done; an optional one may be passed over. */
@@ -139,4 +141,31 @@ export function pickable(names: readonly EventName[]): EventName[] {
   if (!uses.length) return [...names];
   const any: EventName = { name: USE, type: USE, events: uses.reduce((sum, { events }) => sum + events, 0), last_seen: null };
   return [...names, any].sort((a, b) => b.events - a.events);
+}
+
+export type CohortGrain = 'day' | 'week' | 'month';
+
+/** How far back cohorts go, by how long each is. */
+export const COHORTS: Record<CohortGrain, number> = { day: 14, week: 12, month: 12 };
+
+/** The first day of the cohorts shown. */
+export function cohortsFrom(grain: CohortGrain, today: string): string {
+  if (grain === 'month') return firstOfMonth(today, 1 - COHORTS.month);
+  return addDays(today, (1 - COHORTS[grain]) * (grain === 'week' ? 7 : 1));
+}
+
+/** What begins and what brings back, by what has come. */
+export function startingReturn(names: readonly EventName[]): { start: string; back: string } {
+  const types = new Set(names.map(({ type }) => type));
+  const visit = [USE, ...VISITS].find((type) => types.has(type)) ?? names[0]?.name ?? '';
+  return { start: types.has('signup') ? 'signup' : visit, back: visit };
+}
+
+/** Counts of a table of retention as shares of what each cohort began with. */
+export function shares(cohorts: readonly UseCohort[]): HeatmapCohort[] {
+  return cohorts.map(({ start, values }) => {
+    const size = values[0] ?? 0;
+    const whole = Number(size);
+    return { start, size, values: values.map((value) => (value === null ? null : whole ? Number(value) / whole : null)) };
+  });
 }
