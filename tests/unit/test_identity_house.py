@@ -247,7 +247,7 @@ def test_the_profile_says_since_when_and_who_was_taken_apart(house: House) -> No
     later(house).merge(["docs:d1", back])  # taken back
     assert apart("docs:d1") == [("mail:m2", 4)]
     assert since("m1") == {"m1": 5, "d1": 5}
-    sees_mail = Viewer(kind="key", id="k", products=frozenset({"mail"}))
+    sees_mail = Viewer(id="k", scopes=frozenset({"read"}), products=frozenset({"mail"}))
     assert revenue.customer("m1", sees_mail).customer.apart == ()
 
 
