@@ -1001,6 +1001,302 @@ export interface StickinessAnswer {
   share: number | null;
 }
 
+/** `POST /v1/paths`: by the names of events, or by a property of an event (`by`). */
+export interface PathsAsked {
+  product?: string | string[];
+  from?: string;
+  to?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  segment?: string;
+  start?: string;
+  end?: string;
+  depth?: number;
+  event?: string;
+  by?: string;
+  edges?: number;
+}
+
+/** A place in the order and what was done there; `visits` = `ends` + transitions out. */
+export interface PathNode {
+  id: string;
+  step: number;
+  label: string;
+  visits: number;
+  ends: number;
+  other: boolean;
+  between: boolean;
+}
+
+/** From one node to the next: how many times, by how many users, after how long on average. */
+export interface PathEdge {
+  source: string;
+  target: string;
+  transitions: number;
+  actors: number;
+  mean_seconds: number;
+}
+
+/** The ways people take; what enters a node leaves it or ends there. */
+export interface PathsAnswer {
+  rule: string;
+  position: string;
+  nodes: PathNode[];
+  edges: PathEdge[];
+}
+
+/** Whoever did an event (without one: anything) so many times in the range. */
+export interface DidAsked {
+  product?: string | string[];
+  from?: string;
+  to?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  segment?: string;
+  event?: string;
+  at_least?: number;
+}
+
+/** A value of the breakdown, as the answer wrote it. */
+export interface PartAsked {
+  key?: string;
+  other?: boolean;
+}
+
+/** A number: the question it answers, and where it stands in the answer. */
+export interface Behind {
+  funnel?: FunnelAsked;
+  step?: number;
+  state?: 'converted' | 'dropped' | 'open' | 'reached';
+  node?: string;
+  retention?: RetentionAsked;
+  cohort?: string;
+  k?: number;
+  stayed?: boolean;
+  lifecycle?: LifecycleAsked;
+  kind?: 'dormant' | 'new' | 'resurrecting' | 'returning';
+  start?: string;
+  stickiness?: StickinessAsked;
+  times?: number;
+  or_more?: boolean;
+  paths?: PathsAsked;
+  source?: string;
+  target?: string;
+  did?: DidAsked;
+  part?: PartAsked;
+}
+
+/** `POST /v1/people`: the users behind a number, page by page. */
+export interface PeopleAsked {
+  of: Behind;
+  limit?: number;
+  cursor?: string;
+}
+
+/** A user, in the product where they were seen first, with all of their events. */
+export interface Person {
+  id: string;
+  product: string;
+  first_seen: string;
+  last_seen: string;
+  events: number;
+}
+
+/** The users behind a number, a page of them; `total` is the number. */
+export interface PeopleAnswer {
+  people: Person[];
+  cursor: string | null;
+  total: number;
+}
+
+/** One value, and on how many events of the sample it was. */
+export interface PropertyValue {
+  value: string;
+  events: number;
+}
+
+/** A property of events: on how many of the sample, and its most frequent values. */
+export interface Property {
+  name: string;
+  events: number;
+  share: number;
+  kind: 'boolean' | 'number' | 'text';
+  values: PropertyValue[];
+  distinct: number;
+}
+
+/** The properties of the newest events, of which `sample` were looked at. */
+export interface Properties {
+  properties: Property[];
+  sample: number;
+}
+
+/** `POST /v1/segments`: users by what they do, to be looked at in other questions. */
+export interface NewSegment {
+  name: string;
+  of: Behind;
+}
+
+/** Users by what they do, saved: who is in it is found anew at each question. */
+export interface Segment {
+  id: string;
+  name: string;
+  of: Behind;
+  created_at: string;
+  created_by: string;
+}
+
+/** The segments there are, by name. */
+export interface Segments {
+  segments: Segment[];
+}
+
+/** `POST /v1/paths`: by the names of events, or by a property of an event (`by`). */
+export interface PathsAsked {
+  product?: string | string[];
+  from?: string;
+  to?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  segment?: string;
+  start?: string;
+  end?: string;
+  depth?: number;
+  event?: string;
+  by?: string;
+  edges?: number;
+}
+
+/** A place in the order and what was done there; `visits` = `ends` + transitions out. */
+export interface PathNode {
+  id: string;
+  step: number;
+  label: string;
+  visits: number;
+  ends: number;
+  other: boolean;
+  between: boolean;
+}
+
+/** From one node to the next: how many times, by how many users, after how long on average. */
+export interface PathEdge {
+  source: string;
+  target: string;
+  transitions: number;
+  actors: number;
+  mean_seconds: number;
+}
+
+/** The ways people take; what enters a node leaves it or ends there. */
+export interface PathsAnswer {
+  rule: string;
+  position: string;
+  nodes: PathNode[];
+  edges: PathEdge[];
+}
+
+/** Whoever did an event (without one: anything) so many times in the range. */
+export interface DidAsked {
+  product?: string | string[];
+  from?: string;
+  to?: string;
+  where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  segment?: string;
+  event?: string;
+  at_least?: number;
+}
+
+/** A value of the breakdown, as the answer wrote it. */
+export interface PartAsked {
+  key?: string;
+  other?: boolean;
+}
+
+/** A number: the question it answers, and where it stands in the answer. */
+export interface Behind {
+  funnel?: FunnelAsked;
+  step?: number;
+  state?: 'converted' | 'dropped' | 'open' | 'reached';
+  node?: string;
+  retention?: RetentionAsked;
+  cohort?: string;
+  k?: number;
+  stayed?: boolean;
+  lifecycle?: LifecycleAsked;
+  kind?: 'dormant' | 'new' | 'resurrecting' | 'returning';
+  start?: string;
+  stickiness?: StickinessAsked;
+  times?: number;
+  or_more?: boolean;
+  paths?: PathsAsked;
+  source?: string;
+  target?: string;
+  did?: DidAsked;
+  part?: PartAsked;
+}
+
+/** `POST /v1/people`: the users behind a number, page by page. */
+export interface PeopleAsked {
+  of: Behind;
+  limit?: number;
+  cursor?: string;
+}
+
+/** A user, in the product where they were seen first, with all of their events. */
+export interface Person {
+  id: string;
+  product: string;
+  first_seen: string;
+  last_seen: string;
+  events: number;
+}
+
+/** The users behind a number, a page of them; `total` is the number. */
+export interface PeopleAnswer {
+  people: Person[];
+  cursor: string | null;
+  total: number;
+}
+
+/** One value, and on how many events of the sample it was. */
+export interface PropertyValue {
+  value: string;
+  events: number;
+}
+
+/** A property of events: on how many of the sample, and its most frequent values. */
+export interface Property {
+  name: string;
+  events: number;
+  share: number;
+  kind: 'boolean' | 'number' | 'text';
+  values: PropertyValue[];
+  distinct: number;
+}
+
+/** The properties of the newest events, of which `sample` were looked at. */
+export interface Properties {
+  properties: Property[];
+  sample: number;
+}
+
+/** `POST /v1/segments`: users by what they do, to be looked at in other questions. */
+export interface NewSegment {
+  name: string;
+  of: Behind;
+}
+
+/** Users by what they do, saved: who is in it is found anew at each question. */
+export interface Segment {
+  id: string;
+  name: string;
+  of: Behind;
+  created_at: string;
+  created_by: string;
+}
+
+/** The segments there are, by name. */
+export interface Segments {
+  segments: Segment[];
+}
+
 /** One event as it arrived, for the Live page. */
 export interface FeedEvent {
   product: string;
