@@ -109,6 +109,58 @@ def test_what_is_given_back_is_told_of_its_customer(houses: Houses, post: Post |
     assert {(row.event.metadata or {})["invoice"] for row in rows} == {fake.all("invoice")[0]["id"]}
 
 
+def failing() -> FakeStripe:
+    """An account in euros, a refund of pounds in January comes back in March."""
+    fake = FakeStripe(
+        BEGUN, 3, archive=True, settles={"gbp": ("eur", Decimal("1.15"))}, payouts=None
+    )
+    mail = fake.create_product("Mail", {"product": "mail"})
+    for n, currency in enumerate(("gbp", "eur")):
+        ann = fake.create_customer(f"C{n}", f"c{n}@a.example")
+        fake.subscribe(ann, fake.create_price(mail, 10_000, currency))
+    fake.advance(DAY)
+    return fake
+
+
+@pytest.mark.parametrize(
+    "post", [in_order, shuffled(2), None, "lists"], ids=["hooks", "shuffled", "polled", "lists"]
+)
+def test_a_refund_that_fails_is_taken_back_on_the_day_its_money_came_again(
+    houses: Houses, post: Post | str | None
+) -> None:
+    fake = failing()
+    house = houses(fake, product="mail", currency="EUR")
+
+    def step() -> None:
+        if not isinstance(post, str):
+            house.step(post)
+
+    step()
+    given = [fake.refund(charge, 3_000) for charge in fake.all("charge")]
+    fake.advance(DAY)
+    step()
+    fake.advance(60 * DAY)
+    for refund in given:
+        fake.fail_refund(refund)
+    fake.advance(DAY)
+    step()
+    if post == "lists":
+        house.read(0)
+    found = cash(house)
+    assert {difference for _, difference in found.values()} == {0}
+    assert not house.house.dead_letters(100)
+    question = Question(metric="refunds", start=FROM, end=TO, grain="month", by="currency")
+    rows = house.house.rows(question, SYSTEM, key=None, limit=50, cursor=None).rows
+    values = sorted((str(row.event.currency), int(row.event.value)) for row in rows)
+    assert values == [("EUR", -30), ("EUR", 30), ("GBP", -30), ("GBP", 30)]
+    assert {row.event.actor_id for row in rows} == {one["customer"] for one in fake.all("charge")}
+    back = [row for row in rows if row.event.value < 0]
+    assert {row.event.timestamp.month for row in back} == {3}
+    where = {"currency": ("EUR",)}
+    plain = house.ask("refunds", FROM, TO, where=where).series[0].points
+    assert [point.value for point in plain[:3]] == ["30.00", "0.00", "-30.00"]
+
+
 def test_staff_are_in_no_number_though_a_refund_names_only_a_charge(houses: Houses) -> None:
     fake = FakeStripe(BEGUN, 3, archive=True)
     mail = fake.create_product("Mail", {"product": "mail"})

@@ -206,6 +206,18 @@ def test_what_is_set_aside_has_a_name() -> None:
         assert [one.code for one in translate(delivery(rubbish), ONE).dead] == ["unreadable"]
 
 
+def test_a_refund_that_failed_counts_only_where_its_money_had_left() -> None:
+    given = {
+        "id": "re_1", "object": "refund", "amount": 900, "currency": "usd", "created": NOW,
+        "status": "failed", "charge": None,
+    }  # fmt: skip
+    for booked, kinds in ((None, []), ("txn_1", ["refund"])):
+        body = event("refund.failed", {**given, "balance_transaction": booked})
+        found = translate(delivery(body), ONE)
+        assert found.events["type"].to_pylist() == kinds
+        assert not found.dead
+
+
 def test_what_is_dated_ahead_of_the_clock_counts_from_when_it_came_and_is_listed() -> None:
     came, far = NOW * 1_000_000, NOW + 86_400
     paid = invoice(status_transitions={"finalized_at": NOW, "paid_at": far})

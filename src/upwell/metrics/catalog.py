@@ -172,7 +172,8 @@ _ENTRIES = (
     _of("gross_revenue", "Gross revenue", "money", "up", _PAID, _MONEY,
         "What was paid, less tax, on the payment's day, before refunds."),
     _of("refunds", "Refunds", "money", "down", _GIVEN_BACK, _MONEY,
-        "What was given back, on the refund's own day."),
+        "What was given back, on the refund's own day; one that fails is taken back "
+        "when its money comes again."),
     _of("cancellations", "Cancellations", "count", "down", _CHURNS, _REASONS,
         "Customers whose cancellation was requested in the period. Where no billing source is "
         "connected, each churn event is one."),

@@ -100,6 +100,11 @@ class FakeStripe(Subscribing):
         with self.lock:
             return self._till.refund(self._of("charge", charge), amount, reason)
 
+    def fail_refund(self, refund: Named, why: str = "lost_or_stolen_card") -> Json:
+        """A refund comes back days after it succeeded."""
+        with self.lock:
+            return self._till.fail_refund(self._of("refund", refund), why)
+
     def dispute(self, charge: Named, reason: str = "fraudulent") -> Json:
         """The card's owner does not accept the charge: the money is withdrawn with a fee."""
         with self.lock:

@@ -73,6 +73,20 @@ class Till:
         world.emit(charge, "charge.refunded")
         return refund
 
+    def fail_refund(self, refund: Json, why: str) -> Json:
+        """The customer's bank did not take a refund: its money is on the balance again."""
+        world = self._world
+        charge = world.table("charge").rows[refund["charge"]]
+        if refund["status"] != "succeeded":
+            raise Refused(f"{refund['id']} is {refund['status']} already")
+        booked = self._book(refund["amount"], refund, "refund_failure", "refund_failure", wait=0)
+        failed = {"status": "failed", "failure_reason": why}
+        world.change(refund, {**failed, "failure_balance_transaction": booked["id"]})
+        sofar = charge["amount_refunded"] - refund["amount"]
+        world.change(charge, {"amount_refunded": sofar, "refunded": False})
+        world.emit(refund, "refund.failed")
+        return refund
+
     def dispute(self, charge: Json, reason: str) -> Json:
         """The card's owner does not accept a charge: its money is withdrawn, with a fee."""
         world = self._world

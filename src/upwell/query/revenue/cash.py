@@ -133,14 +133,15 @@ def _ours(plan: Plan, projection: Projection, accounts: set[str]) -> dict[Month,
         from events where superseded_at is null and day >= ? and day < ?
           and source in (select unnest(?::varchar[]))
           and (type in ('refund', 'fee') or (type = 'revenue' and reason = 'dispute'))
-        group by source, currency, day, type, charge, ts order by ts, charge""",
+        group by source, currency, day, type, charge, ts, value < 0 order by ts, charge""",
         [plan.start, plan.end, sorted(accounts)],
     )
     for source, currency, day, kind, value, charge, seq in rows.fetchall():
         month = (source, currency, to_date(day).isoformat()[:7])
         units = minor(value, currency)
-        name = "payment" if kind == "revenue" else kind
-        found[month].append(_Entry(charge, name, units if kind == "revenue" else -units, seq))
+        amount = units if kind == "revenue" else -units
+        name = "payment" if amount > 0 else kind  # a refund that failed brings money again
+        found[month].append(_Entry(charge, name, amount, seq))
     return found
 
 

@@ -94,9 +94,13 @@ def invoice(
 
 
 def refund(read: Reading, found: shapes.Refund) -> None:
-    """Money given back, on its own day; one that is not through yet is counted and waits."""
+    """Money given back, on its own day; one that is not through yet is counted and waits.
+
+    One that failed after its money had left stays, and is taken back on the day that it came again.
+    """
     currency = _currency(found.currency, found.id)
-    if found.status not in ("succeeded", None):
+    left = found.status in ("succeeded", None)
+    if not left and not (found.status == "failed" and found.balance_transaction):
         read.unknown[f"refund.{found.status}"] += 1
         return
     shares, actor, about = _traced(read, found.charge, found.payment_intent, found.metadata)
@@ -170,6 +174,8 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
             presented_currency=presented_currency,
         )
     )
+    if "refund_failure" in (found.reporting_category, found.type):
+        _returned(read, found, currency)
     fee = found.fee
     if found.type in ("stripe_fee", "stripe_fx_fee", "tax_fee") and found.amount < 0:
         fee -= found.amount
@@ -185,6 +191,31 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
             currency=currency,
             charge=source,
             email=_email(found.source).lower(),
+        )
+
+
+def _returned(read: Reading, found: shapes.BalanceTransaction, currency: str) -> None:
+    """The money of a refund that failed has come back: its balance transaction says when.
+
+    Only an expanded refund says of which charge it is and what it was in the customer's currency.
+    """
+    of = found.source if isinstance(found.source, shapes.Named) else shapes.Named(id=found.id)
+    amount, known = found.amount, units.known(of.currency or "")
+    if of.amount is not None and known is not None:
+        amount, currency = of.amount, known
+    shares, actor, about = _traced(read, of.charge, of.payment_intent, of.metadata)
+    for product, part, plan in split(amount, shares):
+        read.add(
+            "refund",
+            f"{id_of(found.source) or found.id}:failed",
+            found.created,
+            product=product,
+            value=-units.major(part, currency),
+            currency=currency,
+            actor=actor,
+            plan=plan,
+            reason="refund_failed",
+            **about,
         )
 
 

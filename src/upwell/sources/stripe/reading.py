@@ -110,7 +110,8 @@ class Reading:
         ts = at * MICROS
         if not EARLIEST <= ts <= LATEST:
             raise Unusable("bad_time", f"Its time, {at}, is outside 1970 to 2200.")
-        if not 0 <= value <= LIMIT:
+        least = -LIMIT if kind == "refund" else 0  # one that failed is taken back
+        if not least <= value <= LIMIT:
             raise Unusable("bad_value", f"The amount {value} of {key} cannot be right.")
         ahead = ts > self.received_at + int(FUTURE.total_seconds()) * MICROS
         said = {name: told for name, told in metadata.items() if told not in (None, "")}

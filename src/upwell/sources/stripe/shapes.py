@@ -45,7 +45,7 @@ class Billing(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Named(msgspec.Struct, frozen=True, kw_only=True):
-    """An expanded reference: a product, a subscription, a charge."""
+    """An expanded reference: a product, a subscription, a charge, a refund."""
 
     id: str
     name: str | None = None
@@ -56,6 +56,8 @@ class Named(msgspec.Struct, frozen=True, kw_only=True):
     amount: int | None = None
     amount_captured: int | None = None
     currency: str | None = None
+    charge: str | Named | None = None
+    payment_intent: str | Named | None = None
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True):
@@ -414,6 +416,7 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
     payment_intent: Reference = None
     reason: str | None = None
     metadata: dict[str, str] | None = None
+    balance_transaction: Reference = None  # none: no money ever left
 
 
 class BalanceTransaction(msgspec.Struct, frozen=True, kw_only=True):
