@@ -83,24 +83,30 @@ class Shelf:
         Its arrays may be longer where the book has more names; `key` names the work. What is
         `aside` is not kept.
         """
+        self._prepare(scope)
         with self._lock:
             rows = self._current()
             standing = self._standing(scope)
-            found = standing.sum(key, work)
-            people, now = self._changed(rows), work
-            if aside is not None:
-                now = aside.work
-                others = np.unique(standing.part.person[aside.rows(standing.part)])
-                own = of_people(standing.part, np.setdiff1d(others, people, assume_unique=True))
-                if len(own.line):
-                    found = combined(found, work(own), now(own))
-            if not len(people):
-                return found
-            before = work(of_people(standing.part, people))
-            return combined(found, before, now(self._now(scope, rows, people)))
+            held, people = standing.held(key), self._changed(rows)
+            fresh = self._now(scope, rows, people) if len(people) else None
+        found = held.sum(work)
+        with self._lock:
+            standing.keep(key, held.moved, found)
+        now = work
+        if aside is not None:
+            now = aside.work
+            others = np.unique(held.part.person[aside.rows(held.part)])
+            own = of_people(held.part, np.setdiff1d(others, people, assume_unique=True))
+            if len(own.line):
+                found = combined(found, work(own), now(own))
+        if fresh is None:
+            return found
+        return combined(found, work(of_people(held.part, people)), now(fresh))
 
     def part(self, scope: Scope, people: NDArray[np.int32] | None = None) -> Part:
         """The scope's rows as they stand, of everybody or of some."""
+        if people is None:
+            self._prepare(scope)
         with self._lock:
             rows = self._current()
             if people is not None:
@@ -169,10 +175,27 @@ class Shelf:
         self._touched = (rows, found)
         return found
 
+    def _prepare(self, scope: Scope) -> None:
+        """Make the part of a scope that was not asked for yet, while other questions go on."""
+        with self._lock:
+            self._current()
+            known = self._rows
+            if known is None or self._key(scope) in self._parts:
+                return
+            at = (self._step, self._relocated)
+            order = self._order(scope.apart)
+        whole = self._made(scope, known, order)
+        with self._lock:
+            if self._rows is known and at == (self._step, self._relocated):
+                self._parts.setdefault(self._key(scope), Standing(whole, self._step))
+
+    def _key(self, scope: Scope) -> tuple[Scope, int]:
+        of_country = scope.split == "country" or any(key == "country" for key, _ in scope.where)
+        return (scope, self._relocated if of_country else 0)
+
     def _standing(self, scope: Scope) -> Standing:
         assert self._rows is not None
-        of_country = scope.split == "country" or any(key == "country" for key, _ in scope.where)
-        key = (scope, self._relocated if of_country else 0)
+        key = self._key(scope)
         found = self._parts.get(key)
         behind = self._step - found.step if found else 0
         if found is None or behind > len(self._moved):

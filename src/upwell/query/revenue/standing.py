@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,29 @@ MOST_SUMS = 400  # of each part
 MOST_STEPS = 8  # that a sum may be behind, before it is worked out anew
 
 
+class Held(NamedTuple):
+    """The rows of one scope at a moment, and what is known of one sum of them.
+
+    `found` is what they came to at move `at` (-1: never), `moves` are the last ones up to `moved`.
+    """
+
+    part: Part
+    moved: int
+    at: int
+    found: Arrays
+    moves: tuple[tuple[Part, Part], ...]
+
+    def sum(self, work: Work) -> Arrays:
+        """What `work` makes of the rows."""
+        behind = self.moved - self.at
+        if self.at < 0 or behind > len(self.moves):
+            return work(self.part)
+        found = self.found
+        for before, after in self.moves[len(self.moves) - behind :]:
+            found = combined(found, work(before), work(after))
+        return found
+
+
 class Standing:
     """The rows of one scope as they stood at a step of the shelf, and what they came to."""
 
@@ -31,21 +54,18 @@ class Standing:
         self._moved = 0
         self._sums: OrderedDict[Hashable, tuple[int, Arrays]] = OrderedDict()
 
-    def sum(self, key: Hashable, work: Work) -> Arrays:
-        """What `work` makes of the part's rows; `key` names the work."""
+    def held(self, key: Hashable) -> Held:
+        """What the sum of this key can be worked out from, whatever becomes of the rows."""
         at, found = self._sums.get(key, (-1, ()))
-        behind = self._moved - at
-        if at < 0 or behind > len(self._moves):
-            found = work(self.part)
-        else:
-            for n in range(len(self._moves) - behind, len(self._moves)):
-                before, after = self._moves[n]
-                found = combined(found, work(before), work(after))
-        self._sums[key] = (self._moved, found)
-        self._sums.move_to_end(key)
+        return Held(self.part, self._moved, at, found, tuple(self._moves))
+
+    def keep(self, key: Hashable, moved: int, found: Arrays) -> None:
+        """Keep what the rows came to at a move, unless a later one is known."""
+        if moved >= self._sums.get(key, (-1, ()))[0]:
+            self._sums[key] = (moved, found)
+            self._sums.move_to_end(key)
         while len(self._sums) > MOST_SUMS:
             self._sums.popitem(last=False)
-        return found
 
     def move(self, people: NDArray[np.int32], fresh: Part, step: int) -> None:
         """Put the rows that these people have at a step in place of those they had."""
