@@ -118,6 +118,22 @@ def test_what_was_known_on_3_february_stays(books: Books) -> None:
     right(books.house.projection)
 
 
+def test_every_month_of_one_close_says_what_was_learned_of_it(books: Books) -> None:
+    """Late for January, of what ended in February: neither is as it was known, March is."""
+    books.close("2026-02", "03-03")
+    books.house.take(batch([pays("late", 500, "01-28"), pays("late", 0, "02-20")], at("03-05")))
+    books.house.take(batch([pays("more", 70, "02-03")], at("03-06")))
+    books.close("2026-03", "04-02")
+    books.now = "04-10"
+    found = [(one.month, one.restated) for one in books.bridge().closed]
+    assert found == [("2026-01", "500.00"), ("2026-02", "70.00"), ("2026-03", "0.00")]
+    of_january = books.bridge(end=FEBRUARY).closed
+    assert [(one.month, one.restated) for one in of_january] == found[:1]
+    whole = Question(metric="mrr", start=JANUARY, end=APRIL)
+    note = books.desk.answer(whole, SYSTEM, dt.datetime(2026, 4, 10, tzinfo=dt.UTC)).note
+    assert "2026-01 by 500.00 USD, 2026-02 by 70.00 USD" in note
+
+
 def test_a_restatement_leads_to_its_customers(books: Books) -> None:
     books.close("2026-01", "02-03")
     books.late()
