@@ -36,11 +36,10 @@ class Actors:
         self, db: duckdb.DuckDBPyConnection, product: pa.ChunkedArray, actor: pa.ChunkedArray
     ) -> pa.Array:
         """The number of each row's actor, null without one; unseen actors get the next numbers."""
-        text = pc.binary_join_element_wise(product, actor, "\0")
-        coded = text.combine_chunks().dictionary_encode()
+        coded = _coded(product, actor)
         distinct = coded.dictionary
         if not len(distinct):
-            return pa.nulls(len(text), pa.int64())
+            return pa.nulls(len(coded), pa.int64())
         hashes = hash_text(pa.chunked_array([distinct]))
         numbers = self._index.find(hashes.high, hashes.low)
         new = np.flatnonzero(numbers < 0)
@@ -62,6 +61,13 @@ class Actors:
             db.from_arrow(known).insert_into("actors")
         return pa.array(numbers).take(coded.indices)
 
+    def find(self, product: pa.ChunkedArray, actor: pa.ChunkedArray) -> pa.Array:
+        """The number of each row's actor; null without one, and where it never came."""
+        coded = _coded(product, actor)
+        hashes = hash_text(pa.chunked_array([coded.dictionary]))
+        numbers = self._index.find(hashes.high, hashes.low)
+        return pa.array(numbers, mask=numbers < 0).take(coded.indices)
+
     def product_of(self, actors: I64) -> I64:
         """The product of each actor, as an index into `products`."""
         return self._product[actors].astype(np.int64)
@@ -81,3 +87,9 @@ class Actors:
             code = self._codes[product] = len(self.products)
             self.products.append(product)
         return code
+
+
+def _coded(product: pa.ChunkedArray, actor: pa.ChunkedArray) -> pa.Array:
+    """Each row's name in one text; a product's id holds no zero byte."""
+    text = pc.binary_join_element_wise(product, actor, "\0")
+    return text.combine_chunks().dictionary_encode()

@@ -29,8 +29,9 @@ from upwell.projection.histories import (
     Ints,
     Visits,
 )
+from upwell.projection.linking import identities, linked
 from upwell.projection.people import PeopleMap
-from upwell.projection.persons import Persons, identities, linked
+from upwell.projection.persons import Persons
 from upwell.projection.runs import KeyIndex
 from upwell.projection.sums import LINKED, PARTS, Sums
 

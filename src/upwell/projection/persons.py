@@ -17,9 +17,8 @@ import pyarrow.compute as pc
 
 from upwell.projection import store
 from upwell.projection.actors import Actors
-from upwell.projection.crowd import NOBODY, Crowd, connected, labels
+from upwell.projection.crowd import NOBODY, Crowd, labels
 from upwell.projection.runs import I64, U64, KeyIndex
-from upwell.projection.said import KINDS, said
 
 TRAIT = np.uint64(1 << 63)  # nodes from here on are traits, those below are actors
 NEVER = -1
@@ -216,79 +215,3 @@ def _links_of(db: duckdb.DuckDBPyConnection, actors: Sequence[int]) -> Links:
 
 def _pair(one: int, other: int) -> tuple[int, int]:
     return (one, other) if one < other else (other, one)
-
-
-# -- from events ---------------------------------------------------------------------------------
-
-
-def linked(
-    db: duckdb.DuckDBPyConnection, events: pa.Table, actors: Actors, rules: Sequence[str]
-) -> Links:
-    """Write down what identity events say; columns product, actor, actor_no, type, ts, metadata."""
-    names = ("product", "actor", "actor_no", "type", "ts", "metadata")
-    columns = [events[name].to_pylist() for name in names]
-    found = [
-        (product, number, ts, one)
-        for product, actor, number, kind, ts, metadata in zip(*columns, strict=True)
-        for one in said(product, actor, kind, metadata, rules)
-    ]
-    others = actors.number(
-        db,
-        pa.chunked_array([pa.array([product for product, *_ in found], pa.string())]),
-        pa.chunked_array([pa.array([one.other or None for *_, one in found], pa.string())]),
-    )
-    nodes = [
-        one.trait or other or 0 for (*_, one), other in zip(found, others.to_pylist(), strict=True)
-    ]
-    rows = pa.table(
-        {
-            "actor": pa.array([number for _, number, _, _ in found], pa.int64()),
-            "node": pa.array(nodes, pa.uint64()),
-            "ts": pa.array([ts for _, _, ts, _ in found], pa.int64()),
-            "cuts": pa.array([one.cuts for *_, one in found], pa.bool_()),
-        }
-    )
-    if len(rows):
-        db.from_arrow(rows).insert_into("links")
-    return Links.of(rows)
-
-
-def identities(fresh: pa.Table) -> pa.Table:
-    """The rows of events that say who is who; of nobody who is left out."""
-    kinds = pc.is_in(fresh["type"], pa.array(KINDS))
-    return fresh.filter(pc.and_(kinds, pc.invert(fresh["excluded"])))
-
-
-IDENTITIES = f"""
-select e.product, a.actor, e.actor as actor_no, e.type, e.ts, e.metadata
-from events e join actors a on a.no = e.actor
-where e.type in {KINDS} and not e.excluded and e.superseded_at is null
-"""
-
-
-def refold(db: duckdb.DuckDBPyConnection, rules: Sequence[str]) -> None:
-    """Fill the tables of links and persons from the stored events."""
-    events = db.sql(IDENTITIES).to_arrow_table()
-    if not len(events):
-        return
-    actors = Actors()
-    actors.load(db)
-    actor, root = resolved(linked(db, events, actors, rules))
-    own = labels(actor, root, actors.product_of(actor)).own
-    db.from_arrow(pa.table({"actor": actor, "own": own, "person": root})).insert_into("persons")
-
-
-def resolved(links: Links) -> tuple[I64, I64]:
-    """Everybody who is one with others, in order, and the smallest of these."""
-    judge = Persons()
-    judge.note(links)
-    stands = pc.invert(links.cuts).to_numpy(zero_copy_only=False)
-    for row in np.flatnonzero(stands) if judge.parts else ():
-        link = (int(links.actor[row]), int(links.node[row]), int(links.ts[row]))
-        stands[row] = judge.stands(*link)
-    names, smallest = connected(links.actor[stands].astype(np.uint64), links.node[stands])
-    named = names < TRAIT
-    actor, root = names[named].astype(np.int64), smallest[named].astype(np.int64)
-    of, count = np.unique(root, return_counts=True)
-    several = np.isin(root, of[count > 1])
-    return actor[several], root[several]

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from upwell.money import SCALE
 from upwell.period import DAY_MICROS, Zone
-from upwell.projection import persons, store
+from upwell.projection import linking, store
 from upwell.projection.commit import SET_NAMES, Memory, Seen, located
 from upwell.projection.ground import Ground
 from upwell.projection.histories import COHORTS
@@ -26,7 +26,7 @@ def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
     """Empty every table of sums and fill it from the stored events, inside the caller's commit."""
     for table in store.SUMS:
         db.execute(f"delete from {table}")
-    persons.refold(db, ground.user_rules)
+    linking.refold(db, ground.user_rules)
     db.execute("insert into cells " + store.CELLS.format(facts=store.LIVE))
     db.execute("insert into cell_changes " + store.CHANGES.format(facts=store.EVER))
     db.execute("insert into hours " + store.HOURS.format(facts=store.LIVE))

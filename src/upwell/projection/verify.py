@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from upwell.event import DIMENSIONS
@@ -14,6 +15,7 @@ from upwell.projection.book import unequal
 from upwell.projection.commit import SET_NAMES
 from upwell.projection.corrections import READ_THE_SAME
 from upwell.projection.keys import hash_keys, places
+from upwell.projection.linking import recounted
 from upwell.projection.refold import cohort_rows, load, membership
 from upwell.projection.shelf import written
 from upwell.projection.staged import Staged, stacked, told_of
@@ -48,7 +50,8 @@ def differences(projection: Projection) -> Iterator[Difference]:
         row = db.execute(f"select count(*) from {table}").fetchone()
         sums += int(row[0]) if row else 0
     yield "sums", wrong, f"{sums:,} sums equal a recount of the events"
-    yield "people", list(_people(projection)), "active days and their gaps equal a recount"
+    wrong = [*_people(projection), *islice(_persons(projection), SHOWN)]
+    yield "people", wrong, "active days, their gaps and who is one person equal a recount"
     rows = len(projection.book().rows.line)
     said = f"{rows:,} movements of MRR equal a recount of the subscriptions' states"
     yield "ledger", list(islice(_ledger(projection), SHOWN)), said
@@ -182,6 +185,26 @@ def _people(projection: Projection) -> Iterator[str]:
         for name in ("days", "hours", "gaps"):
             if _filled(getattr(fresh, name)) != _filled(getattr(kept, name)):
                 yield f"{name} in memory differ from those in the file"
+
+
+def _persons(projection: Projection) -> Iterator[str]:
+    """Actors who are somebody else than the events say."""
+    db = projection.reader()
+    known = projection.persons()
+    with store.given(db, "fresh", recounted(db, projection.ground.user_rules)):
+        rows = db.execute(
+            """select actor, k.own, k.person, f.own, f.person
+            from persons k full join fresh f using (actor)
+            where k.own is distinct from f.own or k.person is distinct from f.person"""
+        ).fetchall()
+        for actor, *pairs in rows:
+            own, person, fresh, whole = (actor if one is None else one for one in pairs)
+            yield f"user {actor} is {person} ({own}) in the file, {whole} ({fresh}) in the events"
+    kept = db.execute("select actor, person from persons").fetchnumpy()
+    expected = np.arange(len(known))
+    expected[kept["actor"]] = kept["person"]
+    for actor in np.flatnonzero(expected != known).tolist():
+        yield f"user {actor} is {known[actor]} in memory, {expected[actor]} in the file"
 
 
 def _filled(table: dict[object, dict[object, object]]) -> dict[object, dict[object, object]]:
