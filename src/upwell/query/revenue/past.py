@@ -28,7 +28,7 @@ from upwell.query.revenue.payers import discounted, inheriting
 log = structlog.get_logger()
 
 AT_ONCE = 20_000  # records that are read while the question waits
-WORK, REST, HURRY = 0.02, 0.03, 0.002  # seconds: others come first, until somebody waits
+WORK, REST, HURRY = 0.01, 0.03, 0.002  # seconds: others come first until somebody waits
 DATED = ('"status":"trialing"', '"cancel_at":', '"pause_resumes":')
 REPEATING = '"duration":"repeating"'
 
@@ -183,7 +183,10 @@ class Past:
         ).fetchall()
         parts = list(self._projection.books.parts(int(subject) for (subject,) in rows))
         for number, part in enumerate(parts):
-            self._take(stored(db, STANDING, subjects=part))
+            began = time.perf_counter()
+            states = stored(db, STANDING, subjects=part)
+            self._rest(2 * (time.perf_counter() - began))  # commits read the same file
+            self._take(states)
             self._share = (number + 1) / len(parts)
             if self._stopped.is_set() or self.lost:
                 return False
@@ -195,6 +198,10 @@ class Past:
             self.notices[key] = made(own, self._policy, self._seen)
             if self._thread is None or time.perf_counter() - began < WORK:
                 continue
-            if self._stopped.wait(HURRY if self._awaited else REST):
+            self._rest(REST)
+            if self._stopped.is_set():
                 return
             began = time.perf_counter()
+
+    def _rest(self, seconds: float) -> None:
+        self._stopped.wait(HURRY if self._awaited else seconds)
