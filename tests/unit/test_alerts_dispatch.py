@@ -455,6 +455,25 @@ def test_a_series_that_keeps_moving_is_looked_at_five_times_a_second(
     assert company.asked <= 2 * 6 + 10 * 20  # six looks at two series, and one explanation
 
 
+def test_an_alert_that_was_told_is_looked_at_every_two_seconds(
+    state: State, company: Company
+) -> None:
+    dispatch = company.dispatch(state)
+    live(company, dispatch)
+    dispatch.consider(company.burst("mail", 30))
+    for _ in range(10):  # the alert is opened and explained, and the company's series joins it
+        dispatch.step()
+        company.passes(milliseconds=210)
+    changes: list[int] = []
+    dispatch.subscribe(lambda: changes.append(1))
+    for _ in range(100):  # ten seconds of ten commits a second
+        dispatch.consider(company.burst("mail", 1))
+        dispatch.step()
+        company.passes(milliseconds=100)
+    assert 4 <= len(changes) <= 2 * 6  # of two series
+    assert alerts(state, company)[0].value >= 31 + 80
+
+
 def test_what_happens_during_a_look_is_looked_at_next(state: State, company: Company) -> None:
     dispatch = company.dispatch(state)
     live(company, dispatch)

@@ -34,6 +34,11 @@ class Warming:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
 
+    @property
+    def done(self) -> bool:
+        """Whether it has ended."""
+        return self._thread.ident is not None and not self._thread.is_alive()
+
     def start(self) -> None:
         """Begin; what was read from the files is not looked through for garbage any more."""
         gc.freeze()
