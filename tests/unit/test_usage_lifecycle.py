@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.laws.world import batch
-from tests.unit.usage_house import WAYS, Asking, on_days, opened
+from tests.oracle.plain import Event
+from tests.unit.usage_house import DAY, START, WAYS, Asking, on_days, opened
 from upwell.errors import Rejected
 from upwell.query.usage.shapes import LifecycleAnswer
 
@@ -89,3 +90,29 @@ def test_what_cannot_be_asked_says_what_to_change(asking: Asking) -> None:
             asking.stickiness(days(2, 6) | change)
         assert caught.value.problem.where == where
         assert fix in caught.value.problem.fix
+
+
+@pytest.mark.parametrize("more", [{}, {"event": "A"}])
+def test_a_person_of_several_names_counts_once(asking: Asking, more: dict[str, Any]) -> None:
+    """Over devices and products; from kept days as from the events themselves."""
+    came = [
+        *on_days({"phone": "0", "ann": "1"}, "A"),
+        *on_days({"a-7": "1 2"}, "A", product="docs"),
+        *on_days({"z": "1"}, "A", product="x"),
+    ]
+    asking.house.take(batch(came))
+    assert bars(asking.lifecycle(days(1, 4, **more)))[1] == (1, 0, 0, 1, 1)
+    asking.house.take(batch([_is("mail", "ann", anonymous_id="phone", email="ann@x.example")]))
+    assert bars(asking.lifecycle(days(1, 4, **more)))[1] == (0, 1, 0, 0, 1)
+    asking.house.take(batch([_is("docs", "a-7", email="ann@x.example")]))
+    every = asking.lifecycle(days(1, 4, product=[], **more))
+    assert bars(every) == [(1, 0, 0, 0, 1), (1, 1, 0, 0, 2), (0, 1, 0, 1, 1)]
+    some = asking.lifecycle(days(1, 4, product=["mail", "docs"], **more))
+    assert bars(some) == [(1, 0, 0, 0, 1), (0, 1, 0, 0, 1), (0, 1, 0, 0, 1)]
+    assert asking.stickiness(days(1, 4, product=[], **more)).exact == (1, 0, 1)
+    found = asking.people({"stickiness": days(1, 4, product=[], **more), "times": 3})
+    assert [(one.id, one.product, one.events) for one in found.people] == [("phone", "mail", 4)]
+
+
+def _is(product: str, actor: str, **data: str) -> Event:
+    return Event(product, "identify", START + 3 * DAY, actor=actor, metadata=data)

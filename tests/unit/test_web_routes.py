@@ -39,6 +39,7 @@ SCOPES = {
     ("POST", "/v1/sources/{source}/{act}"): "admin",
     ("POST", "/v1/customers/{id}/merge"): "admin",
     ("POST", "/v1/customers/{id}/unmerge"): "admin",
+    ("POST", "/v1/closes"): "admin",
 }
 """What each route needs, where it is not `read`; the test reads the routes from the schema."""
 
@@ -71,6 +72,14 @@ BODIES: dict[tuple[str, str], Any] = {
     ("PUT", "/v1/sources/{source}/secrets"): {"webhook_secret": "whsec_1"},
     ("POST", "/v1/customers/{id}/merge"): {"customers": ["cus_1"]},
     ("POST", "/v1/events"): [],
+    ("POST", "/v1/retention"): {"start": {"event": "signup"}, "return": {"event": "session"}},
+    ("POST", "/v1/closes"): {"month": "2026-01"},
+    ("POST", "/v1/funnel"): {"steps": [{"event": "signup"}, {"event": "session"}]},
+    ("POST", "/v1/segments"): {"name": "S", "of": {"did": {"event": "signup"}}},
+    ("POST", "/v1/lifecycle"): {},
+    ("POST", "/v1/stickiness"): {"event": "session"},
+    ("POST", "/v1/paths"): {},
+    ("POST", "/v1/people"): {"of": {"did": {"event": "signup"}}},
 }
 
 

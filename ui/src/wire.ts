@@ -179,12 +179,12 @@ export interface Metric {
   policy: string;
 }
 
-/** An event type, or the name of an engagement, and how often it was seen. */
+/** An event type, or the name of an engagement: how often it was seen, its last local day. */
 export interface EventName {
   name: string;
   type: string;
   events: number;
-  last_seen: string | null;
+  last_seen: string;
 }
 
 /** One thing that happened to one product; value is exact, times are UTC. */

@@ -84,6 +84,10 @@ class Commands:
             cursor=request.get("cursor"),
         )
 
+    def usage(self, kind: str, body: dict[str, Any]) -> Any:
+        """One answer about how products are used: a funnel, retention, …."""
+        return self._house.usage.by_name(kind, body, SYSTEM)
+
     def compare(self, figures: list[dict[str, str]]) -> Generator[Step, None, dict[str, Any]]:
         """A sheet's figures (month, metric, value, product) beside ours, and why they differ."""
         cells, found = sheet_figures(figures), []

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from threading import Thread
+
+import duckdb
+import structlog
 
 from upwell.access import SYSTEM, Viewer
 from upwell.alerts import channels as sending
@@ -20,6 +24,7 @@ from upwell.app.identity import Linking
 from upwell.app.pulls import Pulls
 from upwell.app.reporting import keep_report
 from upwell.egress import Guard
+from upwell.errors import UpwellError
 from upwell.event import DeadLetter
 from upwell.live import Hub
 from upwell.live.frames import Backfill, Status
@@ -36,6 +41,10 @@ from upwell.web.meters import Meters
 from upwell.web.parts import Accounts as Doors
 from upwell.web.parts import Linking as ByHand
 from upwell.web.parts import Parts
+
+log = structlog.get_logger()
+
+WARMING = 5.0  # seconds to wait, at the end, for what was being prepared
 
 
 class Joined:
@@ -124,6 +133,7 @@ class Joined:
             make_report=self._report,
             live=[live_route(self.hub, self.gate, stands, house.clock)],
         )
+        self._warming = Thread(target=self._warm, name="warming", daemon=True)
         house.flow.subscribe(self.hub.publish)
         house.flow.subscribe(self.dispatch.consider)
         self.dispatch.subscribe(self.hub.alerts_changed)
@@ -135,14 +145,23 @@ class Joined:
         self.pulls.start()
         self.linking.start()
         self.closing.start()
+        self._warming.start()
 
     def stop(self) -> None:
         """End the watching and sending; what waits stays in the outbox."""
+        self._warming.join(WARMING)
         self.closing.stop()
         self.linking.stop()
         self.pulls.stop()
         self.dispatch.stop()
         self.sender.stop()
+
+    def _warm(self) -> None:
+        """Make the first question about use as quick as the next; a failure is told by that one."""
+        try:
+            self.house.usage.warm()
+        except (UpwellError, duckdb.Error, OSError) as error:
+            log.warning("questions about use are not prepared", why=str(error))
 
     def status(self) -> Status:
         """How far behind the journal the pages are, and what history is on its way."""
@@ -214,14 +233,14 @@ class Joined:
         projection = self.house.projection
         visible = [p for p in projection.known_products() if viewer.sees(p)]
         rows = projection.reader().execute(
-            """select coalesce(name, type), type, sum(n)::bigint, max(seq) from cells
+            """select coalesce(name, type), type, sum(n)::bigint, max(day) filter (n > 0) from cells
             where product in (select unnest(?::varchar[])) and type not like '@%'
-            group by all order by 3 desc, 1 limit 1000""",
+            group by all having sum(n) > 0 order by 3 desc, 1 limit 1000""",
             [visible],
         )
         return [
-            shapes.EventName(name=name, type=kind, events=count, last_seen=None)
-            for name, kind, count, _ in rows.fetchall()
+            shapes.EventName(name=name, type=kind, events=count, last_seen=to_date(day))
+            for name, kind, count, day in rows.fetchall()
         ]
 
     def _sources(self, viewer: Viewer) -> shapes.Sources:

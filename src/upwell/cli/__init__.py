@@ -11,7 +11,7 @@ from typing import cast
 import click
 import structlog
 
-from upwell.cli import asking, comparing, keeping, reading, running
+from upwell.cli import asking, comparing, keeping, reading, running, using
 from upwell.cli.frame import Parts, fail
 from upwell.errors import Problem, Rejected, UpwellError
 from upwell.settings import ConfigError
@@ -24,6 +24,7 @@ COMMANDS = (
     keeping.import_files,
     reading.sync,
     asking.query,
+    using.ask_usage,
     asking.rows,
     asking.report,
     comparing.compare,

@@ -10,6 +10,9 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
+import numpy as np
+
+from upwell.metrics.engagement import Gaps
 from upwell.projection import Projection
 from upwell.projection.store import GAPS_AMONG
 from upwell.projection.sums import LINKED, PARTS, Sums
@@ -40,6 +43,19 @@ class Once(NamedTuple):
         if self.linked is not None:
             found -= self.linked.distinct(PARTS, self.members, first, end)
         return found
+
+    def gaps(self, since: int = 0) -> Gaps:
+        """The gaps between active days of these people, of days from `since` on."""
+        parts = [(1, *self.sums.gap_columns(product, self.members)) for product in self.products]
+        if self.linked is not None:
+            parts.append((1, *self.linked.gap_columns(LINKED, self.members)))
+            parts.append((-1, *self.linked.gap_columns(PARTS, self.members)))
+        near = [(sign, day >= since, day, was, n) for sign, day, was, n in parts]
+        return Gaps(
+            np.concatenate([day[rows] for _, rows, day, _, _ in near]),
+            np.concatenate([was[rows] for _, rows, _, was, _ in near]),
+            np.concatenate([sign * n[rows] for sign, rows, _, _, n in near]),
+        )
 
 
 def once(projection: Projection, products: tuple[str, ...], members: str) -> Once:

@@ -254,12 +254,12 @@ class Metrics(_Shape, frozen=True):
 
 
 class EventName(_Shape, frozen=True):
-    """An event type, or the name of an engagement, and how often it was seen."""
+    """An event type, or the name of an engagement: how often it was seen, its last local day."""
 
     name: str
     type: str
     events: int
-    last_seen: dt.datetime | None
+    last_seen: dt.date
 
 
 class EventNames(_Shape, frozen=True):

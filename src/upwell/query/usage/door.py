@@ -10,9 +10,13 @@ from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
+import numpy as np
 
 from upwell.access import Viewer
+from upwell.errors import Rejected, nearest
 from upwell.event import EVENT_TYPES
+from upwell.metrics import retention
+from upwell.metrics.funnel import run
 from upwell.money import Rates, ecb_rates
 from upwell.projection import Projection
 from upwell.query.plan import may_read, scope
@@ -34,6 +38,7 @@ from upwell.query.usage.properties import properties
 from upwell.query.usage.segments import Saved
 from upwell.query.usage.walk import Walk, walk
 from upwell.state.db import State
+from upwell.warehouse.order import by_person
 from upwell.warehouse.timelines import Timelines
 
 Answer = TypeVar("Answer", bound=shapes.Answered)
@@ -137,6 +142,42 @@ class Usage:
         behind = self.saved.find(segment, viewer).of
         return self._behind(behind, self._ground(behind.question, viewer))
 
+    def warm(self) -> None:
+        """Compile what questions run, and put the events in order: before anybody asks.
+
+        Takes seconds to minutes, from any thread.
+        """
+        run.warm()
+        retention.warm()
+        nobody = np.zeros(1, dtype=np.int64)
+        by_person(nobody, nobody)
+        self._refresh()
+
+    def by_name(self, kind: str, body: object, viewer: Viewer) -> shapes.Shape:
+        """The answer to a question by its name and its body; Rejected where either is wrong."""
+        doors: dict[str, tuple[type[Any], Callable[[Any, Viewer], shapes.Shape]]] = {
+            "funnel": (FunnelAsked, self.funnel),
+            "retention": (RetentionAsked, self.retention),
+            "lifecycle": (LifecycleAsked, self.lifecycle),
+            "stickiness": (StickinessAsked, self.stickiness),
+            "paths": (PathsAsked, self.paths),
+            "people": (PeopleAsked, self.people),
+        }
+        if kind not in doors:
+            raise Rejected(
+                "unknown_question", f"Nothing answers '{kind}'.", nearest(kind, doors), "kind"
+            )
+        shape, door = doors[kind]
+        try:
+            asked = msgspec.convert(body, shape)
+        except msgspec.ValidationError as error:
+            raise Rejected(
+                "bad_question",
+                f"The question is not a {kind}: {error}.",
+                fix="The reference of POST /v1/" + kind + " has every field.",
+            ) from error
+        return door(asked, viewer)
+
     def _ground(self, asked: Scoped, viewer: Viewer) -> Ground:
         of = ground(asked, viewer, self.projection, self.clock())
         if asked.segment is None:
@@ -155,10 +196,10 @@ class Usage:
     def _found(self, behind: Behind, of: Ground) -> I64:
         if (funnel := behind.funnel) is not None:
             return people.of_funnel(behind, funnel, of, self._walked(funnel, of))
-        if (retention := behind.retention) is not None:
-            table = retentions.read(retention, of, self.lines, self._rates)
+        if (kept := behind.retention) is not None:
+            table = retentions.read(kept, of, self.lines, self._rates)
             cell = (behind.cohort, behind.k, behind.stayed)
-            return retentions.people(retention, of, table, cell, behind.part)
+            return retentions.people(kept, of, table, cell, behind.part)
         if (lifecycle := behind.lifecycle) is not None:
             bar = (behind.kind, behind.start)
             return lifecycles.lifecycle_people(lifecycle, of, self.lines, bar)
@@ -213,7 +254,7 @@ class Usage:
             of.products,
             of.start,
             of.end,
-            projection.generation,
+            projection.persons_version,
             projection.ground,
             projection.changed(read, EVENT_TYPES),
             of.now // MINUTE,

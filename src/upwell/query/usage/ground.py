@@ -41,7 +41,7 @@ class Ground:
     end: int  # day after the last
     now: int  # UTC micros: what lies beyond is not known yet
     currency: str  # the workspace's
-    person: I64 | None = None  # whose each user's events are; None: each user is a person
+    person: I64  # by number of the user, whose the events are
     only: I64 | None = None  # the people of a segment, ascending; None: everybody
 
     @property
@@ -132,4 +132,5 @@ def ground(asked: Scoped, viewer: Viewer, projection: Projection, now: dt.dateti
         end,
         to_micros(now),
         projection.ground.currency,
+        projection.persons(),
     )

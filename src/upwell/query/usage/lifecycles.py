@@ -10,6 +10,7 @@ from upwell.metrics import engagement as engine
 from upwell.metrics.engagement import Gaps, Kind, Pairs
 from upwell.period import first_of_number, numbers
 from upwell.query import scan
+from upwell.query.once import once
 from upwell.query.usage import shapes
 from upwell.query.usage.asked import ActivityAsked, Doing, LifecycleAsked, StickinessAsked
 from upwell.query.usage.ground import Ground
@@ -132,20 +133,14 @@ def _too_long(found: int, grain: str, most: int) -> Rejected:
 def _kept(asked: ActivityAsked, of: Ground, first: int) -> Gaps | None:
     """The gaps that are kept of all activity, from the bucket before `first` on.
 
-    None where they do not answer: for one event, some of the people, or people of many names.
+    None where they do not answer: for one event, or some of the people.
     """
-    if asked.event or asked.where or of.only is not None or of.person is not None:
+    if asked.event or asked.where or of.only is not None:
         return None
     since = first_of_number(first - 1, asked.grain, of.week_start)
+    way = once(of.projection, of.products, ACTIVE)
     with of.projection.sums.lock:
-        columns = [of.projection.sums.gap_columns(product, ACTIVE) for product in of.products]
-    near = [own[0] >= since for own in columns]
-    days = Gaps(
-        *(
-            np.concatenate([own[n][rows] for own, rows in zip(columns, near, strict=True)])
-            for n in range(3)
-        )
-    )
+        days = way.gaps(since)
     return engine.coarser(days, asked.grain, of.week_start)
 
 
@@ -177,8 +172,7 @@ def _pairs(
             and day < ? and product in (select unnest(?::varchar[])) group by all""",
             params=[*bound, ACTIVE, first, end, list(of.products)],
         ).to_arrow_table()
-    actor = rows["actor"].to_numpy().astype(np.int64)
-    person = actor if of.person is None else of.person[actor]
+    person = of.person[rows["actor"].to_numpy()]
     days = rows["day"].to_numpy().astype(np.int64)
     return _sorted(of, person, numbers(days, asked.grain, of.week_start))
 

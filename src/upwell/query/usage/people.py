@@ -104,13 +104,13 @@ def listed(people: I64, asked: PeopleAsked, of: Ground, lines: Timelines) -> sha
 
 def _known(page: I64, of: Ground, lines: Timelines) -> list[shapes.Person]:
     """What is known of each: by the name they had first in the products of the question."""
-    actors = page if of.person is None else np.flatnonzero(np.isin(of.person, page))
+    actors = np.flatnonzero(np.isin(of.person, page))
     sql = """select no, product, actor from actors where no in (select unnest(?::bigint[]))
       and product in (select unnest(?::varchar[])) order by no"""
     rows = scan.run(of.projection, sql, [actors.tolist(), list(of.products)], queue=False)
     named = np.array([no for no, _, _ in rows], dtype=np.int64)
     first, last, count = lines.seen(of.products, named)
-    owner = named if of.person is None else of.person[named]
+    owner = of.person[named]
     found = []
     for person in page.tolist():
         own = np.flatnonzero(owner == person)

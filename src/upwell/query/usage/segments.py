@@ -53,15 +53,15 @@ class Saved:
 
     def add(self, asked: NewSegment, viewer: Viewer, now: dt.datetime) -> shapes.Segment:
         """Keep a new one; Rejected where its name does not do, or there are too many."""
-        name, known = asked.name.strip(), stored.every(self._state)
-        if not 1 <= len(name) <= LONGEST or any(one.name == name for one in known):
+        name = asked.name.strip()
+        if not 1 <= len(name) <= LONGEST:
             raise Rejected(
                 "bad_name",
                 f"A segment cannot be called '{name[:LONGEST]}'.",
-                fix=f"Give it another name, of 1 to {LONGEST} characters, that no other has.",
+                fix=f"Give it a name of 1 to {LONGEST} characters.",
                 where="name",
             )
-        if len(known) >= MOST:
+        if len(stored.every(self._state)) >= MOST:
             raise Rejected("too_many_segments", f"There are {MOST} segments.", fix="Delete some.")
         made = stored.Segment(
             id=mint_id("seg"),
