@@ -25,6 +25,7 @@ export interface Api {
   get<T>(path: string, params?: Record<string, string | number | undefined>): Promise<T>;
   post<T>(path: string, body?: unknown): Promise<T>;
   put<T>(path: string, body?: unknown): Promise<T>;
+  remove(path: string): Promise<void>;
   ask(questions: Question[]): Promise<(Answer | { error: Problem })[]>;
 }
 
@@ -68,6 +69,7 @@ export function createApi(fetcher: typeof fetch, signedOut: () => void): Api {
     get: (path, params) => call('GET', path + query(params)),
     post: (path, body) => call('POST', path, body),
     put: (path, body) => call('PUT', path, body),
+    remove: (path) => call<void>('DELETE', path),
     ask: async (questions) => {
       const body = await call<{ answers: (Answer | { error: Problem })[] }>('POST', '/v1/query', {
         questions,

@@ -10,7 +10,21 @@ export interface FlowData {
   readonly steps: readonly FunnelStep[];
   readonly nodes: readonly FlowNode[];
   readonly links: readonly FlowLink[];
+  readonly words?: FlowWords;
 }
+
+/** What is counted, and what becomes of it. */
+export interface FlowWords {
+  readonly one: string;
+  readonly many: string;
+  readonly left: string;
+  readonly all: string;
+  readonly time: string;
+  readonly entered: string;
+}
+
+export const USERS: FlowWords = { one: 'user', many: 'users', left: 'went no further', all: 'of all who entered', time: 'median time', entered: 'entered' };
+export const VISITS: FlowWords = { one: 'visit', many: 'visits', left: 'ended here', all: 'of all visits', time: 'mean time', entered: 'visits' };
 
 export type FlowKind = 'node' | 'link' | 'left' | 'open';
 
@@ -161,7 +175,7 @@ export function layoutFlow(data: FlowData, width: number, height: number, theme:
     width,
     height,
     bar: BAR,
-    heads: data.steps.map((one, i) => headOf(one, i, data.steps, i * step + 1, step - 12, size)),
+    heads: data.steps.map((one, i) => headOf(one, i, data, i * step + 1, step - 12, size)),
     boxes,
     bands,
     items: itemsOf(data, columns, ribbons, bands, boxes),
@@ -169,18 +183,20 @@ export function layoutFlow(data: FlowData, width: number, height: number, theme:
   };
 }
 
+const titled = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
+
 const leftId = (step: number): string => `left/${step}`;
 const openId = (step: number): string => `open/${step}`;
 
 /** Boxes by column, from the top: who did the step, then who left or may still come to it. */
-function slotsOf({ steps, nodes }: FlowData): Slot[][] {
+function slotsOf({ steps, nodes, words = USERS }: FlowData): Slot[][] {
   return steps.map((_, column) => {
     const here = nodes.filter((node) => node.step === column + 1).sort((a, b) => b.count - a.count);
     const before = nodes.filter((node) => node.step === column);
     const [left, open] = [total(before, 'dropped'), total(before, 'open')];
     return [
       ...here.map((node): Slot => ({ id: node.id, kind: 'node', column, count: node.count, label: node.label, y: 0 })),
-      ...(left ? [{ id: leftId(column), kind: 'left' as const, column, count: left, label: 'went no further', y: 0 }] : []),
+      ...(left ? [{ id: leftId(column), kind: 'left' as const, column, count: left, label: words.left, y: 0 }] : []),
       ...(open ? [{ id: openId(column), kind: 'open' as const, column, count: open, label: 'may still go on', y: 0 }] : []),
     ];
   });
@@ -232,8 +248,8 @@ function ribbonsOf({ nodes, links, steps }: FlowData, columns: readonly Slot[][]
   return ribbons;
 }
 
-function headOf(step: FunnelStep, i: number, steps: readonly FunnelStep[], x: number, room: number, size: number): FlowHead {
-  const share = i === 0 ? 'entered' : i === 1 ? `${compact(step.conversion, 'ratio')} of ${compact(steps[0]!.count, 'count')}` : `${compact(step.conversion, 'ratio')}, ${compact(step.step_conversion, 'ratio')} of step ${i}`;
+function headOf(step: FunnelStep, i: number, { steps, words = USERS }: FlowData, x: number, room: number, size: number): FlowHead {
+  const share = i === 0 ? words.entered : i === 1 ? `${compact(step.conversion, 'ratio')} of ${compact(steps[0]!.count, 'count')}` : `${compact(step.conversion, 'ratio')}, ${compact(step.step_conversion, 'ratio')} of step ${i}`;
   return {
     key: i,
     x: round(x),
@@ -243,10 +259,10 @@ function headOf(step: FunnelStep, i: number, steps: readonly FunnelStep[], x: nu
   };
 }
 
-const users = (count: number): string => `${exact(count, 'count')} user${count === 1 ? '' : 's'}`;
+const counted = (count: number, { one, many }: FlowWords): string => `${exact(count, 'count')} ${count === 1 ? one : many}`;
 const part = (count: number, of: number): string => compact(of ? count / of : null, 'ratio');
 
-function itemsOf({ nodes, steps }: FlowData, columns: readonly Slot[][], ribbons: readonly Ribbon[], bands: readonly FlowBand[], boxes: readonly FlowBox[]): FlowItem[] {
+function itemsOf({ nodes, steps, words = USERS }: FlowData, columns: readonly Slot[][], ribbons: readonly Ribbon[], bands: readonly FlowBand[], boxes: readonly FlowBox[]): FlowItem[] {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const boxOf = new Map(boxes.map((box) => [box.id, box]));
   const entered = steps[0]?.count ?? 0;
@@ -264,13 +280,13 @@ function itemsOf({ nodes, steps }: FlowData, columns: readonly Slot[][], ribbons
     const node = byId.get(slot.id);
     if (!node) {
       const about = steps[slot.column - 1]?.label ?? '';
-      return [made(slot.id, slot.kind, slot.kind === 'left' ? `Went no further than ${about}` : `After ${about}, window not over`, [{ label: 'users', value: exact(slot.count, 'count') }, { label: 'of all who entered', value: part(slot.count, entered) }], at)];
+      return [made(slot.id, slot.kind, slot.kind === 'left' ? `${titled(words.left)}: ${about}` : `After ${about}, window not over`, [{ label: words.many, value: exact(slot.count, 'count') }, { label: words.all, value: part(slot.count, entered) }], at)];
     }
     const last = node.step === steps.length;
     const rows = [
-      { label: 'users', value: exact(node.count, 'count') },
-      { label: 'of all who entered', value: part(node.count, entered) },
-      ...(last ? [] : [{ label: 'went no further', value: exact(node.dropped, 'count') }]),
+      { label: words.many, value: exact(node.count, 'count') },
+      { label: words.all, value: part(node.count, entered) },
+      ...(last ? [] : [{ label: words.left, value: exact(node.dropped, 'count') }]),
       ...(node.open ? [{ label: 'may still go on', value: exact(node.open, 'count') }] : []),
     ];
     const out = ribbons.filter(({ source }) => source === slot);
@@ -283,9 +299,9 @@ function itemsOf({ nodes, steps }: FlowData, columns: readonly Slot[][], ribbons
           ribbon.kind,
           `${slot.label} → ${ribbon.target.label}`,
           [
-            { label: ribbon.count === 1 ? 'user' : 'users', value: exact(ribbon.count, 'count') },
-            { label: `of ${users(node.count)} there`, value: part(ribbon.count, node.count) },
-            ...(ribbon.median === null ? [] : [{ label: 'median time', value: exact(ribbon.median, 'seconds') }]),
+            { label: ribbon.count === 1 ? words.one : words.many, value: exact(ribbon.count, 'count') },
+            { label: `of ${counted(node.count, words)} there`, value: part(ribbon.count, node.count) },
+            ...(ribbon.median === null ? [] : [{ label: words.time, value: exact(ribbon.median, 'seconds') }]),
           ],
           { x: round((box.x + BAR + boxOf.get(ribbon.target.id)!.x) / 2) - 8, y: round((band.sourceY + band.targetY) / 2), width: 16, height: Math.max(16, band.thick) },
         );
@@ -312,11 +328,11 @@ export function traced(bands: readonly Pick<FlowBand, 'id' | 'source' | 'target'
 }
 
 /** A row a route between two steps, and a row for those who went no further or may still go on. */
-export function flowTable({ nodes, links, steps }: FlowData): { columns: Column[]; rows: Row[] } {
+export function flowTable({ nodes, links, steps, words = USERS }: FlowData): { columns: Column[]; rows: Row[] } {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const rows = nodes.flatMap((node): Row[] => {
     const out = links.filter(({ source }) => source === node.id).map((link) => ({ to: byId.get(link.target)?.label ?? '', count: link.count, median: link.median_seconds as number | null }));
-    const ends = node.step === steps.length ? [{ to: 'Did every step', count: node.count }] : [{ to: 'Went no further', count: node.dropped }, { to: 'May still go on', count: node.open }];
+    const ends = node.step === steps.length ? [{ to: words === USERS ? 'Did every step' : 'Ended or went on', count: node.count }] : [{ to: titled(words.left), count: node.dropped }, { to: 'May still go on', count: node.open }];
     return [...out, ...ends.map((end) => ({ ...end, median: null }))]
       .filter(({ count }) => count > 0)
       .map(({ to, count, median }) => ({ key: `${node.id}>${to}`, step: node.step, from: node.label, to, count, share: node.count ? count / node.count : null, median }));
@@ -326,9 +342,9 @@ export function flowTable({ nodes, links, steps }: FlowData): { columns: Column[
       { key: 'step', label: 'Step', unit: 'count' },
       { key: 'from', label: 'From' },
       { key: 'to', label: 'To' },
-      { key: 'count', label: 'Users', unit: 'count' },
+      { key: 'count', label: titled(words.many), unit: 'count' },
       { key: 'share', label: 'Of those there', unit: 'ratio' },
-      { key: 'median', label: 'Median time', unit: 'seconds' },
+      { key: 'median', label: titled(words.time), unit: 'seconds' },
     ],
     rows,
   };
@@ -361,5 +377,5 @@ export function funnelSentence({ steps, nodes }: FlowData): string {
   if (!first || !last || !first.count) return 'Nobody did the first step in these dates.';
   const worst = nodes.filter((node) => node.step < steps.length).reduce<FlowNode | null>((most, node) => (node.dropped > (most?.dropped ?? 0) ? node : most), null);
   const most = worst ? `; most leave after ${worst.label}: ${exact(worst.dropped, 'count')}, ${part(worst.dropped, worst.count)} of those there` : '';
-  return `${exact(last.count, 'count')} of ${users(first.count)} did all ${steps.length} steps, ${compact(last.conversion, 'ratio')}${most}.`;
+  return `${exact(last.count, 'count')} of ${counted(first.count, USERS)} did all ${steps.length} steps, ${compact(last.conversion, 'ratio')}${most}.`;
 }

@@ -78,3 +78,9 @@ test('a cohort is set beside the one before it', () => {
   expect(beside('2026-05-01')).toBe('May 2026 is too young to be set beside Apr 2026.');
   expect(beside('2026-02-01')).toBe('');
 });
+
+test('fitted, the hue tells later ages apart and leaves the first plain', () => {
+  const { rows, legend } = layoutHeatmap({ ...DATA, fit: true, today: '2027-01-01', cohorts: [{ start: '2026-01-01', size: 10, values: [1, 0.3, 0.1] }], mean: [1, 0.3, 0.1] }, LIGHT);
+  expect(rows[0]!.cells.map((cell) => cell?.fill)).toEqual([LIGHT.page, LIGHT.heat[5], LIGHT.heat[2]]);
+  expect(legend.map(({ text }) => text)).toEqual(['0%', '5%', '10%', '15%', '20%', '25%']);
+});

@@ -20,6 +20,8 @@ export interface HeatmapData {
   readonly grain: Exclude<Grain, 'hour'>;
   /** What sizes count; as it stands, customers or MRR. */
   readonly of?: string;
+  /** The hue tells of the ages after the first, from nothing to the most; the first is plain. */
+  readonly fit?: boolean;
   /** Of the sizes: customers or money. */
   readonly unit: Extract<Unit, 'count' | 'money'>;
   readonly currency?: string;
@@ -68,10 +70,11 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
   const width = widthOf(data);
   const counted = countedOf(data);
   const later = cohorts.flatMap(({ values }) => values.slice(1).filter((value) => value !== null));
-  const low = Math.min(1, ...later);
-  const high = Math.max(1, ...later);
-  const bottom = Math.max(0, Math.min(Math.floor(low * 10) / 10, high - LEAST));
-  const colour = (share: number): { fill: string; ink: string } => {
+  const low = data.fit ? 0 : Math.min(1, ...later);
+  const high = data.fit ? Math.max(0.06, ...later) : Math.max(1, ...later);
+  const bottom = Math.max(0, data.fit ? 0 : Math.min(Math.floor(low * 10) / 10, high - LEAST));
+  const colour = (share: number, column: number): { fill: string; ink: string } => {
+    if (data.fit && column === 0) return { fill: palette.page, ink: palette.muted };
     const step = Math.max(0, Math.min(5, Math.floor(((share - bottom) / (high - bottom || 1)) * 6)));
     return { fill: palette.heat[step]!, ink: palette.heatInk[step]! };
   };
@@ -105,7 +108,7 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
         row,
         column,
         text,
-        ...colour(share),
+        ...colour(share, column),
         running,
         from: begin,
         to,
@@ -121,7 +124,7 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
     mean: data.mean.slice(0, width).map((share, i) => ({
       key: String(i),
       text: share === null ? NONE : percent(share),
-      ...(share === null ? { fill: 'none', ink: palette.faint } : colour(share)),
+      ...(share === null ? { fill: 'none', ink: palette.faint } : colour(share, i)),
     })),
     legend: palette.heat.map((fill, i) => ({ fill, text: percent(bottom + ((high - bottom) * i) / 6) })),
     summary: summaryOf(data, width),

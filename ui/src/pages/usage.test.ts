@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import type { EventName } from '../wire';
-import { cohortsFrom, formatExcluded, formatSteps, funnelAsked, parseFunnel, parseSteps, shares, startingReturn, startingSteps, windowWords } from './usage';
+import { behindFlow, behindWords, cohortsFrom, formatExcluded, formatSteps, funnelAsked, lifecycleBars, lifecycleSentence, parseFunnel, parseSteps, pathFlow, shares, startingReturn, startingSteps, windowWords } from './usage';
 
-const name = (type: string, called = type, events = 1): EventName => ({ name: called, type, events, last_seen: null });
+const name = (type: string, called = type, events = 1): EventName => ({ name: called, type, events, last_seen: '2026-11-22T10:00:00Z' });
 const one = (...events: string[]) => ({ events, optional: false });
 
 test.each(['session~signup~activation|invited~paid?', 'a%7Eb~50%25|why%3F?'])('%s is read and written back the same', (text) => {
@@ -54,11 +54,12 @@ test('a window in words', () => {
 });
 
 test('cohorts begin with whole months, weeks or days', () => {
-  expect([cohortsFrom('month', '2026-11-22'), cohortsFrom('week', '2026-11-22'), cohortsFrom('day', '2026-11-22')]).toEqual(['2025-12-01', '2026-09-06', '2026-11-09']);
+  const calendar = { today: '2026-11-22', weekStart: 0 };
+  expect((['month', 'week', 'day'] as const).map((grain) => cohortsFrom(grain, calendar))).toEqual(['2025-12-01', '2026-08-31', '2026-11-09']);
 });
 
-test('who signs up is asked for and whether they use it again', () => {
-  expect(startingReturn([name('signup'), name('session'), name('engagement', 'sent')])).toEqual({ start: 'signup', back: 'engagement' });
+test('who signs up is asked for and whether they visit again', () => {
+  expect(startingReturn([name('signup'), name('session'), name('engagement', 'sent')])).toEqual({ start: 'signup', back: 'session' });
   expect(startingReturn([name('page_view')])).toEqual({ start: 'page_view', back: 'page_view' });
   expect(startingReturn([])).toEqual({ start: '', back: '' });
 });
@@ -69,4 +70,47 @@ test('a table of counts, or of money, becomes shares of what it began with', () 
     { start: '2026-02-01', size: '200.00', values: [1, 1.25] },
     { start: '2026-03-01', size: 0, values: [null, null] },
   ]);
+});
+
+test('a place in the flow leads to its users', () => {
+  const funnel = { steps: [{ event: 'a' }, { event: 'b' }] };
+  expect(behindFlow('2.1', funnel)).toEqual({ funnel, node: '2.1' });
+  expect(behindFlow('1.0>2.1', funnel)).toEqual({ funnel, node: '1.0', target: '2.1' });
+  expect(behindFlow('1.0>left/1', funnel)).toEqual({ funnel, node: '1.0', state: 'dropped' });
+  expect(behindFlow('open/1', funnel)).toEqual({ funnel, step: 1, state: 'open' });
+});
+
+test('every visit at a node of a path goes on or ends', () => {
+  const node = (id: string, step: number, label: string, visits: number, ends: number, other = false) => ({ id, step, label, visits, ends, other, between: false });
+  const flow = pathFlow({
+    rule: '',
+    position: '',
+    nodes: [node('1_session', 1, 'session', 10, 4), node('2_page_view', 2, 'page_view', 5, 5), node('2*', 2, '*', 1, 1, true)],
+    edges: [
+      { source: '1_session', target: '2_page_view', transitions: 5, actors: 3, mean_seconds: 20 },
+      { source: '1_session', target: '2*', transitions: 1, actors: 1, mean_seconds: 5 },
+    ],
+  });
+  expect(flow.steps.map(({ label, count, conversion }) => [label, count, conversion])).toEqual([['First', 10, 1], ['Second', 6, 0.6]]);
+  expect(flow.nodes.map(({ label }) => label)).toEqual(['Session', 'Page view', 'Other']);
+  for (const one of flow.nodes) {
+    const out = flow.links.filter(({ source }) => source === one.id).reduce((sum, { count }) => sum + count, 0);
+    expect(out + one.dropped).toBe(one.count);
+  }
+});
+
+const point = (start: string, rest: object = {}) => ({ start, new: 2, returning: 3, resurrecting: 1, dormant: 4, active: 6, complete: true, ...rest });
+
+test('a lifecycle stacks the active above and the quiet below; the change leaves out who stayed', () => {
+  const bars = lifecycleBars([point('2026-11-02')], 'week');
+  expect(bars.columns[0]).toMatchObject({ values: ['3', '1', '2', '-4'], net: '-1' });
+  expect(lifecycleSentence([point('2026-11-02'), point('2026-11-09', { complete: false })], 'week')).toBe(
+    'Week of 2 Nov 2026: 6 active users, 1 fewer than the week before; 3 came, 4 went quiet',
+  );
+});
+
+test('who is in a segment, in words', () => {
+  expect(behindWords({ did: { event: 'reply_sent', at_least: 3, from: '2026-11-01' } })).toBe('Did Reply sent 3 times or more, from 1 Nov 2026');
+  expect(behindWords({ funnel: { steps: [{ event: 'signup' }, { any: [{ event: 'a' }, { event: 'b' }] }] }, state: 'dropped' })).toBe('Went no further in the funnel Signup → A or B');
+  expect(behindWords({ lifecycle: { grain: 'week' }, kind: 'dormant', start: '2026-11-02' })).toBe('Gone quiet users of Week of 2 Nov 2026');
 });

@@ -80,7 +80,7 @@ export function days(span: Span): number {
   return Math.round((at(span.to).getTime() - at(span.from).getTime()) / DAY);
 }
 
-function firstOfWeek(day: string, weekStart: number): string {
+export function firstOfWeek(day: string, weekStart: number): string {
   const weekday = (at(day).getUTCDay() + 6) % 7;
   return addDays(day, -((weekday - weekStart + 7) % 7));
 }
