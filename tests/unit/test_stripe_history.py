@@ -19,7 +19,7 @@ from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.inherited import inherited
 from upwell.metrics.revenue.mrr import levels
 from upwell.sources.stripe import translate
-from upwell.sources.stripe.fetch import Catalogue
+from upwell.sources.stripe.catalogue import Catalogue
 
 MICROS = 1_000_000
 EVER = 4_000_000_000 * MICROS

@@ -17,7 +17,9 @@ from upwell.billing import Origin, Payment, Record, SubscriptionState
 from upwell.demo.stripe import FakeStripe
 from upwell.event import Delivery
 from upwell.sources.stripe import translate, units
-from upwell.sources.stripe.fetch import Catalogue, begin, completed, unclear
+from upwell.sources.stripe.catalogue import Catalogue
+from upwell.sources.stripe.complete import completed
+from upwell.sources.stripe.fetch import begin, unclear
 from upwell.sources.stripe.fetch import listed as next_page
 from upwell.sources.stripe.translate import read
 

@@ -15,7 +15,8 @@ from upwell.errors import Rejected, nearest
 from upwell.event import Delivery, Position
 from upwell.journal import Journal
 from upwell.sources.stripe import shapes as vendor
-from upwell.sources.stripe.fetch import NEEDED, Catalogue, Gone, page
+from upwell.sources.stripe.catalogue import Catalogue
+from upwell.sources.stripe.fetch import NEEDED, Gone, page
 from upwell.sources.stripe.shapes import id_of
 from upwell.state.sources import Source
 from upwell.web import shapes

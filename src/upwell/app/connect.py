@@ -21,7 +21,7 @@ from upwell.egress import Guard
 from upwell.errors import NotFound, Rejected, nearest
 from upwell.settings import Settings, StripeSource, secret
 from upwell.sources.stripe import payers
-from upwell.sources.stripe.fetch import Catalogue
+from upwell.sources.stripe.catalogue import Catalogue
 from upwell.state import sources
 from upwell.state.db import State
 from upwell.state.sources import Source

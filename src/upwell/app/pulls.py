@@ -23,8 +23,9 @@ from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import Delivery
 from upwell.journal import Journal
 from upwell.period import to_micros
-from upwell.sources.stripe import fetch, wants
-from upwell.sources.stripe.fetch import STEPS, Catalogue, Cursor, Page
+from upwell.sources.stripe import complete, fetch, wants
+from upwell.sources.stripe.catalogue import Catalogue
+from upwell.sources.stripe.fetch import STEPS, Cursor, Page
 
 log = structlog.get_logger()
 
@@ -195,7 +196,7 @@ class Pull:
                 continue  # signed, and no event: translation has set it aside
             missing = wants(delivery, self.link.origin)
             if self._catalogue is not None:
-                fetch.note_discounts([raw], self._catalogue)
+                self._catalogue.note([raw])
             if missing:
                 about = {**delivery.about, "completes": delivery.seq}
                 again = self._delivery(self._clock(), about)
@@ -249,7 +250,7 @@ class Pull:
         if self._catalogue is None:
             self._catalogue = Catalogue.of(self._calls.get)
             self.link = self._links.learned(self.link.id, self._catalogue)
-        return fetch.completed(
+        return complete.completed(
             delivery, name, rows, self.link.origin, self._calls.get, self._catalogue, history
         )
 
@@ -434,7 +435,7 @@ def again(journal: Journal, link: Link, since: int, now: dt.datetime) -> bool:
     known = msgspec.convert(last.about["pull"], Cursor)
     seconds = int(now.timestamp())
     about = {"pull": msgspec.to_builtins(fetch.again_from(known, since, seconds))}
-    nothing = fetch.body("events", [], read_at=seconds)
+    nothing = complete.body("events", [], read_at=seconds)
     kept = Delivery(
         kind="stripe", source=link.id, received_at=to_micros(now), about=about, body=nothing
     )

@@ -17,8 +17,9 @@ from upwell.demo.stripe import Event, FakeStripe
 from upwell.demo.stripe.world import Json
 from upwell.event import Delivery
 from upwell.period import MICROS
-from upwell.sources.stripe import fetch
-from upwell.sources.stripe.fetch import Catalogue, Query
+from upwell.sources.stripe import complete, fetch
+from upwell.sources.stripe.catalogue import Catalogue
+from upwell.sources.stripe.fetch import Query
 
 ENDPOINT = frozenset(
     {
@@ -126,7 +127,7 @@ class Teller:
         while cursor.step in ("subscriptions", "customers"):
             step = cursor.step
             page, cursor = fetch.listed(self._get, cursor)
-            kept = fetch.completed(
+            kept = complete.completed(
                 Delivery(kind="stripe", source=self._source, received_at=now * MICROS),
                 step,
                 page.rows,
@@ -173,7 +174,7 @@ class Teller:
         self, name: str, rows: list[msgspec.Raw], beside: dict[str, Json] | None = None
     ) -> Page:
         now = self._account.now
-        return Page(fetch.body(name, rows, read_at=now, extra=beside), len(rows))
+        return Page(complete.body(name, rows, read_at=now, extra=beside), len(rows))
 
     def _countries(self, events: Sequence[Event]) -> dict[str, str]:
         """Where the customers of subscriptions are, as who has read their records knows."""

@@ -23,8 +23,8 @@ from upwell.event import Delivery
 from upwell.period import to_micros
 from upwell.settings import Product, Server, Settings, Workspace
 from upwell.sources import http
-from upwell.sources.stripe import fetch
-from upwell.sources.stripe.fetch import Catalogue
+from upwell.sources.stripe import complete, fetch
+from upwell.sources.stripe.catalogue import Catalogue
 
 __all__ = ["Parts", "play", "run_demo"]
 
@@ -124,7 +124,7 @@ def _follow_from(opened: House, told: Told) -> None:
                         source=source,
                         received_at=to_micros(opened.clock()),
                         about={"pull": msgspec.to_builtins(cursor)},
-                        body=fetch.body("events", [], read_at=since),
+                        body=complete.body("events", [], read_at=since),
                     )
                 ]
             )
