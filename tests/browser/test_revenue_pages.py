@@ -349,3 +349,46 @@ def test_a_month_is_closed_and_opened_again_and_cash_is_stripe_s(
     page.get_by_role("dialog").get_by_role("button", name="Open again").click()
     expect(page.get_by_role("button", name="Close a month")).to_be_enabled()
     assert close["month"] not in [one["month"] for one in visit.ask("/v1/closes")["closes"]]
+
+
+QUIET = ("session", "products", "metrics", "live", "alerts", "sources")  # what every page asks
+BESIDE = {
+    "revenue": "/revenue",
+    "retention": "/revenue/retention",
+    "past-months": "/revenue/months",
+    "cash-check": "/revenue/cash",
+    "customers": "/customers",
+    "counting-rules": "/settings/counting-rules",
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+@pytest.mark.parametrize("way", ["busy", "stopped"])
+def test_a_page_that_gets_no_answer_says_so_and_asks_again(
+    way: str, name: str, quillmoor: Quillmoor, visitor: Visitor
+) -> None:
+    visit = visitor(quillmoor)
+    visit.forgive("status of 503|Failed to load resource")
+    broken = [True]
+
+    def answer(route: Route) -> None:
+        asked = route.request.url.partition("/v1/")[2].partition("?")[0].partition("/")[0]
+        if not broken or asked in QUIET:
+            route.continue_()
+        elif way == "busy":
+            error = {"code": "busy", "message": "The server is busy.", "fix": "", "where": ""}
+            route.fulfill(status=503, json={"error": error})
+        else:
+            route.abort()
+
+    visit.page.route("**/v1/**", answer)
+    page = visit.go(BESIDE[name])
+    says = "The server is busy." if way == "busy" else "The server does not answer."
+    expect(page.get_by_text(says).first).to_be_visible()
+    visit.picture(f"{name}-{way}")
+    assert visit.barriers() == []
+    broken.clear()
+    for button in page.get_by_role("button", name="Try again").all():
+        button.click()
+    visit.settle()
+    expect(page.get_by_text(says)).to_have_count(0)
