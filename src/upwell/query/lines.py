@@ -6,7 +6,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from upwell.event import NOT_ACTIVITY
-from upwell.metrics.catalog import Cohort, Distinct, Ledger, MeanOfDays, Net, Sessions, Sum
+from upwell.metrics.catalog import (
+    Cohort,
+    Distinct,
+    Ledger,
+    MeanOfDays,
+    Net,
+    Sessions,
+    Sum,
+    Trailing,
+)
 from upwell.period import DAY_MICROS, Bucket
 from upwell.projection import Projection
 from upwell.query.plan import Plan
@@ -115,7 +124,7 @@ def keys_of(plan: Plan, found: Iterable[str]) -> list[str]:
 def types_of(plan: Plan, projection: Projection, product: str) -> frozenset[str]:
     """The event types behind the metric in one product."""
     rule = plan.metric.rule
-    if isinstance(rule, Distinct | MeanOfDays):
+    if isinstance(rule, Distinct | MeanOfDays | Trailing):
         return projection.ground.members(rule.set, product)
     if isinstance(rule, Sessions):
         return frozenset({"session" if projection.sums.has(product, "session") else "page_view"})

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from upwell.metrics.catalog import SETS, Cohort, MeanOfDays, Sessions
+from upwell.metrics.catalog import SETS, Cohort, MeanOfDays, Sessions, Trailing
 from upwell.projection import Projection
 from upwell.projection.store import AMONG, OWN, PEOPLE, PERSON
 from upwell.query import scan
@@ -74,6 +74,8 @@ def mean(plan: Plan, first: int, end: int, of: Callable[[int], int]) -> Number:
 
 def _distinct(plan: Plan, projection: Projection, before: int | None = None) -> Reading:
     days = isinstance(plan.metric.rule, MeanOfDays)
+    if isinstance(plan.metric.rule, Trailing):
+        return _trailing(plan, projection, plan.metric.rule, before)
     spans, slots = _slots(plan)
     counts, unlinked = _people(plan, projection, spans, slots, before)
     if days and plan.hourly:
@@ -101,6 +103,26 @@ def _distinct(plan: Plan, projection: Projection, before: int | None = None) -> 
     # By another dimension one may be in several lines.
     apart = not days and len(plan.products) > 1 and plan.question.by in (None, "product")
     return Reading(lines, unlinked=unlinked if apart else None)
+
+
+def _trailing(plan: Plan, projection: Projection, rule: Trailing, before: int | None) -> Reading:
+    """Each bucket's people are those of the days up to its last that has begun."""
+    buckets = plan.buckets[: plan.begun]
+    days, names = list[int](), list[int]()
+    for bucket in buckets:
+        last = min(bucket.end, plan.last)
+        days += range(last - rule.days, last)
+        names += [bucket.first] * rule.days
+    longer = plan.moved(plan.start - rule.days + 1, plan.end)
+    counts, _ = _people(longer, projection, days, names, before)
+    final = plan.last - 1 if before is None else min(plan.last - 1, plan.zone.day_of(before))
+    lines = []
+    for key in keys_of(plan, {key for key, _ in counts}):
+        values: list[Number] = [counts.get((key, b.first), 0) for b in plan.buckets]
+        own = [b.first for b in buckets if b.first <= final]
+        total = counts.get((key, own[-1]), 0) if own else None
+        lines.append(counted(plan, key, values, total))
+    return Reading(lines)
 
 
 def newcomers(

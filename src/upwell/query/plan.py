@@ -15,7 +15,16 @@ import msgspec
 from upwell.access import Viewer
 from upwell.errors import Forbidden, Rejected, nearest
 from upwell.event import DIMENSIONS
-from upwell.metrics.catalog import Cohort, Ledger, Metric, Net, Sessions, Sum, metric_named
+from upwell.metrics.catalog import (
+    Cohort,
+    Ledger,
+    Metric,
+    Net,
+    Sessions,
+    Sum,
+    Trailing,
+    metric_named,
+)
 from upwell.metrics.policy import policy_named
 from upwell.money import currencies
 from upwell.period import (
@@ -282,6 +291,13 @@ def _how(question: Question, metric: Metric, days: int) -> How:
     if question.by == "currency" and "currency" not in metric.dimensions:
         raise _no_split(metric, "currency")
     hourly = question.grain == "hour"
+    if hourly and isinstance(metric.rule, Trailing):
+        raise Rejected(
+            "no_hours",
+            f"{metric.title} are of whole days.",
+            fix="Ask with grain=day.",
+            where="grain",
+        )
     if not keys and (_by_hour(metric) or not hourly):
         return "sums"
     if additive and not hourly and keys <= {*CELL_KEYS, "currency"}:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum
+from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum, Trailing
+from upwell.metrics.engagement import rolling
 from upwell.money import Quote, Rates, converted
 from upwell.period import to_date
 from upwell.projection import Projection
@@ -173,7 +174,7 @@ def _groups(plan: Plan) -> dict[str, tuple[str, ...]]:
 def _ways(plan: Plan, projection: Projection) -> dict[tuple[str, ...], Once]:
     """How people are counted in the products of each line, and in all of them."""
     rule = plan.metric.rule
-    if not isinstance(rule, Distinct | MeanOfDays):
+    if not isinstance(rule, Distinct | MeanOfDays | Trailing):
         return {}
     groups = {*_groups(plan).values(), plan.products}
     return {products: once(projection, products, rule.set) for products in groups}
@@ -194,8 +195,10 @@ def _from_histories(
         values = [measure(b.first, min(b.end, plan.last)) for b in plan.buckets]
         lines.append(counted(plan, key, values, measure(plan.start, plan.last)))
     found = Reading(lines)
-    if isinstance(plan.metric.rule, Distinct) and len(plan.products) > 1:
-        found.unlinked = ways[plan.products].unlinked(plan.start, plan.last)
+    rule = plan.metric.rule
+    if isinstance(rule, Distinct | Trailing) and len(plan.products) > 1:
+        start = plan.start if isinstance(rule, Distinct) else plan.last - rule.days
+        found.unlinked = ways[plan.products].unlinked(start, plan.last)
     return found
 
 
@@ -237,6 +240,10 @@ def _measure(
         return lambda first, end: people.mean(
             plan, first, end, lambda day: way.people(day, day + 1)
         )
+    if isinstance(rule, Trailing):
+        gaps = ways[products].gaps(plan.start - rule.days + 1)
+        table = rolling(gaps, rule.days, plan.start, plan.last).tolist()
+        return lambda first, end: table[end - 1 - plan.start] if first < end else 0
     assert isinstance(rule, Cohort)
     name = plan.metric.name
     entered = [sums.days.get((p, f"{ENTERED}:{name}", ""), {}) for p in products]
