@@ -6,6 +6,7 @@ An entry's `rule` says which kept sums answer it:
 - `Net`: one sum less another
 - `Distinct`: different actors of a set of event types, exact at every grain
 - `MeanOfDays`: a distinct count whose coarser buckets are the mean of their days
+- `Trailing`: different actors of the last days up to each bucket's end
 - `Sessions`: session events, or gaps of 30 minutes between page views
 - `Cohort`: of the actors who did `entry` in a bucket, the share who did `goal` within a window
 - `Ledger`: movements of recurring revenue, under the counting rules of the question
@@ -51,6 +52,13 @@ class MeanOfDays(msgspec.Struct, frozen=True, tag_field="rule", tag="mean_of_day
     set: Literal["actors", "active", "visitors"]
 
 
+class Trailing(msgspec.Struct, frozen=True, tag_field="rule", tag="trailing"):
+    """Distinct actors of the days up to and including the last of each bucket."""
+
+    set: Literal["actors", "active", "visitors"]
+    days: int
+
+
 class Sessions(msgspec.Struct, frozen=True, tag_field="rule", tag="sessions"):
     """Session events, or page views at least 30 minutes after the actor's previous one."""
 
@@ -76,7 +84,7 @@ class Ledger(msgspec.Struct, frozen=True, tag_field="rule", tag="ledger"):
     hours: bool = True
 
 
-Rule = Sum | Net | Distinct | MeanOfDays | Sessions | Cohort | Ledger
+Rule = Sum | Net | Distinct | MeanOfDays | Trailing | Sessions | Cohort | Ledger
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -94,6 +102,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     def hourly(self) -> bool:
         """Whether it is kept by the hour, too."""
         rule = self.rule
+        if isinstance(rule, Trailing):
+            return False
         return not isinstance(rule, Ledger) or (rule.hours and rule.kind != "rate")
 
     @property
@@ -119,7 +129,7 @@ def _reads(rule: Rule) -> frozenset[str]:
             return frozenset({rule.type})
         case Net():
             return frozenset({rule.plus.type, rule.minus.type})
-        case Distinct() | MeanOfDays():
+        case Distinct() | MeanOfDays() | Trailing():
             # A workspace may widen what counts as active, so an active set may read any activity.
             return SETS["actors"] if rule.set == "active" else SETS[rule.set]
         case Sessions():
@@ -268,6 +278,12 @@ _ENTRIES = (
     _of("dau", "Daily active users", "count", "up", MeanOfDays("active"), (),
         "Different users with an engagement, session, page view, activation or signup that day. "
         "Over longer periods: the mean of their days."),
+    _of("wau", "Weekly active users", "count", "up", Trailing("active", 7), (),
+        "Different users active on the day or the 6 days before it; of a longer period at its "
+        "last day."),
+    _of("mau", "Monthly active users", "count", "up", Trailing("active", 30), (),
+        "Different users active on the day or the 29 days before it; of a longer period at its "
+        "last day."),
     _of("sessions", "Sessions", "count", "up", Sessions(), (),
         "Session events; where a product sends none, page views at least 30 minutes after the "
         "same visitor's previous one."),
