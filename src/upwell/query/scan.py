@@ -17,7 +17,6 @@ from upwell.errors import Unavailable
 from upwell.metrics.catalog import Net, Sum
 from upwell.money import SCALE
 from upwell.projection import Projection
-from upwell.projection.store import pointer
 from upwell.query.lines import MISSING, OTHER, Amounts, parts
 from upwell.query.plan import CELL_KEYS, Plan, versions
 
@@ -151,8 +150,10 @@ def dimension(name: str) -> tuple[str, list[Any]]:
     """The SQL of a dimension's value, '(none)' where there is none, and what it binds."""
     if name in (*CELL_KEYS, "currency"):
         return f"coalesce(nullif({name}, ''), '{MISSING}')", []
+    # A JSON pointer: dots, quotes and stars in a key mean nothing in it.
+    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
     return f"coalesce(nullif(json_extract_string(metadata, ?::varchar), ''), '{MISSING}')", [
-        pointer(name)
+        pointer
     ]
 
 
