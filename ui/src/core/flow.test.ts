@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { FunnelStep } from '../wire';
 import { SCREEN_THEME } from '../tokens/tokens';
-import { flowTable, funnelSentence, layoutFlow, stepTable, traced, type FlowData } from './flow';
+import { flowHeight, flowTable, funnelSentence, layoutFlow, stepTable, traced, type FlowData } from './flow';
 
 const step = (label: string, count: number, rest: Partial<FunnelStep> = {}): FunnelStep => ({
   label, count, conversion: count / 5, step_conversion: 1, matured_conversion: count / 5, mean_seconds: null, median_seconds: null, open: 0, dropped: 0, ...rest,
@@ -86,4 +86,10 @@ test('one sentence says where most leave', () => {
 
 test('nobody, nothing drawn', () => {
   expect(layoutFlow({ steps: [step('A', 0), step('B', 0)], nodes: [], links: [] }, 600, 300, SCREEN_THEME)).toMatchObject({ empty: true, boxes: [], bands: [] });
+});
+
+test('a column of many boxes makes the picture higher, few leave it as it is', () => {
+  expect(flowHeight(data, 500)).toBe(500);
+  const many = { ...data, nodes: [...data.nodes, ...Array.from({ length: 8 }, (_, i) => ({ id: `2.${i + 9}`, step: 2, label: 'x', count: 1, dropped: 0, open: 0 }))] };
+  expect(flowHeight(many, 500)).toBe(68 + 11 * 42 + 220);
 });

@@ -97,6 +97,12 @@ const TEXT = 12; // px between a box and its words
 /** Room a flow of so many steps needs to be read. */
 export const flowWidth = (steps: number): number => steps * 164;
 
+/** Height a flow needs so that small boxes have room for their words and large ones still differ. */
+export function flowHeight(data: FlowData, least: number): number {
+  const boxes = Math.max(0, ...slotsOf(data).map((column) => column.length));
+  return Math.max(least, HEAD + boxes * 42 + 220);
+}
+
 interface Slot {
   id: string;
   kind: Exclude<FlowKind, 'link'>;
