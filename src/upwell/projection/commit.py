@@ -23,11 +23,13 @@ from upwell.projection.ground import Ground, excluded
 from upwell.projection.histories import (
     COHORTS,
     DAY_BITS,
+    SECOND_BITS,
     ActiveDays,
     CohortHistory,
     Gaps,
     Ints,
     Visits,
+    added,
 )
 from upwell.projection.linking import identities, linked
 from upwell.projection.people import PeopleMap
@@ -255,14 +257,14 @@ def _crowd(
 def _visits(plan: Plan, people: People, zone: Zone, memory: Memory, crowd: Crowd) -> Derived:
     found: Derived = Counter()
     views = people.of(people.does(("page_view",)))
-    changes = memory.visits.take(views.actor, views.ts // MICROS, crowd)
-    if not changes:
-        return found
-    actors, seconds, signs = (list(column) for column in zip(*changes, strict=True))
-    micros = np.array(seconds, dtype=np.int64) * MICROS
-    days, hours = zone.days(micros).tolist(), zone.hours(micros).tolist()
-    for product, day, hour, sign in zip(_products(memory, actors), days, hours, signs, strict=True):
-        found[product, store.VISIT, day, hour] += sign
+    opened = memory.visits.take(views.actor, views.ts // MICROS, crowd)
+    codes = memory.actors.product_of(opened.actor)
+    packed = (codes << SECOND_BITS) | opened.second
+    keys, counts = added(packed, opened.sign)
+    micros = (keys & ((1 << SECOND_BITS) - 1)) * MICROS
+    columns = (keys >> SECOND_BITS, zone.days(micros), zone.hours(micros), counts)
+    for code, day, hour, count in zip(*(column.tolist() for column in columns), strict=True):
+        found[memory.actors.products[code], store.VISIT, day, hour] += count
     plan.touched |= {(product, "page_view", day) for product, _, day, _ in found}
     return found
 
@@ -317,15 +319,13 @@ def _active_days(
                 )
             )
         for code, day, earlier, count in _summed(known.product_of(change.gaps.actor), change.gaps):
-            if count:
-                product = known.products[code]
-                plan.gaps.setdefault((product, members), []).append((day, earlier, count))
-                plan.touched.add((product, SHOWS[members], day))
+            product = known.products[code]
+            plan.gaps.setdefault((product, members), []).append((day, earlier, count))
+            plan.touched.add((product, SHOWS[members], day))
         for name, gaps in ((LINKED, change.linked), (PARTS, change.parts)):
             for _, day, earlier, count in _summed(np.zeros_like(gaps.actor), gaps):
-                if count:
-                    plan.gaps.setdefault((name, members), []).append((day, earlier, count))
-                    plan.touched |= {(product, SHOWS[members], day) for product in around}
+                plan.gaps.setdefault((name, members), []).append((day, earlier, count))
+                plan.touched |= {(product, SHOWS[members], day) for product in around}
     if found:
         db.from_arrow(pa.concat_tables(found)).insert_into("actor_days")
 
@@ -343,16 +343,11 @@ def _members(people: People, ground: Ground, members: str) -> NDArray[np.bool_]:
 
 
 def _summed(codes: Ints, gaps: Gaps) -> Iterator[tuple[int, int, int, int]]:
-    """The gaps added up, as (product, day, earlier day or -1, count)."""
+    """The gaps added up, as (product, day, earlier day or -1, count that is not 0)."""
     bits = DAY_BITS + 1  # room for "no earlier day"
-    if not len(codes):
-        return iter(())
     packed = (codes << (2 * bits)) | (gaps.day << bits) | (gaps.earlier + 1)
-    order = np.argsort(packed)
-    packed = packed[order]
-    heads = np.flatnonzero(np.concatenate([[True], packed[1:] != packed[:-1]]))
-    counts = np.add.reduceat(gaps.sign[order], heads)
-    keys, mask = packed[heads], (1 << bits) - 1
+    keys, counts = added(packed, gaps.sign)
+    mask = (1 << bits) - 1
     return zip(
         (keys >> (2 * bits)).tolist(),
         ((keys >> bits) & mask).tolist(),

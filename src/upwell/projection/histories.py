@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from upwell.metrics.catalog import CATALOG, Cohort
 from upwell.metrics.engagement import NONE
 from upwell.period import DAY_MICROS
-from upwell.projection.crowd import Crowd, Labels
+from upwell.projection.crowd import Crowd, Labels, heads
 from upwell.projection.runs import NOTHING, OrderedSet, distinct, insert
 
 DAY_BITS = 20  # days reach the year 4840
@@ -111,6 +111,14 @@ def _days(packed: Packed) -> Ints:
     return np.where(packed == NOTHING, NONE, _unpack(packed, DAY_BITS)[1])
 
 
+class Opened(NamedTuple):
+    """Columns: a visit of the actor's person begins at the second (sign 1), or no longer (-1)."""
+
+    actor: Ints
+    second: Ints
+    sign: Ints
+
+
 class Visits:
     """Page views of each actor by the second; a visit opens where a person's pause is long."""
 
@@ -121,16 +129,15 @@ class Visits:
         """Take stored page views, each once; nothing is counted."""
         self._known.add(np.sort(_pack(actors, seconds, SECOND_BITS)))
 
-    def take(self, actors: Ints, seconds: Ints, crowd: Crowd) -> list[tuple[int, int, int]]:
-        """Visits that open or no longer open, as (actor, second, +1 or -1)."""
+    def take(self, actors: Ints, seconds: Ints, crowd: Crowd) -> Opened:
+        """Visits that open or no longer open."""
         before = _of(self._known, crowd, SECOND_BITS)
         change = insert(self._known, _pack(actors, seconds, SECOND_BITS), SECOND_BITS)
         opened = _opens(change.value, change.below)
         was, now = _opens(change.moved, change.was), _opens(change.moved, change.now)
         found = [
-            row
+            (values[~crowd.has(_unpack(values, SECOND_BITS)[0])], sign)
             for values, sign in ((change.value[opened], 1), (change.moved[was & ~now], -1))
-            for row in _alone(values, crowd, sign)
         ]
         if len(crowd.actor):
             after = _of(self._known, crowd, SECOND_BITS)
@@ -139,18 +146,10 @@ class Visits:
                 (after, crowd.now.own, 1),
             ):
                 chain = _relabelled(crowd, values, label, SECOND_BITS)
-                found += _rows(chain[_opens(chain, _before(chain, SECOND_BITS))], sign)
-        return found
-
-
-def _alone(values: Packed, crowd: Crowd, sign: int) -> list[tuple[int, int, int]]:
-    who = _unpack(values, SECOND_BITS)[0]
-    return _rows(values[~crowd.has(who)], sign)
-
-
-def _rows(values: Packed, sign: int) -> list[tuple[int, int, int]]:
-    who, when = _unpack(values, SECOND_BITS)
-    return [(a, s, sign) for a, s in zip(who.tolist(), when.tolist(), strict=True)]
+                found.append((chain[_opens(chain, _before(chain, SECOND_BITS))], sign))
+        signs = [np.full(len(values), sign) for values, sign in found]
+        who, when = _unpack(np.concatenate([values for values, _ in found]), SECOND_BITS)
+        return Opened(who, when, np.concatenate(signs))
 
 
 def _of(known: OrderedSet, crowd: Crowd, bits: int) -> Packed:
@@ -173,6 +172,15 @@ def _before(chain: Packed, bits: int) -> Packed:
     before = np.full_like(chain, NOTHING)
     before[1:] = chain[:-1]
     return np.where((before >> np.uint64(bits)) == (chain >> np.uint64(bits)), before, NOTHING)
+
+
+def added(keys: Ints, counts: Ints) -> tuple[Ints, Ints]:
+    """The distinct keys in order, and for each the sum of its counts; those of 0 are left out."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    first = np.flatnonzero(heads(ordered))
+    totals = np.add.reduceat(counts[order], first) if len(first) else counts[:0]
+    return ordered[first][totals != 0], totals[totals != 0]
 
 
 def _opens(values: Packed, below: Packed) -> NDArray[np.bool_]:
