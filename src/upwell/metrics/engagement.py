@@ -90,9 +90,10 @@ def coarser(days: Gaps, grain: Grain, week_start: int = 0) -> Gaps:
     An actor's first day in a week is the row whose earlier day lies in another week, and that is
     the active week before.
     """
-    bucket = numbers(days.bucket, grain, week_start)
-    before = numbers(np.maximum(days.earlier, 0), grain, week_start)
-    earlier = np.where(days.earlier == NONE, NONE, before)
+    # Looked up: there are far fewer days than rows. The last place is what NONE, -1, points at.
+    table = numbers(np.arange(int(days.bucket.max(initial=0)) + 2), grain, week_start)
+    table[NONE] = NONE
+    bucket, earlier = table[days.bucket], table[days.earlier]
     first = earlier < bucket
     return Gaps(bucket[first], earlier[first], days.people[first])
 
@@ -149,10 +150,10 @@ def rolling(gaps: Gaps, width: int, first: int, end: int) -> Ints:
     covered = np.where(gaps.earlier == NONE, NONE, gaps.earlier + width)
     starts = np.clip(np.maximum(gaps.bucket, covered), first, end) - first
     stops = np.clip(gaps.bucket + width, first, end) - first
-    change = np.zeros(end - first + 1, dtype=np.int64)
-    np.add.at(change, starts, gaps.people)
-    np.add.at(change, stops, -gaps.people)
-    return np.cumsum(change[:-1])
+    # As floats: exact up to 9e15 people.
+    change = np.bincount(starts, gaps.people, end - first + 1)
+    change -= np.bincount(stops, gaps.people, end - first + 1)
+    return np.cumsum(change[:-1].astype(np.int64))
 
 
 def stickiness(pairs: Pairs, first: int, end: int) -> Stickiness:

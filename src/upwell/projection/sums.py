@@ -105,8 +105,8 @@ class Sums:
             n for at, was, n in self._recent[key] if first <= at < end and was < first
         )
 
-    def gap_columns(self, product: str, members: str) -> tuple[_Ints, _Ints, _Ints]:
-        """The gaps of a set: day, the active day before it (or -1) and how many actors.
+    def gap_columns(self, product: str, members: str, since: int = 0) -> tuple[_Ints, _Ints, _Ints]:
+        """The gaps of days from `since` on: day, the active day before it (or -1), how many actors.
 
         Rows in any order; the same pair of days may come again, also to take some back.
         """
@@ -117,10 +117,15 @@ class Sums:
                 return _EMPTY, _EMPTY, _EMPTY
             columns = self._columns.get(key) or self._as_columns(key, days)
             recent = np.array(self._recent[key], dtype=np.int64).reshape(-1, 3)
+        low, recent = int(np.searchsorted(columns[0], since)), recent[recent[:, 0] >= since]
+        day, earlier, count = (column[low:] for column in columns)
         if not len(recent):
-            return columns
-        day, earlier, count = (np.concatenate(pair) for pair in zip(columns, recent.T, strict=True))
-        return day, earlier, count
+            return day, earlier, count
+        return (
+            np.concatenate([day, recent[:, 0]]),
+            np.concatenate([earlier, recent[:, 1]]),
+            np.concatenate([count, recent[:, 2]]),
+        )
 
     def people(self, products: Iterable[str], members: str, first: int, end: int) -> int:
         """Different people of the set in all products together, of whom `products` is each one."""

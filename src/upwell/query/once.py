@@ -46,16 +46,13 @@ class Once(NamedTuple):
 
     def gaps(self, since: int = 0) -> Gaps:
         """The gaps between active days of these people, of days from `since` on."""
-        parts = [(1, *self.sums.gap_columns(product, self.members)) for product in self.products]
+        parts = [self.sums.gap_columns(p, self.members, since) for p in self.products]
         if self.linked is not None:
-            parts.append((1, *self.linked.gap_columns(LINKED, self.members)))
-            parts.append((-1, *self.linked.gap_columns(PARTS, self.members)))
-        near = [(sign, day >= since, day, was, n) for sign, day, was, n in parts]
-        return Gaps(
-            np.concatenate([day[rows] for _, rows, day, _, _ in near]),
-            np.concatenate([was[rows] for _, rows, _, was, _ in near]),
-            np.concatenate([sign * n[rows] for sign, rows, _, _, n in near]),
-        )
+            parts.append(self.linked.gap_columns(LINKED, self.members, since))
+            day, was, n = self.linked.gap_columns(PARTS, self.members, since)
+            parts.append((day, was, -n))
+        days, earlier, people = zip(*parts, strict=True)
+        return Gaps(np.concatenate(days), np.concatenate(earlier), np.concatenate(people))
 
 
 def once(projection: Projection, products: tuple[str, ...], members: str) -> Once:
