@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
@@ -16,13 +15,14 @@ from upwell.metrics import retention as engine
 from upwell.metrics.retention import Frame, Returns, Starts
 from upwell.metrics.revenue.ledger import begins
 from upwell.money import Rates
-from upwell.period import DAY_MICROS, HOUR_MICROS, Grain, to_date
+from upwell.period import DAY_MICROS, HOUR_MICROS, Grain
 from upwell.query.question import Unconverted
 from upwell.query.usage import shapes
+from upwell.query.usage.amounts import amounts
 from upwell.query.usage.asked import Doing, PartAsked, RetentionAsked
 from upwell.query.usage.ground import Ground
 from upwell.query.usage.walk import Walk, walk
-from upwell.warehouse.timelines import CURRENCY, MISSING, VALUE, Timelines
+from upwell.warehouse.timelines import CURRENCY, VALUE, Timelines
 
 I64 = NDArray[np.int64]
 
@@ -63,9 +63,9 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
     starts, keys, other = _shown(begun, codes, values)
     calendar, exact = of.calendar(asked.grain), asked.buckets == "exact_24h"
     last = frame.first + len(frame.reach) - 1
-    closes = of.closes if exact else calendar.opens(last)
-    until = closes + frame.columns * _WIDTHS[asked.grain] if exact else 0
-    until = until or calendar.opens(last + frame.columns)
+    until = calendar.opens(last + frame.columns)
+    if exact:
+        until = of.closes + frame.columns * frame.width
     worth = asked.measure == "revenue"
     back = walk(
         of,
@@ -77,7 +77,7 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
     )
     rows = np.flatnonzero(back.does_any(asked.back.alternatives()))
     at = back.found.ts[rows] if exact else calendar.of(back.found.ts[rows])
-    amount, lost = _amounts(back, rows, of, rates()) if worth else (None, {})
+    amount, lost = amounts(back, rows, of, rates()) if worth else (None, {})
     return Table(starts, Returns(back.found.person[rows], at, amount), frame, keys, other, lost)
 
 
@@ -165,34 +165,6 @@ def _shown(
     other = len(shown) if len(beyond) else None
     coded = starts._replace(code=table[codes + 1])
     return coded, [*keys, None] if len(beyond) else keys, other
-
-
-def _amounts(back: Walk, rows: I64, of: Ground, rates: Rates) -> tuple[I64, dict[str, int]]:
-    """What each event brought in the workspace's currency, in nano-units; refunds take away.
-
-    Money of a currency without a rate is left out, and given by currency.
-    """
-    worth, held = back.found.properties[VALUE], back.found.properties[CURRENCY]
-    nanos = [money.nanos(Decimal(value)) for value in worth.values]
-    value, currency = worth.codes[rows], held.codes[rows]
-    day = of.zone.days(back.found.ts[rows]).astype(np.int64)
-    refunds = np.array([kind == "refund" for kind in back.found.kinds], dtype=np.bool_)
-    sign = np.where(refunds[back.found.kind[rows]], -1, 1)
-    keys, which = np.unique(np.stack([value, currency, day, sign]), axis=1, return_inverse=True)
-    amounts, lost = np.zeros(keys.shape[1], dtype=np.int64), dict[str, int]()
-    times = np.bincount(which.reshape(-1), minlength=keys.shape[1])
-    for place, (coded, unit, on, signed) in enumerate(keys.T.tolist()):
-        if coded == MISSING or unit == MISSING:
-            continue
-        name, own = held.values[unit], nanos[coded] * signed
-        quote = None if name == of.currency else rates.quote(name, of.currency, to_date(on))
-        if name == of.currency:
-            amounts[place] = own
-        elif quote is None:
-            lost[name] = lost.get(name, 0) + own * int(times[place])
-        else:
-            amounts[place] = money.converted(own, quote)
-    return amounts[which.reshape(-1)], lost
 
 
 def answer(asked: RetentionAsked, of: Ground, table: Table) -> shapes.RetentionAnswer:
