@@ -296,6 +296,7 @@ class Flow:
                 sample=() if quiet else _sample(staged, outcome),
                 events=outcome.stored,
                 quiet=quiet,
+                refolded=outcome.refolded,
             )
         )
         self.projection.tidy()

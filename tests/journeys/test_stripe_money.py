@@ -181,6 +181,55 @@ def test_staff_are_in_no_number_though_a_refund_names_only_a_charge(houses: Hous
     assert house.values("mrr", FROM, TO)[" 2026-02-01"] == "49.00"
 
 
+PASSAGES: dict[str, tuple[str, ...]] = {
+    "becomes": ("bob@a.example", "bob@ours.example"),
+    "is no longer": ("bob@ours.example", "bob@a.example"),
+    "twice": ("bob@a.example", "bob@ours.example", "bob@else.example"),
+}
+
+
+@pytest.mark.parametrize("emails", PASSAGES.values(), ids=PASSAGES)
+@pytest.mark.parametrize("post", [in_order, shuffled(2), None], ids=["hooks", "shuffled", "polled"])
+def test_money_follows_whom_the_newest_email_makes_staff(
+    houses: Houses, post: Post | None, emails: tuple[str, ...]
+) -> None:
+    fake = FakeStripe(BEGUN, 3, archive=True)
+    mail = fake.create_product("Mail", {"product": "mail"})
+    ways = [houses(fake, product="mail", exclude=("ours.example",)) for _ in range(2)]
+    slow, once = ways
+    slow.step(post)
+    price = fake.create_price(mail, 4_900)
+    fake.subscribe(fake.create_customer("Ann", "ann@a.example"), price, trial_days=7)
+    bob = fake.create_customer("Bob", emails[0])
+    fake.subscribe(bob, price, trial_days=7)
+    for email in emails[1:]:
+        fake.advance(10 * DAY)
+        slow.step(post)
+        for charge in fake.all("charge")[-2:]:
+            fake.refund(charge, 300)
+        fake.advance(DAY)
+        row = fake.get("customer", bob["id"])
+        fake.world.change(row, {"email": email}, "customer.updated")
+        fake.advance(DAY)
+        slow.step(post)
+    fake.advance(40 * DAY)
+    slow.step(post)
+    once.read(0)
+    staff = emails[-1].endswith("ours.example")
+    for house in ways:
+        house.settle()
+        assert house.wrong() == {}
+    said = [
+        {name: way.values(name, FROM, TO) for name in ("refunds", "gross_revenue", "fees", "mrr")}
+        for way in ways
+    ]
+    assert said[0] == said[1]
+    paid = sum(one["amount_paid"] for one in fake.all("invoice"))
+    share = 2 if staff else 1
+    assert Decimal(said[0]["gross_revenue"][" total"]) == Decimal(paid) / 100 / share
+    assert Decimal(said[0]["mrr"][" 2026-02-01"]) == Decimal(98) / share
+
+
 def test_another_name_for_a_plan_is_no_movement(houses: Houses) -> None:
     """The newest name stands for all of its past; what was said before is still what was said."""
     fake = FakeStripe(BEGUN, 3, archive=True)

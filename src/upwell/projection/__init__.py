@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 from weakref import WeakSet
@@ -25,11 +26,11 @@ from upwell.billing import SubscriptionState
 from upwell.event import DeadLetter, Delivery, Position, Touched
 from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.period import Zone
-from upwell.projection import billing, closes, corrections, doubts, store
+from upwell.projection import billing, closes, corrections, doubts, staff, store
 from upwell.projection.book import Book
 from upwell.projection.books import Books, Entry
 from upwell.projection.closes import Close
-from upwell.projection.commit import Memory, Plan, Seen, fold, located, write_dead
+from upwell.projection.commit import Memory, Plan, Seen, fold, write_dead
 from upwell.projection.corrections import Stage
 from upwell.projection.epochs import counts_like, epoch_of, merges_only, rules
 from upwell.projection.folding import Folding
@@ -54,6 +55,7 @@ class Outcome(NamedTuple):
     repeats: int
     dead: tuple[DeadLetter, ...]
     touched: frozenset[Touched]
+    refolded: bool = False  # any sum may have changed
 
 
 class Projection:
@@ -197,7 +199,12 @@ class Projection:
         fresh, plan, repeats, hashes = columns, Plan(), 0, hash_keys(columns)
         told, entry = told_of(staged), Entry()
 
+        flipped = False
+
         def show() -> None:
+            if flipped:
+                self._load()
+                return
             plan.show(self._memory, newest)
             entry.show(self._memory, newest)
 
@@ -212,7 +219,7 @@ class Projection:
             if len(fresh):
                 fresh = fresh.append_column("key_high", pa.array(own.high))
                 fresh = fresh.append_column("key_low", pa.array(own.low))
-                fresh = located(fresh, self.ground, self.zone)
+                fresh = staff.located(db, self.ground, self.zone, fresh)
                 plan = fold(db, fresh, self.ground, self.zone, self._memory)
             if remote:
                 _queue_outgoing(db, fresh)
@@ -222,11 +229,12 @@ class Projection:
                 entry = self._books.take(db, told, self.ground, self.zone)
                 dead += entry.dead
                 repeats += entry.repeats
+                flipped = staff.follow(db, self.ground, self.zone, entry.other)
             write_dead(db, dead)
             doubts.write(db, staged)
         self._loose += plan.rows
         touched = frozenset(Touched(*key) for key in (*plan.touched, *entry.touched))
-        return Outcome(len(fresh), repeats, tuple(dead), touched)
+        return Outcome(len(fresh), repeats, tuple(dead), touched, flipped)
 
     def tidy(self) -> bool:
         """Add up the rows that the last commits have left, where they are many; no answer changes.
@@ -285,7 +293,7 @@ class Projection:
             stored = db.execute("select count(*) from events").fetchone()
             again = bool(stored and stored[0]) and not ground.folds_like(self.ground)
             if again:
-                relocate(db, self._db.cursor(), ground, zone)
+                relocate(db, self._db.cursor(), partial(staff.located, db, ground, zone))
                 refold(db, ground, zone)
             recounts = not counts_like(ground, self.ground)
             if recounts:

@@ -45,6 +45,7 @@ class Entry(NamedTuple):
     dead: tuple[DeadLetter, ...] = ()
     stored: int = 0
     repeats: int = 0
+    other: tuple[tuple[str, str], ...] = ()  # customers who may be staff now, or no longer
 
     def show(self, memory: Memory, seq: int) -> None:
         """Make it visible to readers."""
@@ -99,6 +100,7 @@ class Books:
             dead=tuple(unreadable(new)),
             stored=len(changed.fresh),
             repeats=changed.repeats,
+            other=tuple(_other(changed, ground)),
         )
 
     def command(
@@ -396,6 +398,21 @@ def _person(record: Customer, ground: Ground) -> Person:
         record.created,
         bool(ground.exclude) and leaves_out(ground.exclude, record.id, record.email),
     )
+
+
+def _other(changed: Changed, ground: Ground) -> Iterator[tuple[str, str]]:
+    """The customers, source and id, who are new or of whom it was not always said who they are."""
+    fresh = {(one.source, one.id) for one in changed.fresh if one.kind == "cus"}
+    if not ground.exclude or not fresh:
+        return
+    verdicts: defaultdict[tuple[str, str], list[bool | None]] = defaultdict(list)
+    for one in changed.versions:
+        if one.kind == "cus" and (key := (one.source, one.id)) in fresh:
+            email = cast(Customer, one.record).email
+            verdicts[key].append(leaves_out(ground.exclude, one.id, email) if email else None)
+    for key, found in verdicts.items():
+        if len(found) == 1 or len(set(found)) > 1:
+            yield key
 
 
 def _showing(book: Book, found: Difference) -> Callable[[], None]:

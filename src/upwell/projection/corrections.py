@@ -14,9 +14,9 @@ import pyarrow as pa
 
 from upwell.event import DIMENSIONS, Delivery
 from upwell.period import Zone
-from upwell.projection import billing, doubts, store
+from upwell.projection import billing, doubts, staff, store
 from upwell.projection.books import Books, unreadable
-from upwell.projection.commit import fold, located, write_dead
+from upwell.projection.commit import fold, write_dead
 from upwell.projection.ground import Ground
 from upwell.projection.keys import hash_keys, only_new
 from upwell.projection.refold import load, refold
@@ -45,6 +45,7 @@ def supersede(stage: Stage, delivery: Delivery, seqs: Sequence[int]) -> int:
     )
     _settle(db, delivery.seq, seqs)
     books.command(db, delivery, ground, zone, seqs=seqs, takes=lambda version: version.seq in out)
+    staff.mark(db, ground, staff.told_of(db, seqs))
     refold(db, ground, zone)
     return taken
 
@@ -74,6 +75,7 @@ def restore(stage: Stage, delivery: Delivery, retraction: int) -> int:
         seqs=[retraction],
         brings=lambda v: v.out_seq == retraction and (v.seq, v.idx) not in lost,
     )
+    staff.mark(db, ground, staff.told_of(db, [retraction, delivery.seq]))
     refold(db, ground, zone)
     return brought
 
@@ -86,7 +88,7 @@ def retranslate(stage: Stage, delivery: Delivery, staged: Sequence[Staged]) -> t
     hashes = hash_keys(columns)
     columns = columns.append_column("key_high", pa.array(hashes.high))
     columns = columns.append_column("key_low", pa.array(hashes.low))
-    columns = located(columns, ground, zone)
+    columns = staff.located(db, ground, zone, columns)
     with store.given(db, "reading", columns), store.given(db, "reread", pa.table({"seq": seqs})):
         gone = _count(db.execute(_SUPERSEDE, [delivery.received_at, delivery.seq]))
     for name, value in (("recorded_at", delivery.received_at), ("version_seq", delivery.seq)):
@@ -113,6 +115,7 @@ def retranslate(stage: Stage, delivery: Delivery, staged: Sequence[Staged]) -> t
     still_dead = [letter for entry in staged for letter in entry.translated.dead]
     write_dead(db, [*still_dead, *part.conflicts, *unreadable(reading)])
     doubts.write(db, staged)
+    staff.mark(db, ground, staff.told_of(db, seqs))
     refold(db, ground, zone)
     return gone, len(fresh)
 

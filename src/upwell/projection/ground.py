@@ -160,6 +160,12 @@ def _matches(patterns: tuple[str, ...], actor: str | None, metadata: str | None)
     return _judged(patterns, actor, msgspec.json.decode(metadata) if metadata else {})
 
 
+def judged_by(ground: Ground, actor: str | None, metadata: str | None, email: str) -> bool:
+    """The same of one event, with another e-mail than its own where one is known."""
+    traits = msgspec.json.decode(metadata) if metadata else {}
+    return _judged(ground.exclude, actor, {**traits, "email": email} if email else traits)
+
+
 def _judged(patterns: tuple[str, ...], actor: str | None, traits: Mapping[str, Any]) -> bool:
     email = str(traits.get("email") or "").lower()
     names = [name for name in (actor and actor.lower(), email, str(traits.get("ip") or "")) if name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import groupby
 from operator import itemgetter
 from typing import Literal
@@ -14,7 +15,7 @@ import pyarrow as pa
 from upwell.money import SCALE
 from upwell.period import DAY_MICROS, Zone
 from upwell.projection import linking, store
-from upwell.projection.commit import SET_NAMES, Memory, Seen, located
+from upwell.projection.commit import SET_NAMES, Memory, Seen
 from upwell.projection.ground import Ground
 from upwell.projection.histories import COHORTS
 from upwell.projection.keys import IDX_BITS
@@ -32,12 +33,18 @@ def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
     db.execute("insert into hours " + store.HOURS.format(facts=store.LIVE))
     db.execute("insert into hours " + store.VISITS)
     _insert(db, "hours", cohort_rows(db, zone))
+    actor_days(db, ground)
+
+
+def actor_days(db: duckdb.DuckDBPyConnection, ground: Ground, of: str = "true") -> None:
+    """Fill in the active days of all sets of actors; `of` is a condition on the events."""
     for members in SET_NAMES:
         where, values = membership(ground, members)
         db.execute(
             f"""insert into actor_days
             select distinct product, ?, actor, day from events
-            where superseded_at is null and not excluded and actor is not null and {where}""",
+            where superseded_at is null and not excluded and actor is not null and {of}
+              and {where}""",
             [members, *values],
         )
 
@@ -71,7 +78,9 @@ def cohort_rows(db: duckdb.DuckDBPyConnection, zone: Zone) -> pa.Table:
 
 
 def relocate(
-    db: duckdb.DuckDBPyConnection, old: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone
+    db: duckdb.DuckDBPyConnection,
+    old: duckdb.DuckDBPyConnection,
+    locate: Callable[[pa.Table], pa.Table],
 ) -> None:
     """Work out day, hour, lateness and exclusion of every stored event anew.
 
@@ -85,7 +94,7 @@ def relocate(
     ).to_arrow_reader(CHUNK)
     names = [row[0] for row in db.execute("describe moved").fetchall()]
     for batch in reader:
-        table = located(pa.Table.from_batches([batch]), ground, zone)
+        table = locate(pa.Table.from_batches([batch]))
         table = table.drop_columns(["superseded_at", "superseded_seq", "actor"])
         table = table.rename_columns(
             {"gone_at": "superseded_at", "gone_seq": "superseded_seq", "actor_no": "actor"}

@@ -191,6 +191,7 @@ def balance(read: Reading, found: shapes.BalanceTransaction) -> None:
             currency=currency,
             charge=source,
             email=_email(found.source).lower(),
+            customer=id_of(found.source.customer) if isinstance(found.source, shapes.Named) else "",
         )
 
 
