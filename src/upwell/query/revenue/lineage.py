@@ -33,9 +33,11 @@ from upwell.query.revenue.exchange import Exchange, nanos_of, valued
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import COUNTS, FLOWS
 from upwell.query.revenue.part import (
+    CAME,
     CHURN,
     CONTRACTION,
     EXPANSION,
+    GONE,
     MOVEMENTS,
     NEW,
     NONE,
@@ -64,6 +66,7 @@ ABOVE = {  # of a rate, the movements above its line, and their sign there
     "asp": ((NEW,), 1),
 }
 
+LEAVING = (CHURN, GONE)  # by which one is a customer no more
 
 MOVES, EVENTS = "m", "e"  # how cursors begin
 
@@ -162,7 +165,7 @@ def behind(asked: Asked, key: str | None, ledgers: Ledgers) -> Found:
         kind = COUNTS.get(name, CHURN)
         wanted &= part.head & (slot > 0) & (part.kind == kind)
     elif name == "customers":
-        wanted &= part.head & np.isin(part.kind, (NEW, REACTIVATION, CHURN))
+        wanted &= part.head & np.isin(part.kind, (NEW, REACTIVATION, CAME, *LEAVING))
     elif name == "mrr_set_to_cancel":
         wanted &= _set_to_end(asked, part, ledgers)
     elif name not in STOCKS:
@@ -172,7 +175,7 @@ def behind(asked: Asked, key: str | None, ledgers: Ledgers) -> Found:
     if name == "cmrr":
         part = settled(asked, part, ledgers)
     if counts:
-        leaves = (part.kind == CHURN) & (name == "customers")
+        leaves = np.isin(part.kind, LEAVING) & (name == "customers")
         return Found(part, np.where(leaves, -1, 1), None)
     shown = currency or plan.currency or ledgers.ground.currency
     exchange = ledgers.exchange(asked.policy, shown)
