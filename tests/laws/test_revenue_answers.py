@@ -344,7 +344,11 @@ def test_changes_add_up_from_what_was_known_to_what_is(
     """Between any two deliveries; each change names a customer and something that came between."""
     house = Told(projection)
     known = [to_instant(house.tell(fresh, seq)) for seq, fresh in enumerate(told, 1)]
-    more = {"product": product, "start": to_date(start), "end": to_date(start + days)}
+    more: dict[str, Any] = {
+        "product": product,
+        "start": to_date(start),
+        "end": to_date(start + days),
+    }
     question = Question(metric=metric, grain="day", **more)
     for since, until in itertools.combinations(known, 2):
         found = house.revenue.changes(question, SYSTEM, since, until)
