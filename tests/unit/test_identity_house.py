@@ -215,6 +215,54 @@ def test_the_profile_shows_every_account_and_why(house: House) -> None:
     assert [one.rule for one in alone.sources] == [None]
 
 
+def test_the_profile_shows_what_a_lost_customer_used_before(house: House) -> None:
+    """By the address a user was identified by, on every device; not what others did."""
+
+    def did(product: str, actor: str, day: int, **data: str) -> Event:
+        kind = "identify" if "email" in data or "anonymous_id" in data else "engagement"
+        return Event(product, kind, NOW - day * DAY, actor=actor, metadata=data)
+
+    revenue = Revenue(house.desk, house.clock)
+    assert revenue.customer("mail:m1", SYSTEM).use is None
+    house.journal.append(
+        [
+            batch(
+                [
+                    did("mail", "web-1", 130, name="report_shared"),
+                    did("mail", "web-1", 40, name="report_shared"),
+                    did("mail", "phone", 30, name="report_shared"),
+                    did("mail", "phone", 30, name="export"),
+                    did("docs", "u7", 30, name="note"),
+                    did("mail", "u9", 2, name="export"),
+                    did("mail", "web-1", 20, email="Ann@acme.example", anonymous_id="phone"),
+                    did("docs", "u7", 20, email="ann@acme.example"),
+                    did("mail", "u9", 20, email="bob@acme.example"),
+                ],
+                NOW,
+            )
+        ]
+    )
+    assert house.caught_up(30)
+    use = revenue.customer("mail:m1", SYSTEM).use
+    assert use is not None
+    assert (use.users, use.active_days) == (1, 3)
+    assert use.last_active == to_instant(NOW - 30 * DAY)
+    assert [(one.product, one.name, one.count) for one in use.events] == [
+        ("mail", "report_shared", 2),
+        ("docs", "note", 1),
+        ("mail", "export", 1),
+    ]
+    sees_mail = Viewer(id="k", scopes=frozenset({"read"}), products=frozenset({"mail"}))
+    only = revenue.customer("mail:m1", sees_mail).use
+    assert only is not None
+    assert {one.product for one in only.events} == {"mail"}
+    house.journal.append([batch([Event("mail", "unmerge", NOW - DAY, actor="web-1")], NOW)])
+    assert house.caught_up(30)
+    left = revenue.customer("mail:m1", SYSTEM).use
+    assert left is not None
+    assert [one.name for one in left.events] == ["note"]
+
+
 def test_the_profile_says_since_when_and_who_was_taken_apart(house: House) -> None:
     revenue = Revenue(house.desk, house.clock)
 

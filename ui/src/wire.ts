@@ -650,7 +650,25 @@ export interface MonthValue {
   value: string;
 }
 
-/** One customer: subscriptions, movements, payments, MRR by month. */
+/** How often one event was done, and when last; `name` is its type where it has no name. */
+export interface UsedEvent {
+  product: string;
+  name: string;
+  count: number;
+  last: string;
+}
+
+/** What a customer's users did. */
+export interface Used {
+  users: number;
+  active_days: number;
+  first_active: string;
+  last_active: string;
+  since: string;
+  events: UsedEvent[];
+}
+
+/** One customer: subscriptions, movements, payments, MRR by month, use by its own users. */
 export interface Profile {
   customer: CustomerFacts;
   currency: string;
@@ -658,6 +676,7 @@ export interface Profile {
   movements: MovementLine[];
   payments: PaymentLine[];
   mrr: MonthValue[];
+  use: Used | null;
 }
 
 /** Who began to pay in one period; `values` are shares of `size`, null while not over. */

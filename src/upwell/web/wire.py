@@ -111,6 +111,8 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     revenue.MovementLine,
     revenue.PaymentLine,
     revenue.MonthValue,
+    revenue.UsedEvent,
+    revenue.Used,
     revenue.Profile,
     revenue.Cohort,
     revenue.Cohorts,

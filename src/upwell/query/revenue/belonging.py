@@ -47,10 +47,7 @@ def accounts(
     rules: dict[str, str] = {}
     since: dict[str, int] = {}
     if len(own) > 1:
-        known = payers(projection.reader(), ground.exclude, ids)
-        told = {payer.name for payer in known}
-        known += [Payer(one.name) for one in own if one.name not in told]
-        for group in groups(known, ground.rules, ground.by_hand, ground.alone):
+        for group in groups(payers_of(ids, projection), ground.rules, ground.by_hand, ground.alone):
             rules.update(zip(group.members, group.rules, strict=True))
         names = [one.name for one in own]
         since = _since(_maps(projection.reader(), names), names)
@@ -64,6 +61,13 @@ def accounts(
         )
         for one in own
     )
+
+
+def payers_of(ids: Sequence[tuple[str, str]], projection: Projection) -> list[Payer]:
+    """These accounts as rules see them, those without traits too; nobody who is left out."""
+    known = payers(projection.reader(), projection.ground.exclude, ids)
+    told = {payer.name for payer in known}
+    return known + [Payer(name) for one in ids if (name := Account(*one).name) not in told]
 
 
 def parted(ids: Sequence[tuple[str, str]], projection: Projection) -> tuple[Apart, ...]:

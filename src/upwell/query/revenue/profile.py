@@ -15,7 +15,7 @@ from upwell.period import add_months, to_date, to_day, to_instant
 from upwell.projection import Projection
 from upwell.projection.book import KINDS, Line, Person
 from upwell.query.plan import Plan
-from upwell.query.revenue.belonging import accounts, parted
+from upwell.query.revenue.belonging import accounts, parted, payers_of
 from upwell.query.revenue.directory import STATUSES, Statuses, lifetime, lines_of
 from upwell.query.revenue.exchange import nanos_of, worth
 from upwell.query.revenue.ledgers import Ledgers
@@ -30,6 +30,7 @@ from upwell.query.revenue.shapes import (
     Profile,
     SubscriptionLine,
 )
+from upwell.query.revenue.used import used
 
 MONTHS = 24  # of MRR that a profile shows
 MOST_PAYMENTS = 200
@@ -85,6 +86,7 @@ def profile(plan: Plan, ledgers: Ledgers, statuses: Statuses, name: str) -> Prof
         movements=_movements(shown),
         payments=_payments(shown, projection),
         mrr=_months(shown),
+        use=used(plan, projection, payers_of(shown.who.ids, projection)),
     )
 
 

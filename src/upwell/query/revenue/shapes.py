@@ -233,8 +233,32 @@ class MonthValue(Shape, frozen=True):
     value: str
 
 
+class UsedEvent(Shape, frozen=True):
+    """How often one event was done, and when last; `name` is its type where it has no name."""
+
+    product: str
+    name: str
+    count: int
+    last: dt.datetime
+
+
+class Used(Shape, frozen=True):
+    """What a customer's users did.
+
+    `events` and `users` are of the 90 days up to the last active one, from `since` on; days are
+    those on which any of them was active, ever.
+    """
+
+    users: int
+    active_days: int
+    first_active: dt.date
+    last_active: dt.datetime
+    since: dt.date
+    events: tuple[UsedEvent, ...]
+
+
 class Profile(Shape, frozen=True):
-    """One customer: subscriptions, movements, payments, MRR by month."""
+    """One customer: subscriptions, movements, payments, MRR by month, use by its own users."""
 
     customer: CustomerFacts
     currency: str
@@ -242,6 +266,7 @@ class Profile(Shape, frozen=True):
     movements: tuple[MovementLine, ...]
     payments: tuple[PaymentLine, ...]
     mrr: tuple[MonthValue, ...]
+    use: Used | None
 
 
 class Cohort(Shape, frozen=True):
