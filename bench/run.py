@@ -30,6 +30,7 @@ SECTIONS = {
     "ledger": "2 M states of 200,000 subscriptions folded into movements, under each preset",
     "revenue": "every metric of the ledger right after a webhook: 200,000 subscriptions",
     "book": "the same kept: back-fill, one webhook, counted again, opened",
+    "use": "funnels, retention, active users, paths: from 1 M to 100 M events, with ClickHouse",
     "webhook": "from a webhook to new MRR on the page, with 200,000 subscriptions behind it",
 }
 
