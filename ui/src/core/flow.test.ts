@@ -93,3 +93,9 @@ test('a column of many boxes makes the picture higher, few leave it as it is', (
   const many = { ...data, nodes: [...data.nodes, ...Array.from({ length: 8 }, (_, i) => ({ id: `2.${i + 9}`, step: 2, label: 'x', count: 1, dropped: 0, open: 0 }))] };
   expect(flowHeight(many, 500)).toBe(68 + 11 * 42 + 220);
 });
+
+test('after an optional step the share is of the step that had to be done', () => {
+  const shares = (steps: FunnelStep[]): string[] => layoutFlow({ ...data, steps }, 900, 400, SCREEN_THEME).heads.map(({ share }) => share);
+  expect(shares([step('A', 5), step('B', 4, { step_conversion: 0.8 }), step('C', 3, { step_conversion: 0.75 })])).toEqual(['entered', '80.0% of 5', '60.0%, 75.0% of step 2']);
+  expect(shares([step('A', 5), step('B', 2, { step_conversion: 0.4 }), step('C', 3, { step_conversion: 0.6 })])).toEqual(['entered', '40.0% of 5', '60.0% of 5']);
+});

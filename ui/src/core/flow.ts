@@ -255,7 +255,9 @@ function ribbonsOf({ nodes, links, steps }: FlowData, columns: readonly Slot[][]
 }
 
 function headOf(step: FunnelStep, i: number, { steps, words = USERS }: FlowData, x: number, room: number, size: number): FlowHead {
-  const share = i === 0 ? words.entered : i === 1 ? `${compact(step.conversion, 'ratio')} of ${compact(steps[0]!.count, 'count')}` : `${compact(step.conversion, 'ratio')}, ${compact(step.step_conversion, 'ratio')} of step ${i}`;
+  // Of a step after an optional one: those of the last that had to be done.
+  const before = steps.findLastIndex(({ count }, j) => j < i && count > 0 && Math.abs(step.count / count - (step.step_conversion ?? -1)) < 1e-9);
+  const share = i === 0 ? words.entered : before <= 0 ? `${compact(step.conversion, 'ratio')} of ${compact(steps[0]!.count, 'count')}` : `${compact(step.conversion, 'ratio')}, ${compact(step.step_conversion, 'ratio')} of step ${before + 1}`;
   return {
     key: i,
     x: round(x),

@@ -93,9 +93,9 @@ test('every visit at a node of a path goes on or ends', () => {
   });
   expect(flow.steps.map(({ label, count, conversion }) => [label, count, conversion])).toEqual([['First', 10, 1], ['Second', 6, 0.6]]);
   expect(flow.nodes.map(({ label }) => label)).toEqual(['Session', 'Page view', 'Other']);
-  for (const one of flow.nodes) {
-    const out = flow.links.filter(({ source }) => source === one.id).reduce((sum, { count }) => sum + count, 0);
-    expect(out + one.dropped).toBe(one.count);
+  for (const made of flow.nodes) {
+    const out = flow.links.filter(({ source }) => source === made.id).reduce((sum, { count }) => sum + count, 0);
+    expect(out + made.dropped).toBe(made.count);
   }
 });
 
