@@ -27,7 +27,7 @@ from tests.laws.world import (
     right,
     world,
 )
-from tests.oracle.plain import Counted, Event, Rules
+from tests.oracle.plain import Counted, Event, OwnMetric, Rules
 from upwell.event import EVENT_TYPES, MONEY_TYPES, NEEDS_ACTOR
 from upwell.flow import replay
 from upwell.projection import Projection
@@ -44,6 +44,7 @@ TRAITS: tuple[dict[str, str | int | bool | None], ...] = (
     {"email": "eve@acme.example"},
     {"name": "report_shared", "channel": "ads", "ip": "10.0.0.9"},
     {"reason": None, "plan": True, "bot": "Yes"},
+    {"a/b~c": "x'y", "seats": "3"},
 )
 EXCLUDES: tuple[tuple[str, ...], ...] = (
     (),
@@ -136,6 +137,24 @@ def identities(draw: st.DrawFn) -> Event:
 
 
 LISTS = st.lists(st.one_of(events(), busy(), identities()), min_size=1, max_size=40)
+OWN = st.lists(
+    st.builds(
+        OwnMetric,
+        name=st.sampled_from(("seats", "shares", "heavy")),
+        types=st.sampled_from(
+            (None, frozenset({"kpi"}), frozenset({"revenue", "page_view"}), frozenset({"signup"}))
+        ),
+        named=st.sampled_from((None, None, "report_shared")),
+        where=st.dictionaries(
+            st.sampled_from(("plan", "seats", "a/b~c", "bot")),
+            st.sampled_from((frozenset({"team", "3"}), frozenset({"true", "Yes", "x'y"}))),
+            max_size=1,
+        ),
+        users=st.booleans(),
+    ),
+    max_size=3,
+    unique_by=lambda own: own.name,
+).map(tuple)
 RULES = st.builds(
     Rules,
     zone=st.sampled_from(ZONES),
@@ -143,6 +162,7 @@ RULES = st.builds(
     active=st.sampled_from((Rules().active, frozenset({"revenue", "session"}))),
     own_active=st.sampled_from(({}, {"docs": frozenset({"page_view"})})),
     identity=st.sampled_from((Rules().identity, Rules().identity, ("email",), ())),
+    own=OWN,
 )
 
 

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tests.oracle.plain import Counted, Event, Rules
+from tests.oracle.plain import Counted, Event, OwnMetric, Rules
 from upwell.event import Delivery
 from upwell.flow import Flow
 from upwell.journal import Journal
+from upwell.metrics.own import Own
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.projection.store import ENTERED, REACHED, VISIT
@@ -34,7 +35,19 @@ def ground(rules: Rules, products: Sequence[str] = PRODUCTS) -> Ground:
         exclude=rules.exclude,
         active=tuple(sorted(rules.active)),
         rules=rules.identity,
+        metrics=tuple(map(_own, rules.own)),
         products=tuple(GroundProduct(id=name, active=own.get(name)) for name in products),
+    )
+
+
+def _own(metric: OwnMetric) -> Own:
+    return Own(
+        name=metric.name,
+        aggregate="unique" if metric.users else "sum",
+        of="actor_id" if metric.users else "value",
+        types=None if metric.types is None else tuple(metric.types),
+        named=metric.named,
+        where=tuple((key, tuple(allowed)) for key, allowed in metric.where.items()),
     )
 
 
@@ -171,7 +184,7 @@ def _agree_on_persons(projection: Projection, counted: Counted) -> None:
 
 def _agree_on_people(projection: Projection, counted: Counted) -> None:
     actor_days = held(projection)["actor_days"]
-    for name in SETS:
+    for name in (*SETS, *(f"own:{own.name}" for own in counted.rules.own if own.users)):
         days = counted.days_of(name)
         expected = sorted((p, name, actor, day) for (p, actor), own in days.items() for day in own)
         assert [row for row in actor_days if row[1] == name] == expected

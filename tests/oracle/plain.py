@@ -68,6 +68,27 @@ def _text(micros: int) -> str:
 
 
 @dataclass(frozen=True)
+class OwnMetric:
+    """Which events count for a metric of the company's own; `types` None: any activity."""
+
+    name: str
+    types: frozenset[str] | None = None
+    named: str | None = None
+    where: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    users: bool = False  # different users are counted
+
+    def counts(self, event: Event) -> bool:
+        """Whether the event is one of them."""
+        if event.type in NOT_ACTIVITY if self.types is None else event.type not in self.types:
+            return False
+        if self.named is not None and _dimension(event.metadata.get("name")) != self.named:
+            return False
+        return all(
+            _dimension(event.metadata.get(key)) in allowed for key, allowed in self.where.items()
+        )
+
+
+@dataclass(frozen=True)
 class Rules:
     """What the numbers stand on."""
 
@@ -76,6 +97,7 @@ class Rules:
     active: frozenset[str] = frozenset(ACTIVE)
     own_active: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by product
     identity: tuple[str, ...] = ("external_id", "email")
+    own: tuple[OwnMetric, ...] = ()
 
     def members(self, name: str, product: str) -> set[str]:
         """The types that make an actor a member of the set."""
@@ -121,6 +143,19 @@ class Counted:
             self.stored.append((received_at, replace(event, at=_corrected(event, received_at))))
         self.events = [event for _, event in self.stored if not rules.leaves_out(event)]
 
+    @cached_property
+    def all_kinds(self) -> list[Event]:
+        """Every event, and once more for each metric of the company's own that it counts for."""
+        return [
+            *self.events,
+            *(
+                replace(event, type=f"own:{own.name}")
+                for own in self.rules.own
+                for event in self.events
+                if own.counts(event)
+            ),
+        ]
+
     def day(self, at: int) -> int:
         """The local day that holds the instant."""
         local = dt.datetime.fromtimestamp(at // MICROS, tz=dt.UTC).astimezone(self.zone)
@@ -137,7 +172,7 @@ class Counted:
     def cells(self) -> dict[tuple[Any, ...], tuple[int, Decimal]]:
         """Count and value by product, type, currency, source, day and dimensions."""
         found: dict[tuple[Any, ...], list[Any]] = defaultdict(lambda: [0, Decimal(0)])
-        for event in self.events:
+        for event in self.all_kinds:
             dims = tuple(_dimension(event.metadata.get(name)) for name in DIMENSIONS)
             key = (event.product, event.type, event.currency or "", event.source)
             cell = found[*key, self.day(event.at), *dims]
@@ -149,7 +184,7 @@ class Counted:
         """Count and value of each type, by "day" or "hour", in each currency."""
         place = self.day if bucket == "day" else self.hour
         found: dict[tuple[str, str, str], dict[int, tuple[int, Decimal]]] = defaultdict(dict)
-        for event in self.events:
+        for event in self.all_kinds:
             into = found[event.product, event.type, event.currency or ""]
             n, value = into.get(place(event.at), (0, Decimal(0)))
             into[place(event.at)] = (n + 1, value + _value(event))
@@ -159,14 +194,16 @@ class Counted:
         """Whether the event makes its actor a member of the set."""
         if event.actor is None:
             return False
+        if name.startswith("own:"):
+            return event.type == name
         if name == "actors":
-            return event.type not in NOT_ACTIVITY
+            return event.type not in NOT_ACTIVITY and not event.type.startswith("own:")
         return event.type in self.rules.members(name, event.product)
 
     def days_of(self, name: str) -> dict[tuple[str, str], set[int]]:
         """The days on which each actor of each product was a member of the set."""
         found: dict[tuple[str, str], set[int]] = defaultdict(set)
-        for event in self.events:
+        for event in self.all_kinds:
             if self.belongs(event, name):
                 assert event.actor is not None
                 found[event.product, event.actor].add(self.day(event.at))
@@ -184,7 +221,7 @@ class Counted:
     def days_of_people(self, name: str, *, company: bool) -> dict[Any, set[int]]:
         """The days on which each person was a member of the set, by product or anywhere."""
         found: dict[Any, set[int]] = defaultdict(set)
-        for event in self.events:
+        for event in self.all_kinds:
             if self.belongs(event, name):
                 where = "" if company else event.product
                 found[where, self.person(event)].add(self.day(event.at))

@@ -42,7 +42,7 @@ class Dispatch:
             found = incidents.position(connection)
         position = None if found is None else found[0]
         known = () if found is None else msgspec.json.decode(found[1], type=tuple[Known, ...])
-        self._due = Due(parts.rules, position, known)
+        self._due = Due(parts.rules, position, known, parts.catalogue)
         self._watcher = Watcher(parts, self._note)
         self._noted: tuple[Position | None, dt.datetime] = (position, parts.clock())
         self._ticked: dt.datetime | None = None

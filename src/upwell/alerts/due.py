@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from upwell.alerts.incident import WHOLE, Rule
 from upwell.detect import HISTORY, WEEKS
 from upwell.event import Change, Position
-from upwell.metrics.catalog import metric_named
+from upwell.metrics.catalog import CATALOG, Metric, metric_named
 
 EVERY = dt.timedelta(milliseconds=200)  # between two looks at a series that keeps moving
 SETTLE = dt.timedelta(seconds=10)  # how long history must rest
@@ -66,12 +66,16 @@ class Due:
     """What is due; shared by the loop's thread, which marks, and alerting's, which looks."""
 
     def __init__(
-        self, rules: Iterable[Rule], position: Position | None, known: Iterable[Known]
+        self,
+        rules: Iterable[Rule],
+        position: Position | None,
+        known: Iterable[Known],
+        catalogue: Mapping[str, Metric] = CATALOG,
     ) -> None:
         self._rules = tuple(rules)
         self._readers: dict[str, list[Rule]] = {}
         for rule in self._rules:
-            for type in metric_named(rule.metric).reads:
+            for type in metric_named(rule.metric, catalogue).reads:
                 self._readers.setdefault(type, []).append(rule)
         self._lock = threading.Condition()
         self._marks: dict[Look, Mark] = {}

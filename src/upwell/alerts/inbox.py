@@ -6,7 +6,7 @@ A viewer sees the alerts of their products and nothing of the others, also withi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -19,7 +19,8 @@ from upwell.alerts.channels import standing
 from upwell.alerts.incident import WHOLE, Incident, Moment
 from upwell.alerts.words import NameOf
 from upwell.errors import NotFound, Rejected
-from upwell.metrics.catalog import metric_named
+from upwell.metrics.catalog import CATALOG, Metric
+from upwell.metrics.own import gone
 from upwell.period import to_instant, to_micros
 from upwell.state import incidents, outbox
 from upwell.state.db import State
@@ -81,6 +82,7 @@ def listed(
     *,
     currency: str | None = None,
     limit: int = 100,
+    catalogue: Mapping[str, Metric] = CATALOG,
 ) -> list[AlertShown]:
     """The alerts that the viewer may see: what is not over first, then the newest."""
     with state.read() as connection:
@@ -95,6 +97,7 @@ def listed(
             currency,
             now,
             [message for message in messages if message.incident == incident.id],
+            catalogue=catalogue,
         )
         for incident in found
     ]
@@ -110,6 +113,7 @@ def act(
     *,
     until: dt.datetime | None = None,
     currency: str | None = None,
+    catalogue: Mapping[str, Metric] = CATALOG,
 ) -> AlertShown:
     """Acknowledges, mutes (a day unless `until` says otherwise) or resolves an alert.
 
@@ -131,7 +135,7 @@ def act(
         if changed != incident:
             save(connection, changed)
         messages = outbox.of_incidents(connection, [id])
-    return shown(changed, viewer, name_of, currency, now, messages)
+    return shown(changed, viewer, name_of, currency, now, messages, catalogue=catalogue)
 
 
 def acted(
@@ -178,9 +182,10 @@ def shown(
     messages: Iterable[Message] = (),
     *,
     people: bool = True,
+    catalogue: Mapping[str, Metric] = CATALOG,
 ) -> AlertShown:
     """The alert as this viewer may see it; without `people` no customer is named."""
-    metric = metric_named(incident.metric)
+    metric = catalogue.get(incident.metric) or gone(incident.metric)
     reading = incident.reading
     expected = reading.expected
     whole = viewer.products is None

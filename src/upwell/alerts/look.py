@@ -37,7 +37,7 @@ from upwell.alerts.measure import (
     past_hours,
 )
 from upwell.errors import UpwellError
-from upwell.metrics.catalog import metric_named
+from upwell.metrics.catalog import CATALOG, Metric, metric_named
 from upwell.period import to_day, to_micros
 from upwell.query import Ask
 from upwell.state import incidents, outbox
@@ -88,6 +88,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     public_url: str = ""
     wake: Callable[[], None] = lambda: None
     filling: Callable[[], frozenset[str] | None] = frozenset
+    catalogue: Mapping[str, Metric] = msgspec.field(default_factory=lambda: CATALOG)
 
 
 class Watcher:
@@ -153,7 +154,7 @@ class Watcher:
         known: Known,
         products: Mapping[str, Watched],
     ) -> Measured | None:
-        metric, ask = metric_named(rule.metric), self._parts.ask
+        metric, ask = metric_named(rule.metric, self._parts.catalogue), self._parts.ask
         today = to_day(now.astimezone(self._parts.zone).date())
         first_day = _first_day(products, product)
         found: Measured | None
@@ -214,7 +215,8 @@ class Watcher:
         self._explained[after.id] = now
         parts = self._parts
         try:
-            return explain(parts.ask, parts.rows, metric_named(rule.metric), found, parts.zone)
+            metric = metric_named(rule.metric, parts.catalogue)
+            return explain(parts.ask, parts.rows, metric, found, parts.zone)
         except UpwellError as error:
             # That something is wrong is worth telling even where the reason cannot be found.
             log.error("alert not explained", error=repr(error), metric=rule.metric)
@@ -237,7 +239,13 @@ class Watcher:
         assert incident.told is not None
         key = f"{incident.id}.{incident.told.times}"
         shown = inbox.shown(
-            incident, SYSTEM, name_of, self._parts.currency, now, people=rule.people
+            incident,
+            SYSTEM,
+            name_of,
+            self._parts.currency,
+            now,
+            people=rule.people,
+            catalogue=self._parts.catalogue,
         )
         text = _OPENINGS.get(reason, "") + shown.sentence
         if reason is Reason.RESOLVED:

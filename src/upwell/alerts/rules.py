@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from statistics import NormalDist
 
 from upwell.alerts.incident import Rule
 from upwell.detect import USUAL, Limits
 from upwell.errors import Rejected
-from upwell.metrics.catalog import CATALOG, metric_named
+from upwell.metrics.catalog import CATALOG, Metric, metric_named
 from upwell.settings import Alert, duration
 
 WATCHED = ("cancellations", "failed_payments")
@@ -17,12 +17,16 @@ WATCHED = ("cancellations", "failed_payments")
 _DAYS = {"day": 1, "week": 7, "month": 30, "year": 365}
 
 
-def rules(configured: Iterable[Alert], products: int) -> tuple[Rule, ...]:
+def rules(
+    configured: Iterable[Alert], products: int, catalogue: Mapping[str, Metric] = CATALOG
+) -> tuple[Rule, ...]:
     """The rules to follow in a workspace of so many products; the default ones where none is set.
 
     Raises Rejected for what is not followed yet, rather than leave somebody waiting for it.
     """
-    found = tuple(_rule(index, alert, products) for index, alert in enumerate(configured))
+    found = tuple(
+        _rule(index, alert, products, catalogue) for index, alert in enumerate(configured)
+    )
     return found or tuple(Rule(metric=name) for name in WATCHED if name in CATALOG)
 
 
@@ -38,7 +42,7 @@ def limits(budget: str, series: int) -> Limits:
     return Limits(medium=medium, high=max(USUAL.high, medium + 1))
 
 
-def _rule(index: int, alert: Alert, products: int) -> Rule:
+def _rule(index: int, alert: Alert, products: int, catalogue: Mapping[str, Metric]) -> Rule:
     if alert.kind != "anomaly":
         raise Rejected(
             "alert_kind",
@@ -54,7 +58,7 @@ def _rule(index: int, alert: Alert, products: int) -> Rule:
                 fix="Leave it out.",
                 where=f"alerts.{index}.{key}",
             )
-    metric_named(alert.metric)
+    metric_named(alert.metric, catalogue)
     every = "*" in alert.products
     return Rule(
         metric=alert.metric,

@@ -18,7 +18,7 @@ from upwell.alerts.rules import rules
 from upwell.app import checks
 from upwell.app.accounts import Accounts
 from upwell.app.closing import close_month
-from upwell.app.house import Filling, House, read_settings
+from upwell.app.house import Filling, House, ground_of, read_settings
 from upwell.app.pulls import Pulls, again, syncing
 from upwell.app.reporting import write_report
 from upwell.errors import Problem, Rejected, Unavailable, nearest
@@ -109,6 +109,7 @@ class Commands:
             house.projection.product_name,
             house.clock(),
             currency=house.ground.currency,
+            catalogue=house.ground.catalogue,
         )
         return {"alerts": [a for a in found if every or a.state != "resolved"]}
 
@@ -116,7 +117,13 @@ class Commands:
         """Acknowledge, mute or resolve an alert."""
         house = self._house
         return inbox.act(
-            house.state, id, action, SYSTEM, house.projection.product_name, house.clock()
+            house.state,
+            id,
+            action,
+            SYSTEM,
+            house.projection.product_name,
+            house.clock(),
+            catalogue=house.ground.catalogue,
         )
 
     def report(
@@ -450,7 +457,7 @@ class Commands:
         chosen = read or self._house.settings
         problems: list[Problem] = list(checks.problems(chosen, self._house))
         try:
-            rules(chosen.alerts, len(chosen.products))
+            rules(chosen.alerts, len(chosen.products), ground_of(chosen).catalogue)
         except Rejected as error:
             problems.append(error.problem)
         return {"problems": problems}

@@ -24,11 +24,12 @@ from upwell import settings as config
 from upwell.access import Viewer
 from upwell.app.connect import Links
 from upwell.app.identity import Identity
+from upwell.app.owned import names, own_of
 from upwell.billing import Origin
-from upwell.event import EVENT_TYPES, DeadLetter, Delivery, Translated
+from upwell.event import DeadLetter, Delivery, Translated
 from upwell.flow import Flow, translate
 from upwell.journal import DAMAGED, Journal
-from upwell.metrics.catalog import CATALOG, DEFAULT_ACTIVE
+from upwell.metrics.catalog import DEFAULT_ACTIVE
 from upwell.period import to_date, to_micros
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
@@ -168,7 +169,7 @@ class House:
         cursor: str | None = None,
     ) -> Rows:
         """The events behind an answer."""
-        asked = self.desk.plan(question, viewer, self.clock())
+        asked = self.desk.behind(self.desk.plan(question, viewer, self.clock()))
         if asked.how == "ledger":
             return revenue_rows(
                 asked,
@@ -256,6 +257,7 @@ def ground_of(settings: Settings) -> Ground:
             GroundProduct(id=p.id, name=p.title, active=p.active, retired=p.retired)
             for p in settings.products
         ),
+        metrics=tuple(map(own_of, settings.metrics)),
         policy=workspace.policy,
         rules=settings.identity.rules,
         fiscal_year_start=workspace.fiscal_year_start,
@@ -272,8 +274,7 @@ def ground_of(settings: Settings) -> Ground:
 
 def read_settings(path: Path | None) -> Settings | None:
     """The configuration of a file and the environment; None where there is no file."""
-    names = config.Names(metrics=frozenset(CATALOG), event_types=frozenset(EVENT_TYPES))
-    read = config.load(path, os.environ, names)
+    read = config.load(path, os.environ, names())
     return read if path is not None else None
 
 

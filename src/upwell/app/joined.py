@@ -28,8 +28,8 @@ from upwell.errors import UpwellError
 from upwell.event import DeadLetter
 from upwell.live import Hub
 from upwell.live.frames import Backfill, Status
-from upwell.metrics.catalog import CATALOG
 from upwell.period import GRAINS, to_date, to_instant, to_micros
+from upwell.projection.ground import Ground
 from upwell.query import Question
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows
@@ -55,7 +55,12 @@ class Joined:
         self._started_with = house.journal.newest
         self.gate = Gate(house.state)
         self.settings = house.presented()
-        self.hub = Hub(house.answer, status=self.status, alerts=self._news)
+        self.hub = Hub(
+            house.answer,
+            status=self.status,
+            alerts=self._news,
+            catalogue=lambda: house.projection.ground.catalogue,
+        )
         self.sender = sending.Sender(
             house.state,
             channels := _channels(house),
@@ -71,11 +76,14 @@ class Joined:
                 products=self._watched,
                 clock=house.clock,
                 zone=house.projection.zone.info,
-                rules=rules(house.settings.alerts, len(house.ground.products)),
+                rules=rules(
+                    house.settings.alerts, len(house.ground.products), house.ground.catalogue
+                ),
                 channels=tuple(channel.id for channel in channels),
                 currency=house.ground.currency,
                 public_url=self.settings.server.public_url,
                 wake=self.sender.wake,
+                catalogue=house.ground.catalogue,
                 filling=lambda: frozenset() if house.filling is None else None,
             )
         )
@@ -112,7 +120,7 @@ class Joined:
             usage=house.usage,
             products=self._products,
             event_names=self._event_names,
-            metrics=lambda: _metrics(house.projection.ground.policy),
+            metrics=lambda: _metrics(house.projection.ground),
             sources=self._sources,
             accounts=Doors(
                 secret=house.links.secret_of,
@@ -234,7 +242,7 @@ class Joined:
         visible = [p for p in projection.known_products() if viewer.sees(p)]
         rows = projection.reader().execute(
             """select coalesce(name, type), type, sum(n)::bigint, max(day) filter (n > 0) from cells
-            where product in (select unnest(?::varchar[])) and type not like '@%'
+            where product in (select unnest(?::varchar[])) and type not like '%:%'
             group by all having sum(n) > 0 order by 3 desc, 1 limit 1000""",
             [visible],
         )
@@ -270,6 +278,7 @@ class Joined:
             house.projection.product_name,
             house.clock(),
             currency=house.ground.currency,
+            catalogue=house.ground.catalogue,
         )
 
     def _act(
@@ -285,6 +294,7 @@ class Joined:
             house.clock(),
             until=until,
             currency=house.ground.currency,
+            catalogue=house.ground.catalogue,
         )
         self.dispatch.announce()
         return changed
@@ -337,7 +347,7 @@ def _channels(house: House) -> tuple[sending.Channel, ...]:
     )
 
 
-def _metrics(policy: str) -> Sequence[shapes.Metric]:
+def _metrics(ground: Ground) -> Sequence[shapes.Metric]:
     return [
         shapes.Metric(
             name=metric.name,
@@ -347,7 +357,7 @@ def _metrics(policy: str) -> Sequence[shapes.Metric]:
             definition=metric.definition,
             dimensions=("product", *metric.dimensions),
             grains=tuple(grain for grain in GRAINS if metric.hourly or grain != "hour"),
-            policy=policy,
+            policy=ground.policy,
         )
-        for metric in CATALOG.values()
+        for metric in ground.catalogue.values()
     ]

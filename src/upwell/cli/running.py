@@ -19,11 +19,9 @@ DEMO_DATA = "demo-data"
 
 def read_settings(home: Home) -> settings.Settings:
     """The configuration, with the metrics and event types that it names checked too."""
-    from upwell.event import EVENT_TYPES  # pyarrow: `upwell version` starts without it
-    from upwell.metrics.catalog import CATALOG
+    from upwell.app.owned import names  # pyarrow: `upwell version` starts without it
 
-    names = settings.Names(metrics=frozenset(CATALOG), event_types=frozenset(EVENT_TYPES))
-    return settings.load(home.config, os.environ, names)
+    return settings.load(home.config, os.environ, names())
 
 
 def port_taken(port: int) -> Unavailable:

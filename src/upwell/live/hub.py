@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from traceback import format_exc, format_exception
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from upwell.live.frames import Status
 from upwell.live.notices import Notices
 from upwell.live.picture import WHOLE, Span, touches
 from upwell.live.watch import Subject, Told, Watch, ask_again, key_of
+from upwell.metrics.catalog import CATALOG, Metric
 from upwell.query import Ask
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,9 @@ class Hub:
         status: Callable[[], Status] = Status,
         alerts: Callable[[Viewer], Any] | None = None,
         pace: Pace | None = None,
+        catalogue: Callable[[], Mapping[str, Metric]] = lambda: CATALOG,
     ) -> None:
+        self._catalogue = catalogue
         self.pace = pace or Pace()
         self.marks = frames.Marks()
         self.connections: set[Connection] = set()
@@ -176,7 +179,9 @@ class Hub:
             if held is not None:
                 self._unwatch(connection, id_)
             try:
-                subject = self.subjects.get(key) or Subject.of(question, connection.viewer)
+                subject = self.subjects.get(key) or Subject.of(
+                    question, connection.viewer, self._catalogue()
+                )
             except UpwellError as error:
                 connection.fail(error.problem, id_)
             else:

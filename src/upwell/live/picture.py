@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from upwell.event import Change
-from upwell.metrics.catalog import Cohort, Ledger, Metric, Net, Sessions, Sum
+from upwell.metrics.catalog import Cohort, Latest, Ledger, Metric, Net, Ratio, Sessions, Sum
 from upwell.money import major, nanos
 from upwell.period import to_date, to_day
 from upwell.query import Answer, Point, Question, Series, Value
@@ -100,6 +100,8 @@ def reach(metric: Metric) -> tuple[int, int]:
             return window, EVER  # an earlier first signup takes the user out of a later bucket
         case Ledger(kind="flow"):
             return 0, 0
+        case Latest() | Ratio():
+            return 0, EVER  # the newest value stands until there is another
         case Ledger():
             return 0, EVER  # what moved once stands in every bucket after it
         case _:

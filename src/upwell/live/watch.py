@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,7 @@ from upwell.live.picture import (
     span_touched,
     spliced,
 )
-from upwell.metrics.catalog import Ledger, Metric, metric_named
+from upwell.metrics.catalog import CATALOG, Ledger, Metric, metric_named
 from upwell.query import Answer, Ask, Question
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ class Subject:
     _snapshot: tuple[int, str] = (-1, "")
 
     @classmethod
-    def of(cls, question: Question, viewer: Viewer) -> Subject:
+    def of(
+        cls, question: Question, viewer: Viewer, catalogue: Mapping[str, Metric] = CATALOG
+    ) -> Subject:
         """The subject of a question; raises Rejected where the metric is not known."""
         named = frozenset(question.product)
         products: frozenset[str] | None
@@ -100,9 +103,8 @@ class Subject:
             products = named or None
         else:
             products = named & viewer.products if named else viewer.products
-        return cls(
-            key_of(question, viewer), question, viewer, metric_named(question.metric), products
-        )
+        metric = metric_named(question.metric, catalogue)
+        return cls(key_of(question, viewer), question, viewer, metric, products)
 
     @property
     def cheap(self) -> bool:

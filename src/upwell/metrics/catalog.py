@@ -10,10 +10,12 @@ An entry's `rule` says which kept sums answer it:
 - `Sessions`: session events, or gaps of 30 minutes between page views
 - `Cohort`: of the actors who did `entry` in a bucket, the share who did `goal` within a window
 - `Ledger`: movements of recurring revenue, under the counting rules of the question
+- `Unique`, `Latest`, `Ratio`: what only a company's own metrics are (`metrics.own`)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import msgspec
@@ -43,13 +45,13 @@ class Net(msgspec.Struct, frozen=True, tag_field="rule", tag="net"):
 class Distinct(msgspec.Struct, frozen=True, tag_field="rule", tag="distinct"):
     """Different actors with an event of the named set, per bucket and over any range."""
 
-    set: Literal["actors", "active", "visitors"]
+    set: str  # "actors", "active", "visitors", or a set of a company's own
 
 
 class MeanOfDays(msgspec.Struct, frozen=True, tag_field="rule", tag="mean_of_days"):
     """Distinct actors by day; a coarser bucket is the mean over its days."""
 
-    set: Literal["actors", "active", "visitors"]
+    set: str
 
 
 class Trailing(msgspec.Struct, frozen=True, tag_field="rule", tag="trailing"):
@@ -84,7 +86,40 @@ class Ledger(msgspec.Struct, frozen=True, tag_field="rule", tag="ledger"):
     hours: bool = True
 
 
-Rule = Sum | Net | Distinct | MeanOfDays | Trailing | Sessions | Cohort | Ledger
+class Unique(msgspec.Struct, frozen=True, tag_field="rule", tag="unique"):
+    """Different values of a metadata key among events of a type, per bucket and over any range."""
+
+    type: str
+    key: str
+
+
+class Latest(msgspec.Struct, frozen=True, tag_field="rule", tag="latest"):
+    """The value that the newest event of a type had by a bucket's end, added over products."""
+
+    type: str
+
+
+class Ratio(msgspec.Struct, frozen=True, tag_field="rule", tag="ratio"):
+    """One metric over another, by their names, bucket by bucket; what changes either is `types`."""
+
+    numerator: str
+    denominator: str
+    types: tuple[str, ...]
+
+
+Rule = (
+    Sum
+    | Net
+    | Distinct
+    | MeanOfDays
+    | Trailing
+    | Sessions
+    | Cohort
+    | Ledger
+    | Unique
+    | Latest
+    | Ratio
+)
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,13 +160,16 @@ _TELLING = ("revenue", "refund", "fee", "payment_failed", "trial", "churn", "spe
 
 def _reads(rule: Rule) -> frozenset[str]:
     match rule:
-        case Sum():
+        case Sum() | Unique() | Latest():
             return frozenset({rule.type})
+        case Ratio():
+            return frozenset(rule.types)
         case Net():
             return frozenset({rule.plus.type, rule.minus.type})
         case Distinct() | MeanOfDays() | Trailing():
             # A workspace may widen what counts as active, so an active set may read any activity.
-            return SETS["actors"] if rule.set == "active" else SETS[rule.set]
+            name = "actors" if rule.set == "active" else rule.set
+            return SETS.get(name, frozenset({name}))
         case Sessions():
             return frozenset({"session", "page_view"})
         case Cohort():
@@ -296,14 +334,14 @@ _ENTRIES = (
 CATALOG: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
 
 
-def metric_named(name: str) -> Metric:
+def metric_named(name: str, catalogue: Mapping[str, Metric] = CATALOG) -> Metric:
     """The entry of that name; raises Rejected with the near names where there is none."""
-    found = CATALOG.get(name)
+    found = catalogue.get(name)
     if found is None:
         raise Rejected(
             "unknown_metric",
             f"Unknown metric '{name}'.",
-            fix=nearest(name, CATALOG),
+            fix=nearest(name, catalogue),
             where="metric",
         )
     return found

@@ -37,7 +37,7 @@ from upwell.projection.folding import Folding
 from upwell.projection.ground import Ground, Relinked
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.ledger import Moment
-from upwell.projection.refold import load, refold, relocate
+from upwell.projection.refold import load, own_metrics, refold, relocate
 from upwell.projection.staged import Staged, facts_of, stacked, told_of
 from upwell.projection.sums import Sums
 
@@ -291,6 +291,7 @@ class Projection:
             text = msgspec.json.encode(ground).decode()
             db.execute("insert into meta values ('ground', ?)", [text])
             stored = db.execute("select count(*) from events").fetchone()
+            own_metrics(db, ground)
             again = bool(stored and stored[0]) and not ground.folds_like(self.ground)
             if again:
                 relocate(db, self._db.cursor(), partial(staff.located, db, ground, zone))
@@ -463,7 +464,7 @@ class Projection:
         found = dict(self._db.execute("select key, value from meta").fetchall())
         applied, text = int(found["applied"]), found.get("ground")
         ground = msgspec.json.decode(text, type=Ground) if text else Ground()
-        memory = load(self._db)
+        memory = load(self._db, ground)
         self._count_rows(self._db)
         self.closes = closes.load(self._db)
         self.ground, self.zone, self._memory = ground, Zone(ground.timezone), memory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from upwell.event import DIMENSIONS, DeadLetter
+from upwell.metrics.catalog import SETS
 from upwell.money import nanos
 from upwell.period import MICROS, Zone
 from upwell.projection import store
@@ -37,7 +38,6 @@ from upwell.projection.persons import Persons
 from upwell.projection.runs import KeyIndex
 from upwell.projection.sums import LINKED, PARTS, Sums
 
-SET_NAMES = ("actors", "active", "visitors")
 SHOWS = {"actors": "engagement", "active": "engagement", "visitors": "page_view"}
 STORED = (
     "seq, idx, product, source, type, ts, day, hour, actor_no as actor, value, currency,"
@@ -80,9 +80,7 @@ class Memory:
     actors: Actors = field(default_factory=Actors)
     persons: Persons = field(default_factory=Persons)
     people: PeopleMap = field(default_factory=PeopleMap)
-    days: dict[str, ActiveDays] = field(
-        default_factory=lambda: {name: ActiveDays() for name in SET_NAMES}
-    )
+    days: dict[str, ActiveDays] = field(default_factory=lambda: defaultdict(ActiveDays))
     visits: Visits = field(default_factory=Visits)
     cohorts: dict[str, CohortHistory] = field(
         default_factory=lambda: {name: CohortHistory(rule) for name, rule in COHORTS.items()}
@@ -144,18 +142,22 @@ def fold(
     fresh = fresh.append_column(
         "actor_no", memory.actors.number(db, fresh["product"], fresh["actor"])
     )
+    facts = store.with_own(FRESH) if ground.kept else FRESH
     with store.given(db, "fresh", fresh):
         db.execute(f"insert into events select {STORED} from fresh")
-        added = db.execute("insert into cells " + store.CELLS.format(facts=FRESH)).fetchone()
+        added = db.execute("insert into cells " + store.CELLS.format(facts=facts)).fetchone()
         if pc.any(fresh["late"]).as_py():
-            db.execute("insert into cell_changes " + store.CHANGES.format(facts=FRESH))
-        hours = db.sql(store.HOURS.format(facts=FRESH)).to_arrow_table()
+            db.execute("insert into cell_changes " + store.CHANGES.format(facts=facts))
+        hours = db.sql(store.HOURS.format(facts=facts)).to_arrow_table()
+        more = fresh.slice(0, 0)
+        if ground.kept:
+            more = db.sql("select * from " + store.counted_once_more("fresh")).to_arrow_table()
     plan.seen = _seen(fresh)
     people = _people(fresh)
     crowd = _crowd(db, plan, fresh, people, ground, memory)
     derived = _visits(plan, people, zone, memory, crowd)
     derived.update(_cohorts(plan, people, zone, memory, crowd))
-    _active_days(db, plan, people, ground, memory, crowd)
+    _active_days(db, plan, (people, _people(more)), ground, memory, crowd)
     hours = _with_derived(hours, derived)
     db.from_arrow(hours).insert_into("hours")
     plan.rows = len(hours) + (int(added[0]) if added else 0)
@@ -297,14 +299,16 @@ def _products(memory: Memory, actors: Sequence[int]) -> list[str]:
 def _active_days(
     db: duckdb.DuckDBPyConnection,
     plan: Plan,
-    people: People,
+    batch: Sequence[People],
     ground: Ground,
     memory: Memory,
     crowd: Crowd,
 ) -> None:
+    """`batch`: who did the fresh events, and those counted once more for own metrics."""
     found, known = [], memory.actors
     around = set(_products(memory, crowd.actor.tolist()))
-    for members in SET_NAMES:
+    for members in ground.sets:
+        people = batch[members not in SETS]
         own = people.of(_members(people, ground, members))
         change = memory.days[members].take(own.actor, own.day, crowd)
         if len(change.actor):
@@ -321,11 +325,11 @@ def _active_days(
         for code, day, earlier, count in _summed(known.product_of(change.gaps.actor), change.gaps):
             product = known.products[code]
             plan.gaps.setdefault((product, members), []).append((day, earlier, count))
-            plan.touched.add((product, SHOWS[members], day))
+            plan.touched.add((product, SHOWS.get(members, members), day))
         for name, gaps in ((LINKED, change.linked), (PARTS, change.parts)):
             for _, day, earlier, count in _summed(np.zeros_like(gaps.actor), gaps):
                 plan.gaps.setdefault((name, members), []).append((day, earlier, count))
-                plan.touched |= {(product, SHOWS[members], day) for product in around}
+                plan.touched |= {(p, SHOWS.get(members, members), day) for p in around}
     if found:
         db.from_arrow(pa.concat_tables(found)).insert_into("actor_days")
 

@@ -95,7 +95,7 @@ def retranslate(stage: Stage, delivery: Delivery, staged: Sequence[Staged]) -> t
         column = pa.array([value] * len(columns), pa.int64())
         columns = columns.set_column(columns.column_names.index(name), name, column)
     _settle(db, delivery.seq, seqs)
-    memory = load(db)
+    memory = load(db, stage.ground)
     part = only_new(memory.keys, db, columns, hashes, facts_of(staged))
     fresh = columns.filter(pa.array(part.fresh))
     if len(fresh):

@@ -15,7 +15,8 @@ import msgspec
 import pyarrow as pa
 
 from upwell.billing import Origin
-from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS
+from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS, Metric
+from upwell.metrics.own import Own, catalogue
 from upwell.metrics.policy import FxPolicy
 
 
@@ -61,6 +62,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     fx: FxPolicy | None = None  # None: as the counting rules say
     rates: tuple[tuple[str, Decimal], ...] = ()  # constant, by hand: worth of one in `currency`
     sources: tuple[Origin, ...] = ()
+    metrics: tuple[Own, ...] = ()  # the company's own
     rules: tuple[str, ...] = ("external_id", "email")  # by which customers are one (`identity`)
     # Customers that are one person, as `source:id`. They come by deliveries of their own, which
     # say only what changed: a configuration that names none keeps those there are.
@@ -107,6 +109,21 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Whether ledgers counted by the same rules are the same on both."""
         return all(getattr(self, name) == getattr(other, name) for name in _LEDGER)
 
+    @cached_property
+    def catalogue(self) -> dict[str, Metric]:
+        """Every metric by its name, the company's own among them."""
+        return catalogue(self.metrics)
+
+    @cached_property
+    def kept(self) -> tuple[Own, ...]:
+        """The company's own metrics whose events are counted once more, as a type of their own."""
+        return tuple(own for own in self.metrics if own.counts is not None)
+
+    @cached_property
+    def sets(self) -> tuple[str, ...]:
+        """The sets of users whose active days are kept."""
+        return (*SETS, *(own.kind for own in self.kept if own.by_user))
+
     @property
     def user_rules(self) -> tuple[str, ...]:
         """The rules by which users are one person: a business domain is many people's."""
@@ -115,7 +132,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def members(self, name: str, product: str) -> frozenset[str]:
         """The event types that make an actor a member of a set, in that product."""
         if name != "active":
-            return SETS[name]
+            return SETS.get(name, frozenset({name}))
         own = next((p.active for p in self.products if p.id == product), None)
         return frozenset(self.active if own is None else own)
 
@@ -123,13 +140,12 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Whether sums made on one are the sums of the other."""
         mine = {p.id: p.active for p in self.products if p.active is not None}
         theirs = {p.id: p.active for p in other.products if p.active is not None}
-        return (self.timezone, self.active, self.exclude, set(self.user_rules), mine) == (
-            other.timezone,
-            other.active,
-            other.exclude,
-            set(other.user_rules),
-            theirs,
-        )
+        return (self._folding, mine) == (other._folding, theirs)
+
+    @property
+    def _folding(self) -> tuple[object, ...]:
+        counts = {own.counts for own in self.kept}
+        return self.timezone, self.active, self.exclude, set(self.user_rules), counts
 
 
 _LEDGER = (

@@ -12,10 +12,11 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from upwell.metrics.catalog import SETS
 from upwell.money import SCALE
 from upwell.period import DAY_MICROS, Zone
 from upwell.projection import linking, store
-from upwell.projection.commit import SET_NAMES, Memory, Seen
+from upwell.projection.commit import Memory, Seen
 from upwell.projection.ground import Ground
 from upwell.projection.histories import COHORTS
 from upwell.projection.keys import IDX_BITS
@@ -28,9 +29,10 @@ def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
     for table in store.SUMS:
         db.execute(f"delete from {table}")
     linking.refold(db, ground.user_rules)
-    db.execute("insert into cells " + store.CELLS.format(facts=store.LIVE))
-    db.execute("insert into cell_changes " + store.CHANGES.format(facts=store.EVER))
-    db.execute("insert into hours " + store.HOURS.format(facts=store.LIVE))
+    live, ever = facts_of(ground)
+    db.execute("insert into cells " + store.CELLS.format(facts=live))
+    db.execute("insert into cell_changes " + store.CHANGES.format(facts=ever))
+    db.execute("insert into hours " + store.HOURS.format(facts=live))
     db.execute("insert into hours " + store.VISITS)
     _insert(db, "hours", cohort_rows(db, zone))
     actor_days(db, ground)
@@ -38,15 +40,41 @@ def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
 
 def actor_days(db: duckdb.DuckDBPyConnection, ground: Ground, of: str = "true") -> None:
     """Fill in the active days of all sets of actors; `of` is a condition on the events."""
-    for members in SET_NAMES:
+    for members in ground.sets:
         where, values = membership(ground, members)
         db.execute(
             f"""insert into actor_days
-            select distinct product, ?, actor, day from events
+            select distinct product, ?, actor, day from {events_of(members)}
             where superseded_at is null and not excluded and actor is not null and {of}
               and {where}""",
             [members, *values],
         )
+
+
+def own_metrics(db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
+    """Write down which events count for the company's own metrics, for every statement to join."""
+    db.execute("delete from own_metrics")
+    for own in ground.kept:
+        wheres = [
+            {"pointer": store.pointer(key), "allowed": list(texts)} for key, texts in own.where
+        ]
+        db.execute(
+            "insert into own_metrics values (?, ?, ?,"
+            " ?::struct(pointer varchar, allowed varchar[])[])",
+            [own.kind, list(own.reads), own.named, wheres],
+        )
+
+
+def facts_of(ground: Ground) -> tuple[str, str]:
+    """The SQL of what the sums add up: of events that stand, and of all changes there ever were."""
+    if not ground.kept:
+        return store.LIVE, store.EVER
+    return store.with_own(store.LIVE), store.with_own(store.EVER)
+
+
+def events_of(members: str) -> str:
+    """The SQL of the events whose types a set of users is made by."""
+    return "events" if members in SETS else store.OWNED
 
 
 def cohort_rows(db: duckdb.DuckDBPyConnection, zone: Zone) -> pa.Table:
@@ -104,7 +132,7 @@ def relocate(
     db.execute("alter table moved rename to events")
 
 
-def load(db: duckdb.DuckDBPyConnection) -> Memory:
+def load(db: duckdb.DuckDBPyConnection, ground: Ground) -> Memory:
     """What memory holds, read from the tables."""
     memory = Memory()
     found = db.execute(
@@ -116,11 +144,11 @@ def load(db: duckdb.DuckDBPyConnection) -> Memory:
     memory.persons.load(db)
     memory.people.load(db)
     memory.seen = _seen(db)
-    for members, days in memory.days.items():
+    for members in ground.sets:
         found = db.execute(
             "select actor, day from actor_days where members = ?", [members]
         ).fetchnumpy()
-        days.load(found["actor"], found["day"].astype(np.int64))
+        memory.days[members].load(found["actor"], found["day"].astype(np.int64))
         rows = db.execute(store.GAPS, {"members": members}).fetchall()
         for product, own in groupby(rows, key=itemgetter(0)):
             memory.sums.add_gaps(product, members, [row[1:] for row in own])

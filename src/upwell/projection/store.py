@@ -61,6 +61,9 @@ create table if not exists dead_letters(seq bigint, idx integer, source varchar,
   reason varchar, recorded_at bigint, settled_seq bigint);
 create table if not exists doubts(seq bigint, idx integer, source varchar, code varchar,
   reason varchar, "object" varchar, recorded_at bigint, settled_seq bigint);
+create table if not exists own_metrics(    -- which events count for a company's own metrics
+  kind varchar, types varchar[], named varchar,
+  wheres struct(pointer varchar, allowed varchar[])[]);
 create table if not exists source_counts(source varchar, events bigint, repeats bigint);
 create table if not exists outgoing(seq bigint, idx integer, version_seq bigint);
 create table if not exists grounds(seq bigint, recorded_at bigint, body varchar);
@@ -95,6 +98,35 @@ create table if not exists book_people(no integer, source varchar, customer varc
 
 SUMS = ("links", "persons", "actor_days", "cells", "cell_changes", "hours")
 
+# Paths are JSON pointers: dots, quotes and stars in a key mean nothing in them.
+_COUNTS = """list_contains(o.types, e.type) and (o.named is null or o.named = e.name)
+  and len(list_filter(o.wheres, lambda w:
+    not coalesce(list_contains(w.allowed, json_extract_string(e.metadata, w.pointer)), false))) = 0
+"""
+
+
+def pointer(key: str) -> str:
+    """The JSON pointer of a metadata key."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")
+
+
+def counted_once_more(events: str) -> str:
+    """The SQL of these events as those of the company's own metrics; `said` is their own type."""
+    return (
+        f"(select e.* replace (o.kind as type), e.type as said from {events} e"
+        f" join own_metrics o on {_COUNTS})"
+    )
+
+
+def with_own(facts: str) -> str:
+    """The SQL of these facts, and of them once more for each own metric that they count for."""
+    more = counted_once_more(facts)
+    return f"(select * from {facts} union all by name select * exclude (said) from {more})"
+
+
+OWNED = counted_once_more("events")
+
+
 CELLS = f"""
 select product, type, coalesce(currency, '') as currency, source, day, {_DIMS},
   sum(sign)::bigint as n, sum(sign * value)::decimal(38, 9) as value, max(by_seq)::bigint as seq
@@ -126,6 +158,7 @@ EVER = """(
   from events where superseded_at is not null)"""
 
 PEOPLE = "(events e left join persons p on p.actor = e.actor)"
+OWNED_PEOPLE = f"({OWNED} e left join persons p on p.actor = e.actor)"
 OWN, PERSON = "coalesce(p.own, e.actor)", "coalesce(p.person, e.actor)"  # in a product; over all
 
 VISITS = f"""

@@ -12,11 +12,10 @@ import pyarrow as pa
 from upwell.event import DIMENSIONS
 from upwell.projection import Projection, billing, store
 from upwell.projection.book import unequal
-from upwell.projection.commit import SET_NAMES
 from upwell.projection.corrections import READ_THE_SAME
 from upwell.projection.keys import hash_keys, places
 from upwell.projection.linking import recounted
-from upwell.projection.refold import cohort_rows, load, membership
+from upwell.projection.refold import cohort_rows, events_of, facts_of, load, membership
 from upwell.projection.shelf import written
 from upwell.projection.staged import Staged, stacked, told_of
 
@@ -32,17 +31,18 @@ def differences(projection: Projection) -> Iterator[Difference]:
     db = projection.reader()
     wrong: list[str] = []
     sums = 0
+    live, ever = facts_of(projection.ground)
     histories = f"{store.VISITS} union all select * from cohorts"
     with store.given(db, "cohorts", cohort_rows(db, projection.zone)):
         for table, where, key, of in (
-            ("cells", "true", _CELL, store.CELLS.format(facts=store.LIVE)),
+            ("cells", "true", _CELL, store.CELLS.format(facts=live)),
             (
                 "cell_changes",
                 "true",
                 (*_CELL, "recorded_at"),
-                store.CHANGES.format(facts=store.EVER),
+                store.CHANGES.format(facts=ever),
             ),
-            ("hours", "type not like '@%'", _HOUR, store.HOURS.format(facts=store.LIVE)),
+            ("hours", "type not like '@%'", _HOUR, store.HOURS.format(facts=live)),
             ("hours", "type like '@%'", _HOUR, histories),
         ):
             wrong += _unequal(db, table, where, key, of)
@@ -167,10 +167,10 @@ def _unequal(
 
 def _people(projection: Projection) -> Iterator[str]:
     db, ground = projection.reader(), projection.ground
-    for members in SET_NAMES:
+    for members in ground.sets:
         where, values = membership(ground, members)
         rows = db.execute(
-            f"""with fresh as (select distinct product, actor, day from events
+            f"""with fresh as (select distinct product, actor, day from {events_of(members)}
               where superseded_at is null and not excluded and actor is not null and {where}),
             kept as (select product, actor, day from actor_days where members = ?)
             select product, day, count(*) from (
@@ -180,7 +180,7 @@ def _people(projection: Projection) -> Iterator[str]:
         ).fetchall()
         for product, day, count in rows:
             yield f"{count} {members} of {product} on day {day} differ from the events"
-    fresh, kept = load(db).sums, projection.sums
+    fresh, kept = load(db, ground).sums, projection.sums
     with kept.lock:
         for name in ("days", "hours", "gaps"):
             if _filled(getattr(fresh, name)) != _filled(getattr(kept, name)):

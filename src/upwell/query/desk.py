@@ -10,16 +10,17 @@ import msgspec
 
 from upwell import money
 from upwell.access import Viewer
-from upwell.metrics.catalog import Ledger
+from upwell.metrics.catalog import Ledger, Ratio
 from upwell.metrics.undefined import UNDEFINED
 from upwell.money import Rates
 from upwell.period import to_instant
 from upwell.projection import Projection
 from upwell.projection.book import Book
+from upwell.query import own
 from upwell.query.breakdown import beside, largest
 from upwell.query.drawn import Drawn, written
 from upwell.query.lines import APART, Line, Number, Reading, empty
-from upwell.query.plan import Plan, compared_days, plan
+from upwell.query.plan import Plan, by_events, compared_days, plan
 from upwell.query.question import Answer, Compared, Point, Question, Series, Unconverted
 from upwell.query.read import elapsed_totals, read
 from upwell.query.remembered import Remembered
@@ -59,6 +60,7 @@ class Desk:
             currency=self.projection.ground.currency,
             week_start=self.projection.ground.week_start,
             billed=self.ledgers.billed(),
+            catalogue=self.projection.ground.catalogue,
         )
         ledger = isinstance(found.metric.rule, Ledger)
         if ledger and self.ledgers.policy(question.policy).fx == "none":
@@ -89,6 +91,8 @@ class Desk:
         changed = self.projection.changed(asked.products, asked.metric.reads)
         live = asked.start <= asked.zone.day_of(asked.now) < asked.end
         rule, book = asked.metric.rule, 0
+        if isinstance(rule, Ratio):
+            return tuple(part for side in self._sides(asked) for part in self._moving(side))
         if isinstance(rule, Ledger):
             known = rule.kind != "told"  # what a billing system says may change no row of the book
             book = self.ledgers.version(asked.question.policy) if known else self.projection.applied
@@ -138,13 +142,40 @@ class Desk:
     def _read(self, asked: Plan) -> Reading:
         if isinstance(asked.metric.rule, Ledger):
             return movements(asked, self.ledgers, self.projection)
+        if isinstance(asked.metric.rule, Ratio):
+            above, below = self._sides(asked)
+            return own.divided(asked, (above, self._read(above)), (below, self._read(below)))
         return read(asked, self.projection, self._rates)
 
     def _until(self, asked: Plan, until: int) -> dict[str, Number]:
         """The totals of a span up to an instant, by key."""
         if isinstance(asked.metric.rule, Ledger):
             return elapsed(asked, self.ledgers, self.projection, until)
+        if isinstance(asked.metric.rule, Ratio):
+            sides = [(side, self._totals(side, until)) for side in self._sides(asked)]
+            return {line.key: line.total for line in own.divided(asked, *sides).lines}
         return elapsed_totals(asked, self.projection, self._rates, until)
+
+    def behind(self, asked: Plan) -> Plan:
+        """The question whose rows a number leads to: of a ratio those above its line."""
+        return self._sides(asked)[0] if isinstance(asked.metric.rule, Ratio) else asked
+
+    def _totals(self, side: Plan, until: int) -> Reading:
+        return Reading([Line(key, [], total) for key, total in self._until(side, until).items()])
+
+    def _sides(self, asked: Plan) -> tuple[Plan, Plan]:
+        """The questions about what a ratio is made of."""
+        rule, ground = asked.metric.rule, self.projection.ground
+        assert isinstance(rule, Ratio)
+        currency = asked.question.currency or ground.currency
+        above, below = (
+            asked.about(
+                by_events(ground.catalogue[name], asked.products, self.ledgers.billed()),
+                currency.upper(),
+            )
+            for name in (rule.numerator, rule.denominator)
+        )
+        return above, below
 
     def _earlier(self, asked: Plan) -> tuple[Plan, Reading] | None:
         """The span compared with; of a running span the totals cover the same elapsed time."""

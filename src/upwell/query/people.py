@@ -13,7 +13,7 @@ from typing import Any
 
 from upwell.metrics.catalog import SETS, Cohort, MeanOfDays, Sessions, Trailing
 from upwell.projection import Projection
-from upwell.projection.store import AMONG, OWN, PEOPLE, PERSON
+from upwell.projection.store import AMONG, OWN, OWNED_PEOPLE, PEOPLE, PERSON
 from upwell.query import scan
 from upwell.query.lines import (
     Line,
@@ -133,7 +133,7 @@ def newcomers(
     rows = scan.run(
         projection,
         f"""with those as (
-          select distinct {key} as key, {PERSON} as who from {PEOPLE}
+          select distinct {key} as key, {PERSON} as who from {_events_of(plan)}
           where product in (select unnest(?::varchar[])) and day = ?
             and type in (select unnest(?::varchar[]))
             and e.actor is not null and {scan.stored(plan, before)}),
@@ -146,7 +146,7 @@ def newcomers(
         [
             list(plan.products),
             cut,
-            sorted(SETS[members]),
+            sorted(SETS.get(members, {members})),
             members,
             plan.start,
             cut,
@@ -183,7 +183,7 @@ def _people(
     sql = f"""with linked as materialized ({AMONG}),
     part as materialized (
       select {key} as key, span, {PERSON} as who, count(*) as n
-      from {PEOPLE} join (select unnest(?::bigint[]) as slot, unnest(?::bigint[]) as span)
+      from {_events_of(plan)} join (select unnest(?::bigint[]) as slot, unnest(?::bigint[]) as span)
         on {column} = slot
       where {clause} and ({does}) and e.actor is not null and {scan.stored(plan, before)}
       group by all)
@@ -196,6 +196,10 @@ def _people(
     rows = scan.run(projection, sql, given, queue=before is None)
     counts = defaultdict(int, {(name, span): count for name, span, count, _ in rows})
     return counts, sum(apart for _, span, _, apart in rows if span is None)
+
+
+def _events_of(plan: Plan) -> str:
+    return OWNED_PEOPLE if plan.owned else PEOPLE
 
 
 _DOES = "(product in (select unnest(?::varchar[])) and type in (select unnest(?::varchar[])))"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from operator import attrgetter
@@ -16,15 +16,20 @@ from upwell.access import Viewer
 from upwell.errors import Forbidden, Rejected, nearest
 from upwell.event import DIMENSIONS
 from upwell.metrics.catalog import (
+    CATALOG,
     Cohort,
+    Latest,
     Ledger,
     Metric,
     Net,
+    Ratio,
     Sessions,
     Sum,
     Trailing,
+    Unique,
     metric_named,
 )
+from upwell.metrics.own import PREFIX
 from upwell.metrics.policy import policy_named
 from upwell.money import currencies
 from upwell.period import (
@@ -102,6 +107,11 @@ class Plan:
         return isinstance(self.metric.rule, Sum | Net)
 
     @property
+    def owned(self) -> bool:
+        """Whether it counts events as those of a company's own metric."""
+        return any(kind.startswith(PREFIX) for kind in self.metric.reads)
+
+    @property
     def parts_add(self) -> bool:
         """Whether the lines of a breakdown add up to what all of them are together."""
         rule = self.metric.rule
@@ -127,6 +137,13 @@ class Plan:
         """The same question about one product."""
         return replace(self, products=(product,))
 
+    def about(self, metric: Metric, currency: str) -> Plan:
+        """The same question about another metric, money of it in this currency."""
+        question = msgspec.structs.replace(self.question, metric=metric.name)
+        how = _how(question, metric, self.end - self.start)
+        shown = currency if metric.unit == "money" else None
+        return replace(self, question=question, metric=metric, currency=shown, how=how)
+
     def by_day(self) -> Plan:
         """The same question with a point a day."""
         return replace(self, question=msgspec.structs.replace(self.question, grain="day"))
@@ -142,6 +159,7 @@ def plan(
     currency: str,
     week_start: int,
     billed: Container[str] = (),
+    catalogue: Mapping[str, Metric] = CATALOG,
 ) -> Plan:
     """Check a question against what exists and what the viewer may see; Rejected or Forbidden.
 
@@ -150,7 +168,7 @@ def plan(
     """
     may_read(viewer)
     chosen = scope(question.product, products, viewer)
-    metric = by_events(metric_named(question.metric), chosen, billed)
+    metric = by_events(metric_named(question.metric, catalogue), chosen, billed)
     start, end = days_of(question.start, question.end, zone, now)
     _fits(question.grain, end - start)
     if question.policy is not None:
@@ -298,7 +316,12 @@ def _how(question: Question, metric: Metric, days: int) -> How:
             fix="Ask with grain=day.",
             where="grain",
         )
-    if not keys and (_by_hour(metric) or not hourly):
+    if isinstance(metric.rule, Ratio):
+        if question.currency == "native":
+            raise _no_split(metric, "currency")
+        return "sums"  # as each of its two metrics is read
+    scanned = isinstance(metric.rule, Unique | Latest)
+    if not keys and not scanned and (_by_hour(metric) or not hourly):
         return "sums"
     if additive and not hourly and keys <= {*CELL_KEYS, "currency"}:
         return "cells"

@@ -10,13 +10,23 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
-from upwell.metrics.catalog import Cohort, Distinct, MeanOfDays, Net, Sessions, Sum, Trailing
+from upwell.metrics.catalog import (
+    Cohort,
+    Distinct,
+    Latest,
+    MeanOfDays,
+    Net,
+    Sessions,
+    Sum,
+    Trailing,
+    Unique,
+)
 from upwell.metrics.engagement import rolling
 from upwell.money import Quote, Rates, converted
 from upwell.period import to_date
 from upwell.projection import Projection
 from upwell.projection.store import ENTERED, REACHED, VISIT
-from upwell.query import people, scan
+from upwell.query import own, people, scan
 from upwell.query.lines import (
     APART,
     Amounts,
@@ -43,6 +53,8 @@ def read(plan: Plan, projection: Projection, rates: Callable[[], Rates]) -> Read
         reading = sum_up(plan, amounts, rates)
         reading.scanned = scanned
         return reading
+    if isinstance(plan.metric.rule, Unique | Latest):
+        return own.read(plan, projection)
     if plan.known_at is not None or plan.how == "scan":
         return people.read(plan, projection)
     ways = _ways(plan, projection)
@@ -81,7 +93,7 @@ def hot(plan: Plan, projection: Projection, low: int, high: int, day: int | None
                 for currency in sums.currencies(product, part.type):
                     table = tables[product, part.type, currency]
                     key = {"product": product, "currency": currency}.get(by or "", "")
-                    into = found[key]["" if part.of == "count" else currency]
+                    into = found[key][currency if plan.metric.unit == "money" else ""]
                     for slot in _slots(table, low, high):
                         at = slot if day is None else day
                         into[at] = into.get(at, 0) + sign * table[slot][place]
@@ -103,7 +115,7 @@ def sum_up(plan: Plan, amounts: Amounts, rates: Callable[[], Rates]) -> Reading:
     ):
         currencies = amounts.get(key, {})
         if plan.metric.unit != "money":
-            reading.lines.append(summed(plan, key, currencies.get("", {})))
+            reading.lines.append(_plain(plan, summed(plan, key, currencies.get("", {}))))
         elif plan.currency is None:
             apart = key and plan.question.by != "currency"
             for currency, slots in sorted(currencies.items()):
@@ -115,6 +127,15 @@ def sum_up(plan: Plan, amounts: Amounts, rates: Callable[[], Rates]) -> Reading:
                 _converted(plan, key, currencies, rates, quotes, reading.unconverted)
             )
     return reading
+
+
+def _plain(plan: Plan, line: Line) -> Line:
+    """The line as numbers, where values that are no money were added."""
+    rule = plan.metric.rule
+    if isinstance(rule, Sum) and rule.of == "value":
+        line.values = [own.plain(value) for value in line.values]
+        line.total = own.plain(line.total)
+    return line
 
 
 def _converted(
@@ -279,6 +300,8 @@ def elapsed_totals(
             reading = _from_histories(plan, projection, {}, until)
     elif kept and isinstance(plan.metric.rule, MeanOfDays) and cut > plan.start:
         reading = read(plan.moved(plan.start, cut), projection, rates)
+    elif isinstance(plan.metric.rule, Unique | Latest):
+        reading = own.read(plan, projection, until)
     else:
         reading = people.until(plan, projection, until)
     return {line.key: line.total for line in reading.lines}

@@ -11,15 +11,16 @@ import msgspec
 from upwell.access import Viewer
 from upwell.errors import Rejected
 from upwell.event import Delivery, GrowthEvent, Translated
-from upwell.metrics.catalog import Cohort, Sessions
+from upwell.metrics.catalog import Cohort, Latest, Sessions, Unique
 from upwell.money import WIDE, Rates, ecb_rates
 from upwell.period import to_instant
 from upwell.projection import Projection
+from upwell.projection.store import pointer
 from upwell.query.breakdown import is_other, largest
 from upwell.query.lines import APART, MISSING, OTHER, types_of, window_micros
 from upwell.query.plan import Plan
 from upwell.query.read import read
-from upwell.query.scan import dimension, run, stored, where
+from upwell.query.scan import dimension, events, run, stored, where
 
 MOST_ROWS = 1_000
 
@@ -87,11 +88,12 @@ def rows(
     if cursor is not None:
         clauses.append("(ts, seq, idx) < (?, ?, ?)")
         values += _read_cursor(cursor)
+    found = events(asked)
     page = run(
         projection,
-        f"""select seq, idx, product, source, type, ts, a.actor, value, currency, metadata,
-          recorded_at
-        from (select * from events e where {" and ".join(clauses)}
+        f"""select seq, idx, product, source, {"said" if asked.owned else "type"}, ts, a.actor,
+          value, currency, metadata, recorded_at
+        from (select * from {found} e where {" and ".join(clauses)}
           order by ts desc, seq desc, idx desc limit {limit + 1}) e
         left join (select no, actor from actors) a on a.no = e.actor
         order by ts desc, seq desc, idx desc""",
@@ -142,7 +144,12 @@ def _events(asked: Plan, projection: Projection) -> tuple[list[str], list[Any]]:
     else:
         clauses.append("type in (select unnest(?::varchar[]))")
         values.append(sorted(each[0][1]) if each else [])
-    if not asked.additive:  # visits and people have somebody; session events are counted all
+    if isinstance(rule, Unique):
+        clauses.append("json_extract_string(metadata, ?::varchar) is not null")
+        values.append(pointer(rule.key))
+    elif not asked.additive and not isinstance(
+        rule, Latest
+    ):  # visits and people have somebody; session events are counted all
         clauses.append(
             "(e.actor is not null or type = 'session')"
             if _sessions(asked)

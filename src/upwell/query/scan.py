@@ -17,6 +17,7 @@ from upwell.errors import Unavailable
 from upwell.metrics.catalog import Net, Sum
 from upwell.money import SCALE
 from upwell.projection import Projection
+from upwell.projection.store import OWNED, pointer
 from upwell.query.lines import MISSING, OTHER, Amounts, parts
 from upwell.query.plan import CELL_KEYS, Plan, versions
 
@@ -39,7 +40,7 @@ def amounts(plan: Plan, projection: Projection, until: int | None = None) -> Amo
     """
     clause, values = where(plan)
     slot = "hour" if plan.hourly else "day"
-    facts = f"(select *, 1 as n from events where {clause} and {stored(plan, until)})"
+    facts = f"(select *, 1 as n from {events(plan)} where {clause} and {stored(plan, until)})"
     return _grouped(plan, projection, facts, values, slot, queue=until is None)
 
 
@@ -82,14 +83,15 @@ def _grouped(
     """Facts (columns of events, with `n` and a `value` signed alike) added up by key and slot."""
     rule = plan.metric.rule
     assert isinstance(rule, Sum | Net)
-    counted = plan.metric.unit != "money"
+    counted = all(part.of == "count" for part, _ in parts(rule))
     what, terms, types = "n" if counted else "value", list[str](), list[str]()
     for part, sign in parts(rule):
         terms.append(f"{'+' if sign > 0 else '-'} case when type = ? then {what} else 0 end")
         types.append(part.type)
     key, bound = key_of(plan.question.by)
+    currency = "coalesce(currency, '')" if plan.metric.unit == "money" else "''"
     sql = f"""with part as materialized (
-      select {key} as key, {"''" if counted else "coalesce(currency, '')"} as currency,
+      select {key} as key, {currency} as currency,
         {slot} as slot, sum({" ".join(terms)}) as amount, sum(n) as n
       from {facts} where type in (select unnest(?::varchar[])) group by all having sum(n) <> 0)
     select {limited(plan)} as key, currency, slot,
@@ -97,9 +99,14 @@ def _grouped(
     from part group by all"""
     found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
     given = [*bound, *types, *values, types]
-    for name, currency, at, amount in run(projection, sql, given, queue=queue):
-        found[name][currency][int(at)] = int(amount)
+    for name, code, at, amount in run(projection, sql, given, queue=queue):
+        found[name][code][int(at)] = int(amount)
     return found
+
+
+def events(plan: Plan) -> str:
+    """The SQL of the events that the metric's types are found among."""
+    return OWNED if plan.owned else "events"
 
 
 def limited(plan: Plan) -> str:
@@ -150,10 +157,8 @@ def dimension(name: str) -> tuple[str, list[Any]]:
     """The SQL of a dimension's value, '(none)' where there is none, and what it binds."""
     if name in (*CELL_KEYS, "currency"):
         return f"coalesce(nullif({name}, ''), '{MISSING}')", []
-    # A JSON pointer: dots, quotes and stars in a key mean nothing in it.
-    pointer = "/" + name.replace("~", "~0").replace("/", "~1")
     return f"coalesce(nullif(json_extract_string(metadata, ?::varchar), ''), '{MISSING}')", [
-        pointer
+        pointer(name)
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from functools import lru_cache
 from zoneinfo import available_timezones
@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from upwell.errors import nearest
 from upwell.settings.lines import Path
-from upwell.settings.schema import MixpanelSource, Settings, SqlSource
+from upwell.settings.schema import MixpanelSource, OwnMetric, Settings, SqlSource
 
 Mistake = tuple[Path, str, str, str]  # path, code, message, fix
 
@@ -29,6 +29,8 @@ class Names(Struct, frozen=True):
 
     metrics: frozenset[str] = frozenset()
     event_types: frozenset[str] = frozenset()
+    judge: Callable[[tuple[OwnMetric, ...]], Iterable[tuple[int, str, str, str, str]]] | None = None
+    """What is wrong with a company's own metrics: index, key, code, message, fix."""
 
 
 def duration(text: str) -> timedelta:
@@ -325,3 +327,7 @@ def _own_metrics(settings: Settings, names: Names) -> Iterator[Mistake]:
                 yield (path, "missing_key", f"A ratio needs '{key}'.", f'Add: {key} = "…".')
             elif word is not None and names.metrics:
                 yield from _known((*path, key), word, metrics, "metric")
+    if names.judge is not None:
+        for index, key, *said in names.judge(settings.metrics):
+            code, message, fix = said
+            yield (("metrics", index, key), code, message, fix)

@@ -1,0 +1,44 @@
+"""A company's own metrics and names, from the configuration to what counts and checks them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from upwell.event import EVENT_TYPES
+from upwell.metrics.catalog import CATALOG
+from upwell.metrics.own import Own, faults
+from upwell.settings import Names, OwnMetric
+
+
+def names() -> Names:
+    """The names that a configuration may use, and what judges the metrics in it."""
+    return Names(metrics=frozenset(CATALOG), event_types=frozenset(EVENT_TYPES), judge=_judged)
+
+
+def own_of(metric: OwnMetric) -> Own:
+    """The metric as it is counted."""
+    types = (metric.event,) if isinstance(metric.event, str) else metric.event
+    return Own(
+        name=metric.name,
+        title=metric.title,
+        unit=metric.unit,
+        direction=metric.direction,
+        aggregate=metric.aggregate,
+        types=types,
+        named=metric.named,
+        where=tuple(
+            (key, (texts,) if isinstance(texts, str) else texts)
+            for key, texts in sorted(metric.where.items())
+        ),
+        of=metric.of,
+        numerator=metric.numerator or "",
+        denominator=metric.denominator or "",
+    )
+
+
+def _judged(metrics: Iterable[OwnMetric]) -> Iterator[tuple[int, str, str, str, str]]:
+    owns = [own_of(metric) for metric in metrics]
+    others = {own.name: own for own in owns}
+    for index, own in enumerate(owns):
+        for fault in faults(own, others):
+            yield (index, *fault)
