@@ -7,7 +7,7 @@ ledger inside the caller's transaction, and says what memory must show once that
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
@@ -402,7 +402,7 @@ def _person(record: Customer, ground: Ground) -> Person:
 
 def _other(changed: Changed, ground: Ground) -> Iterator[tuple[str, str]]:
     """The customers, source and id, who are new or of whom it was not always said who they are."""
-    fresh = {(one.source, one.id) for one in changed.fresh if one.kind == "cus"}
+    fresh = Counter((one.source, one.id) for one in changed.fresh if one.kind == "cus")
     if not ground.exclude or not fresh:
         return
     verdicts: defaultdict[tuple[str, str], list[bool | None]] = defaultdict(list)
@@ -411,7 +411,7 @@ def _other(changed: Changed, ground: Ground) -> Iterator[tuple[str, str]]:
             email = cast(Customer, one.record).email
             verdicts[key].append(leaves_out(ground.exclude, one.id, email) if email else None)
     for key, found in verdicts.items():
-        if len(found) == 1 or len(set(found)) > 1:
+        if len(found) == fresh[key] or len(set(found)) > 1:
             yield key
 
 
