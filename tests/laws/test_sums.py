@@ -163,6 +163,14 @@ RULES = st.builds(
     own_active=st.sampled_from(({}, {"docs": frozenset({"page_view"})})),
     identity=st.sampled_from((Rules().identity, Rules().identity, ("email",), ())),
     own=OWN,
+    activation=st.sampled_from(
+        (
+            {},
+            {"docs": ("page_view", 2, 1)},
+            {"": ("report_shared", 1, 30)},
+            {"": ("session", 2, 3), "mail": ("activation", 1, 1), "docs": ("signup", 2, 14)},
+        )
+    ),
 )
 
 

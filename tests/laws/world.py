@@ -15,7 +15,7 @@ from tests.oracle.plain import Counted, Event, OwnMetric, Rules
 from upwell.event import Delivery
 from upwell.flow import Flow
 from upwell.journal import Journal
-from upwell.metrics.own import Own
+from upwell.metrics.own import Activation, Own
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.projection.store import ENTERED, REACHED, VISIT
@@ -30,13 +30,21 @@ SETS = ("actors", "active", "visitors")
 def ground(rules: Rules, products: Sequence[str] = PRODUCTS) -> Ground:
     """The configuration that stands for the rules."""
     own = {name: tuple(sorted(types)) for name, types in rules.own_active.items()}
+    activation = {
+        name: Activation(event=event, times=times, days=days)
+        for name, (event, times, days) in rules.activation.items()
+    }
     return Ground(
         timezone=rules.zone,
         exclude=rules.exclude,
         active=tuple(sorted(rules.active)),
         rules=rules.identity,
+        activation=activation.pop("", Activation()),
         metrics=tuple(map(_own, rules.own)),
-        products=tuple(GroundProduct(id=name, active=own.get(name)) for name in products),
+        products=tuple(
+            GroundProduct(id=name, active=own.get(name), activation=activation.get(name))
+            for name in products
+        ),
     )
 
 

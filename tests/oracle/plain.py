@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 
 MICROS = 1_000_000
 HOUR = 3600 * MICROS
+TYPES = {"activation", "engagement", "page_view", "signup", "session"}
 NOT_ACTIVITY = {"report", "identify", "merge", "unmerge"}
 ACTIVE = {"engagement", "session", "page_view", "activation", "signup"}
 DIMENSIONS = ("plan", "country", "channel", "reason", "name")
@@ -98,6 +99,8 @@ class Rules:
     own_active: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by product
     identity: tuple[str, ...] = ("external_id", "email")
     own: tuple[OwnMetric, ...] = ()
+    # By product ("" for all others): an event's type or name, how often, within how many days.
+    activation: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
 
     def members(self, name: str, product: str) -> set[str]:
         """The types that make an actor a member of the set."""
@@ -242,7 +245,7 @@ class Counted:
         return found
 
     def activated(self) -> tuple[Counter[tuple[str, int]], Counter[tuple[str, int]]]:
-        """By product and day of the first signup: who signed up, who activated within 14 days."""
+        """By product and day of the first signup: who signed up, who activated in time."""
         signed: dict[Any, int] = {}
         for event in self.events:
             if event.type == "signup" and event.actor is not None:
@@ -250,17 +253,19 @@ class Counted:
                 signed[who] = min(signed.get(who, event.at), event.at)
         entered = Counter((who[0], self.day(at)) for who, at in signed.items())
         reached = Counter(
-            (who[0], self.day(at))
-            for who, at in signed.items()
-            if any(
-                event.type == "activation"
-                and event.actor is not None
-                and (event.product, self.person(event)) == who
-                and at <= event.at <= at + 14 * 24 * HOUR
-                for event in self.events
-            )
+            (who[0], self.day(at)) for who, at in signed.items() if self._reached(who, at)
         )
         return entered, reached
+
+    def _reached(self, who: tuple[str, Any], at: int) -> bool:
+        rules = self.rules.activation
+        name, times, days = rules.get(who[0], rules.get("", ("activation", 1, 14)))
+        done = 0
+        for event in self.events:
+            own = event.type if name in TYPES else _dimension(event.metadata.get("name"))
+            if own == name and event.actor is not None and at <= event.at <= at + days * 24 * HOUR:
+                done += (event.product, self.person(event)) == who
+        return done >= times
 
 
 def persons(

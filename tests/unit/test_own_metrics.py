@@ -13,10 +13,11 @@ import pytest
 from tests.laws.world import NOW, World, batch, config, ground, world
 from tests.oracle.plain import Event, Rules
 from upwell.access import SYSTEM
+from upwell.app.house import ground_of
 from upwell.app.owned import names
 from upwell.errors import Rejected
 from upwell.event import Delivery
-from upwell.metrics.own import Own
+from upwell.metrics.own import Activation, Own
 from upwell.period import to_instant
 from upwell.query.desk import Desk
 from upwell.query.question import Answer, Question
@@ -194,3 +195,70 @@ def test_a_name_that_upwell_has_is_taken(tmp_path: Path) -> None:
     path.write_text(HEAD.replace('"mine"', '"mrr"'))
     with pytest.raises(ConfigError, match="has already"):
         load(path, {}, names())
+
+
+def signups() -> list[Event]:
+    """Ann shares three times after signing up to mail, bob twice, cleo in docs once."""
+    people = (("ann", "mail", 3), ("bob", "mail", 2), ("cleo", "docs", 1))
+    found = []
+    for who, product, times in people:
+        found.append(Event(product, "signup", AT - 4 * DAY, actor=who))
+        found += [shared(-3, who, "team", str(n), product) for n in range(times)]
+    return [*found, Event("mail", "activation", AT - 3 * DAY, actor="bob")]
+
+
+@pytest.mark.parametrize(
+    ("activation", "docs", "rates", "counts"),
+    [
+        (Activation(), None, (1 / 3, 0.5), 1),
+        (Activation(event="shared", times=3, days=2), None, (1 / 3, 0.5), 1),
+        (Activation(event="shared", times=2, days=2), Activation(event="engagement"), (1, 1), 3),
+        (Activation(event="shared", times=4), None, (0, 0), 0),
+    ],
+)
+def test_a_company_says_what_activates(
+    tmp_path: Path,
+    activation: Activation,
+    docs: Activation | None,
+    rates: tuple[float, float],
+    counts: int,
+) -> None:
+    """The rate and the number follow it, in sums and in what was known."""
+    said = ground(Rules())
+    products = tuple(
+        msgspec.structs.replace(one, activation=docs if one.id == "docs" else None)
+        for one in said.products
+    )
+    said = msgspec.structs.replace(said, activation=activation, products=products)
+    body = msgspec.json.encode(said)
+    delivery = Delivery(kind="config", source="upwell", received_at=NOW, body=body)
+    with world(tmp_path) as house:
+        house.take(config(Rules()), batch(signups()[:5]), delivery, batch(signups()[5:]))
+        for known in ({}, {"known_at": to_instant(AT + DAY // 3).isoformat()}):
+            found = answer(house, "activation_rate", **known)
+            assert found.series[0].total == pytest.approx(rates[0])
+            mail = answer(house, "activation_rate", product=["mail"], **known)
+            assert mail.series[0].total == pytest.approx(rates[1])
+            assert answer(house, "activations", **known).series[0].total == counts
+
+
+@pytest.mark.parametrize("within", ["soon", "0d", "36h"])
+def test_an_activation_is_within_whole_days(tmp_path: Path, within: str) -> None:
+    """Anything else is told."""
+    path = tmp_path / "upwell.toml"
+    path.write_text(f'[workspace]\nactivation = {{event = "shared", within = "{within}"}}\n')
+    with pytest.raises(ConfigError, match="no whole days"):
+        load(path, {}, names())
+
+
+def test_what_a_file_says_is_what_counts(tmp_path: Path) -> None:
+    """From the file to the ground."""
+    path = tmp_path / "upwell.toml"
+    path.write_text(
+        '[workspace]\nactivation = {event = "shared", times = 3, within = "2w"}\n'
+        '[[products]]\nid = "mail"\nactivation = {event = "signup"}\n' + HEAD + 'event = "kpi"\n'
+    )
+    found = ground_of(load(path, {}, names()))
+    assert found.activates("docs") == Activation(event="shared", times=3, days=14)
+    assert found.activates("mail") == Activation(event="signup")
+    assert found.metrics == (Own(name="mine", title="Mine", types=("kpi",)),)

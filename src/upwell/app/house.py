@@ -24,12 +24,13 @@ from upwell import settings as config
 from upwell.access import Viewer
 from upwell.app.connect import Links
 from upwell.app.identity import Identity
-from upwell.app.owned import names, own_of
+from upwell.app.owned import activation_of, names, own_of
 from upwell.billing import Origin
 from upwell.event import DeadLetter, Delivery, Translated
 from upwell.flow import Flow, translate
 from upwell.journal import DAMAGED, Journal
 from upwell.metrics.catalog import DEFAULT_ACTIVE
+from upwell.metrics.own import Activation
 from upwell.period import to_date, to_micros
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
@@ -254,9 +255,16 @@ def ground_of(settings: Settings) -> Ground:
         active=tuple(sorted(workspace.active or DEFAULT_ACTIVE)),
         exclude=workspace.exclude,
         products=tuple(
-            GroundProduct(id=p.id, name=p.title, active=p.active, retired=p.retired)
+            GroundProduct(
+                id=p.id,
+                name=p.title,
+                active=p.active,
+                retired=p.retired,
+                activation=activation_of(p.activation),
+            )
             for p in settings.products
         ),
+        activation=activation_of(workspace.activation) or Activation(),
         metrics=tuple(map(own_of, settings.metrics)),
         policy=workspace.policy,
         rules=settings.identity.rules,

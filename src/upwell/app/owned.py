@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from upwell import settings as config
 from upwell.event import EVENT_TYPES
 from upwell.metrics.catalog import CATALOG
-from upwell.metrics.own import Own, faults
-from upwell.settings import Names, OwnMetric
+from upwell.metrics.own import Activation, Own, faults
+from upwell.settings import Names, OwnMetric, duration
 
 
 def names() -> Names:
@@ -33,6 +34,17 @@ def own_of(metric: OwnMetric) -> Own:
         of=metric.of,
         numerator=metric.numerator or "",
         denominator=metric.denominator or "",
+    )
+
+
+def activation_of(activation: config.Activation | None) -> Activation | None:
+    """What activates, as it is counted."""
+    if activation is None:
+        return None
+    return Activation(
+        event=activation.event,
+        times=activation.times,
+        days=duration(activation.within).days,
     )
 
 

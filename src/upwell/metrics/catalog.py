@@ -66,11 +66,16 @@ class Sessions(msgspec.Struct, frozen=True, tag_field="rule", tag="sessions"):
 
 
 class Cohort(msgspec.Struct, frozen=True, tag_field="rule", tag="cohort"):
-    """Share of the actors entering in a bucket who reached the goal within the window."""
+    """Share of the actors entering in a bucket who reached the goal within the window.
+
+    `kept` names the sums; `counts`: how many reached it instead of which share.
+    """
 
     entry: str
     goal: str
     window_days: int
+    kept: str = "activation_rate"
+    counts: bool = False
 
 
 class Ledger(msgspec.Struct, frozen=True, tag_field="rule", tag="ledger"):

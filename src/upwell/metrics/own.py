@@ -11,10 +11,11 @@ from typing import Literal
 
 import msgspec
 
-from upwell.event import DIMENSIONS, MONEY_TYPES
+from upwell.event import DIMENSIONS, EVENT_TYPES, MONEY_TYPES
 from upwell.metrics.catalog import (
     CATALOG,
     SETS,
+    Cohort,
     Direction,
     Distinct,
     Latest,
@@ -66,6 +67,55 @@ class Own(msgspec.Struct, frozen=True, kw_only=True):
     def by_user(self) -> bool:
         """Whether it counts different users."""
         return self.aggregate == "unique" and self.of == "actor_id"
+
+
+class Activation(msgspec.Struct, frozen=True, kw_only=True):
+    """What activates: an event type or name, so often within so many days of the first signup."""
+
+    event: str = "activation"
+    times: int = 1
+    days: int = 14
+
+    @property
+    def type(self) -> str | None:
+        """The event type, where it is one."""
+        return self.event if self.event in EVENT_TYPES else None
+
+    @property
+    def named(self) -> str | None:
+        """The event's name, where it is no type."""
+        return None if self.event in EVENT_TYPES else self.event
+
+
+def activating(found: Mapping[str, Metric], rules: Iterable[Activation]) -> dict[str, Metric]:
+    """The entries that follow what activates: as many as signed up in the bucket and then did."""
+    rules = set(rules)
+    if rules == {Activation()}:
+        return dict(found)
+    days = max(rule.days for rule in rules)
+    rate, count = found["activation_rate"], found["activations"]
+    said = " or, by product, ".join(sorted(map(_activates, rules)))
+    return {
+        **found,
+        "activation_rate": msgspec.structs.replace(
+            rate,
+            rule=Cohort("signup", "activation", days),
+            definition="Of the users who first signed up in the period, the share who activated: "
+            f"{said}. Complete only when {days} days have passed.",
+        ),
+        "activations": msgspec.structs.replace(
+            count,
+            rule=Cohort("signup", "activation", days, counts=True),
+            dimensions=(),
+            definition="Users who first signed up in the period and activated: "
+            f"{said}. Complete only when {days} days have passed.",
+        ),
+    }
+
+
+def _activates(rule: Activation) -> str:
+    often = "" if rule.times == 1 else f" {rule.times} times"
+    return f"{rule.event}{often} within {rule.days} days"
 
 
 Fault = tuple[str, str, str, str]  # key, code, message, fix

@@ -37,7 +37,7 @@ from upwell.projection.folding import Folding
 from upwell.projection.ground import Ground, Relinked
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.ledger import Moment
-from upwell.projection.refold import load, own_metrics, refold, relocate
+from upwell.projection.refold import goals, load, own_metrics, refold, relocate
 from upwell.projection.staged import Staged, facts_of, stacked, told_of
 from upwell.projection.sums import Sums
 
@@ -292,6 +292,7 @@ class Projection:
             db.execute("insert into meta values ('ground', ?)", [text])
             stored = db.execute("select count(*) from events").fetchone()
             own_metrics(db, ground)
+            goals(db, ground)
             again = bool(stored and stored[0]) and not ground.folds_like(self.ground)
             if again:
                 relocate(db, self._db.cursor(), partial(staff.located, db, ground, zone))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from upwell.event import DIMENSIONS, DeadLetter
 from upwell.metrics.catalog import SETS
+from upwell.metrics.own import Activation
 from upwell.money import nanos
 from upwell.period import MICROS, Zone
 from upwell.projection import store
@@ -149,6 +150,7 @@ def fold(
         if pc.any(fresh["late"]).as_py():
             db.execute("insert into cell_changes " + store.CHANGES.format(facts=facts))
         hours = db.sql(store.HOURS.format(facts=facts)).to_arrow_table()
+        steps = _steps(db)
         more = fresh.slice(0, 0)
         if ground.kept:
             more = db.sql("select * from " + store.counted_once_more("fresh")).to_arrow_table()
@@ -156,7 +158,7 @@ def fold(
     people = _people(fresh)
     crowd = _crowd(db, plan, fresh, people, ground, memory)
     derived = _visits(plan, people, zone, memory, crowd)
-    derived.update(_cohorts(plan, people, zone, memory, crowd))
+    derived.update(_cohorts(plan, steps, ground, zone, memory, crowd))
     _active_days(db, plan, (people, _people(more)), ground, memory, crowd)
     hours = _with_derived(hours, derived)
     db.from_arrow(hours).insert_into("hours")
@@ -271,14 +273,39 @@ def _visits(plan: Plan, people: People, zone: Zone, memory: Memory, crowd: Crowd
     return found
 
 
-def _cohorts(plan: Plan, people: People, zone: Zone, memory: Memory, crowd: Crowd) -> Derived:
+Steps = dict[str, list[tuple[int, bool, int]]]  # cohort -> (actor, is entry, micros)
+
+
+def _steps(db: duckdb.DuckDBPyConnection) -> Steps:
+    """The fresh events that let somebody enter a cohort or bring them to its goal."""
+    found = {}
+    for name, rule in COHORTS.items():
+        rows = db.execute(
+            f"""select actor_no, ts, type = $entry, goal from {store.steps("fresh")}
+            where actor_no is not null and not excluded and (type = $entry or goal)""",
+            {"entry": rule.entry},
+        ).fetchall()
+        found[name] = [
+            (actor, entry, ts)
+            for actor, ts, *does in rows
+            for entry, so in zip((True, False), does, strict=True)
+            if so
+        ]
+    return found
+
+
+def _cohorts(
+    plan: Plan, steps: Steps, ground: Ground, zone: Zone, memory: Memory, crowd: Crowd
+) -> Derived:
     found: Derived = Counter()
+
+    def goal(actor: int) -> Activation:
+        return ground.activates(_products(memory, [actor])[0])
+
     for name, history in memory.cohorts.items():
         rule = history.rule
-        steps = people.of(people.does((rule.entry, rule.goal)))
-        entries = steps.does((rule.entry,))
-        rows = zip(steps.actor.tolist(), entries.tolist(), steps.ts.tolist(), strict=True)
-        changes = {key: count for key, count in history.take(rows, crowd).items() if count}
+        taken = history.take(steps[name], crowd, goal)
+        changes = {key: count for key, count in taken.items() if count}
         products = _products(memory, [actor for actor, _, _ in changes])
         days = zone.days(np.array([at for _, at, _ in changes], dtype=np.int64)).tolist()
         for ((_, _, reached), count), product, day in zip(

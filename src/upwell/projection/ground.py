@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from upwell.billing import Origin
 from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS, Metric
-from upwell.metrics.own import Own, catalogue
+from upwell.metrics.own import Activation, Own, activating, catalogue
 from upwell.metrics.policy import FxPolicy
 
 
@@ -27,6 +27,7 @@ class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
     active: tuple[str, ...] | None = None
     retired: bool = False
+    activation: Activation | None = None
 
 
 class Relinked(msgspec.Struct, frozen=True, kw_only=True, tag="identity"):
@@ -62,6 +63,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     fx: FxPolicy | None = None  # None: as the counting rules say
     rates: tuple[tuple[str, Decimal], ...] = ()  # constant, by hand: worth of one in `currency`
     sources: tuple[Origin, ...] = ()
+    activation: Activation = Activation()
     metrics: tuple[Own, ...] = ()  # the company's own
     rules: tuple[str, ...] = ("external_id", "email")  # by which customers are one (`identity`)
     # Customers that are one person, as `source:id`. They come by deliveries of their own, which
@@ -112,7 +114,22 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @cached_property
     def catalogue(self) -> dict[str, Metric]:
         """Every metric by its name, the company's own among them."""
-        return catalogue(self.metrics)
+        rules = (self.activation, *self.activations.values())
+        return activating(catalogue(self.metrics), rules)
+
+    @cached_property
+    def activations(self) -> dict[str, Activation]:
+        """What activates in the products that say so themselves."""
+        return {p.id: p.activation for p in self.products if p.activation is not None}
+
+    @property
+    def reads_more(self) -> bool:
+        """Whether an event may count for more than its own type's sums, or activate by its name."""
+        return bool(self.kept or self.activations or self.activation != Activation())
+
+    def activates(self, product: str) -> Activation:
+        """What activates in a product."""
+        return self.activations.get(product, self.activation)
 
     @cached_property
     def kept(self) -> tuple[Own, ...]:
@@ -145,7 +162,15 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @property
     def _folding(self) -> tuple[object, ...]:
         counts = {own.counts for own in self.kept}
-        return self.timezone, self.active, self.exclude, set(self.user_rules), counts
+        return (
+            self.timezone,
+            self.active,
+            self.exclude,
+            set(self.user_rules),
+            counts,
+            self.activation,
+            self.activations,
+        )
 
 
 _LEDGER = (

@@ -6,9 +6,9 @@ between what that history gave before and what it gives now. Order and batching 
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from upwell.metrics.catalog import CATALOG, Cohort
 from upwell.metrics.engagement import NONE
+from upwell.metrics.own import Activation
 from upwell.period import DAY_MICROS
 from upwell.projection.crowd import Crowd, Labels, heads
 from upwell.projection.runs import NOTHING, OrderedSet, distinct, insert
@@ -211,11 +212,15 @@ class CohortHistory:
             insort((self._entered if entry else self._goals).setdefault(actor, []), ts)
 
     def take(
-        self, rows: Iterable[tuple[int, bool, int]], crowd: Crowd
+        self,
+        rows: Iterable[tuple[int, bool, int]],
+        crowd: Crowd,
+        goal: Callable[[int], Activation],
     ) -> Counter[tuple[int, int, bool]]:
         """Changes as {(an actor of the product, micros of the first entry, reached): difference}.
 
-        `reached` False counts people who entered, True those of them who reached the goal.
+        `goal` says what brings an actor there; `reached` False counts people who entered, True
+        those of them who reached it.
         """
         new: dict[int, list[tuple[bool, int]]] = {}
         for actor, entry, ts in rows:
@@ -224,24 +229,26 @@ class CohortHistory:
         parties = [[actor] for actor in alone[~crowd.has(alone)].tolist()]
         change: Counter[tuple[int, int, bool]] = Counter()
         for party in (*parties, *crowd.parties(crowd.was)):
-            change.subtract(self._state(party))
+            change.subtract(self._state(party, goal))
         for actor, events in new.items():
             for entry, ts in events:
                 insort((self._entered if entry else self._goals).setdefault(actor, []), ts)
         for party in (*parties, *crowd.parties(crowd.now)):
-            change.update(self._state(party))
+            change.update(self._state(party, goal))
         return change
 
-    def _state(self, party: Sequence[int]) -> list[tuple[int, int, bool]]:
+    def _state(
+        self, party: Sequence[int], goal: Callable[[int], Activation]
+    ) -> list[tuple[int, int, bool]]:
         """What one person, of several actors of one product, gives."""
         firsts = [self._entered[actor][0] for actor in party if actor in self._entered]
         if not firsts:
             return []
         first = min(firsts)
-        last = first + self.rule.window_days * DAY_MICROS
+        rule = goal(party[0])
+        last = first + rule.days * DAY_MICROS
         goals = (self._goals.get(actor, ()) for actor in party)
-        inside = any(
-            (at := bisect_left(own, first)) < len(own) and own[at] <= last for own in goals
-        )
+        done = sum(bisect_right(own, last) - bisect_left(own, first) for own in goals)
+        inside = done >= rule.times
         entered = (party[0], first, False)
         return [entered, (party[0], first, True)] if inside else [entered]

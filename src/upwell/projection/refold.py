@@ -65,6 +65,16 @@ def own_metrics(db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
         )
 
 
+def goals(db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
+    """Write down what activates, for every statement to join."""
+    own = sorted(ground.activations.items())
+    db.execute("delete from goals")
+    for product, rule in [("", ground.activation), *own]:
+        others = [] if product else [name for name, _ in own]
+        row = [product, others, rule.type, rule.named, rule.times, rule.days * DAY_MICROS]
+        db.execute("insert into goals values (?, ?, ?, ?, ?, ?)", row)
+
+
 def facts_of(ground: Ground) -> tuple[str, str]:
     """The SQL of what the sums add up: of events that stand, and of all changes there ever were."""
     if not ground.kept:
@@ -83,7 +93,7 @@ def cohort_rows(db: duckdb.DuckDBPyConnection, zone: Zone) -> pa.Table:
     for name, rule in COHORTS.items():
         found = db.execute(
             store.COHORT,
-            {"entry": rule.entry, "goal": rule.goal, "window": rule.window_days * DAY_MICROS},
+            {"entry": rule.entry},
         ).fetchnumpy()
         days = zone.days(np.asarray(found["first"], dtype=np.int64)).tolist()
         for product, day, reached in zip(found["product"], days, found["reached"], strict=True):
@@ -160,9 +170,13 @@ def load(db: duckdb.DuckDBPyConnection, ground: Ground) -> Memory:
     for history in memory.cohorts.values():
         history.load(
             db.execute(
-                "select actor, type = $entry, ts from events where type in ($entry, $goal)"
-                " and actor is not null and not excluded and superseded_at is null",
-                {"entry": history.rule.entry, "goal": history.rule.goal},
+                f"""select actor, entry, ts from (
+                  select actor, ts, unnest([true, false]) as entry, type, goal
+                  from {store.steps("events")}
+                  where actor is not null and not excluded and superseded_at is null
+                    and (type = $entry or goal))
+                where case when entry then type = $entry else goal end""",
+                {"entry": history.rule.entry},
             ).fetchall()
         )
     _load_series(db, memory, "days", "day")

@@ -81,7 +81,7 @@ def follow(
     if not mark(db, ground, customers):
         return False
     kinds = {kind for (kind,) in db.execute("select distinct type from flipped").fetchall()}
-    if kinds & HISTORIES or ground.kept:  # own metrics count the same events once more
+    if kinds & HISTORIES or ground.reads_more:
         refold(db, ground, zone)
         return True
     live, ever = (_changed(facts) for facts in (store.LIVE, store.EVER))

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from upwell.errors import Rejected, Unavailable
 from upwell.event import DIMENSIONS
+from upwell.period import DAY_MICROS
 from upwell.projection.sums import LINKED, PARTS
 
 FORMAT = 1
@@ -64,6 +65,10 @@ create table if not exists doubts(seq bigint, idx integer, source varchar, code 
 create table if not exists own_metrics(    -- which events count for a company's own metrics
   kind varchar, types varchar[], named varchar,
   wheres struct(pointer varchar, allowed varchar[])[]);
+create table if not exists goals(          -- what activates: in a product, or in all but `others`
+  product varchar, others varchar[], type varchar, named varchar, times integer, within bigint);
+insert into goals select '', [], 'activation', null, 1, {14 * DAY_MICROS}
+  where not exists (select 1 from goals);
 create table if not exists source_counts(source varchar, events bigint, repeats bigint);
 create table if not exists outgoing(seq bigint, idx integer, version_seq bigint);
 create table if not exists grounds(seq bigint, recorded_at bigint, body varchar);
@@ -175,15 +180,25 @@ select product, '{VISIT}' as type, '' as currency, day, hour, count(*)::bigint a
 from chained where before is null or second - before >= 1800 group by all
 """
 
+
+def steps(events: str) -> str:
+    """The SQL of events with `goal`: whether one activates; `times` and `within` say how often."""
+    return f"""(select e.*, coalesce(e.type = g.type, e.name = g.named, false) as goal,
+      g.times, g.within from {events} e join goals g
+      on g.product = e.product or (g.product = '' and not list_contains(g.others, e.product)))"""
+
+
+STEPS = f"({steps('events')} e left join persons p on p.actor = e.actor)"
+REACHED_IT = """(select count(*) from steps s where s.who = f.who and s.goal
+  and s.ts between f.first and f.first + f.within) >= f.times"""
 COHORT = f"""
 with steps as (
-  select product, {OWN} as who, ts, type = $entry as entry from {PEOPLE}
-  where type in ($entry, $goal) and e.actor is not null and not excluded
+  select product, {OWN} as who, ts, type = $entry as entry, goal, times, within from {STEPS}
+  where (type = $entry or goal) and e.actor is not null and not excluded
     and superseded_at is null),
-firsts as (select product, who, min(ts) as first from steps where entry group by all)
-select f.product, f.first, exists (
-    select 1 from steps s where s.who = f.who and not s.entry
-      and s.ts between f.first and f.first + $window) as reached
+firsts as (select product, who, min(ts) as first, any_value(times) as times,
+  any_value(within) as within from steps where entry group by all)
+select f.product, f.first, {REACHED_IT} as reached
 from firsts f
 """
 

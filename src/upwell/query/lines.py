@@ -109,7 +109,7 @@ def empty(plan: Plan, like: Line) -> Line:
     if plan.parts_add:
         return summed(plan, like.key, {}, like.currency)
     rule = plan.metric.rule
-    rate = isinstance(rule, Cohort | Latest) or plan.metric.unit in ("ratio", "number", "money")
+    rate = isinstance(rule, Latest) or plan.metric.unit in ("ratio", "number", "money")
     rate = rate or (isinstance(rule, Ledger) and rule.kind == "told")
     nothing = None if rate else 0
     return counted(plan, like.key, [nothing] * len(plan.buckets), nothing)

@@ -13,7 +13,7 @@ from typing import Any
 
 from upwell.metrics.catalog import SETS, Cohort, MeanOfDays, Sessions, Trailing
 from upwell.projection import Projection
-from upwell.projection.store import AMONG, OWN, OWNED_PEOPLE, PEOPLE, PERSON
+from upwell.projection.store import AMONG, OWN, OWNED_PEOPLE, PEOPLE, PERSON, REACHED_IT, STEPS
 from upwell.query import scan
 from upwell.query.lines import (
     Line,
@@ -24,7 +24,6 @@ from upwell.query.lines import (
     share,
     summed,
     types_of,
-    window_micros,
 )
 from upwell.query.plan import Plan
 
@@ -267,22 +266,19 @@ def _cohort(
     rows = scan.run(
         projection,
         f"""with steps as materialized (
-          select product, {OWN} as who, ts, day, hour, type = ? as entry from {PEOPLE}
-          where product in (select unnest(?::varchar[])) and type in (?, ?)
+          select product, {OWN} as who, ts, day, hour, type = ? as entry, goal, times, within
+          from {STEPS} where product in (select unnest(?::varchar[])) and (type = ? or goal)
             and e.actor is not null and {scan.stored(plan, before)}),
         firsts as (select product, who, min(ts) as first, arg_min(day, ts) as day,
-          arg_min({slot}, ts) as slot from steps where entry group by all),
-        ways as (select f.product, f.slot, exists (select 1 from steps s
-            where s.who = f.who and not s.entry
-            and s.ts between f.first and f.first + ?) as reached
+          arg_min({slot}, ts) as slot, any_value(times) as times, any_value(within) as within
+          from steps where entry group by all),
+        ways as (select f.product, f.slot, {REACHED_IT} as reached
           from firsts f where f.day >= ? and f.day < ?)
         select {key} as key, slot, count(*), count(*) filter (reached) from ways group by all""",
         [
             rule.entry,
             list(plan.products),
             rule.entry,
-            rule.goal,
-            window_micros(rule),
             plan.start,
             plan.last,
         ],
@@ -294,9 +290,10 @@ def _cohort(
     for name in keys_of(plan, marks):
         own = marks.get(name, {})
 
-        def rate(slots: Any, own: dict[int, tuple[int, int]] = own) -> float | None:
+        def rate(slots: Any, own: dict[int, tuple[int, int]] = own) -> Number:
             found = [own[at] for at in slots if at in own]
-            return share(sum(reached for _, reached in found), sum(count for count, _ in found))
+            done = sum(reached for _, reached in found)
+            return done if rule.counts else share(done, sum(count for count, _ in found))
 
         values: list[Number] = [
             rate((b.opens,) if plan.hourly else range(b.first, b.end)) for b in plan.buckets

@@ -266,9 +266,11 @@ def _measure(
         table = rolling(gaps, rule.days, plan.start, plan.last).tolist()
         return lambda first, end: table[end - 1 - plan.start] if first < end else 0
     assert isinstance(rule, Cohort)
-    name = plan.metric.name
+    name = rule.kept
     entered = [sums.days.get((p, f"{ENTERED}:{name}", ""), {}) for p in products]
     reached = [sums.days.get((p, f"{REACHED}:{name}", ""), {}) for p in products]
+    if rule.counts:
+        return lambda first, end: _count(reached, first, end)
     return lambda first, end: share(_count(reached, first, end), _count(entered, first, end))
 
 

@@ -15,9 +15,9 @@ from upwell.metrics.catalog import Cohort, Latest, Sessions, Unique
 from upwell.money import WIDE, Rates, ecb_rates
 from upwell.period import to_instant
 from upwell.projection import Projection
-from upwell.projection.store import pointer
+from upwell.projection.store import pointer, steps
 from upwell.query.breakdown import is_other, largest
-from upwell.query.lines import APART, MISSING, OTHER, types_of, window_micros
+from upwell.query.lines import APART, MISSING, OTHER, types_of
 from upwell.query.plan import Plan
 from upwell.query.read import read
 from upwell.query.scan import dimension, events, run, stored, where
@@ -168,18 +168,16 @@ def _steps(asked: Plan, rule: Cohort) -> tuple[list[str], list[Any]]:
         select actor, min(ts) as first, arg_min(day, ts) as day from events
         where product in (select unnest(?::varchar[])) and type = ? and actor is not null
           and {stored(asked)} group by actor) f
-      join (select actor, ts, type from events
-        where product in (select unnest(?::varchar[])) and type in (?, ?)
+      join (select actor, ts, type, goal, within from {steps("events")}
+        where product in (select unnest(?::varchar[])) and (type = ? or goal)
           and actor is not null and {stored(asked)}) s using (actor)
       where f.day >= ? and f.day < ? and ((s.type = ? and s.ts = f.first)
-        or (s.type = ? and s.ts between f.first and f.first + ?)))"""
+        or (s.goal and s.ts between f.first and f.first + s.within)))"""
     products = list(asked.products)
     values: list[Any] = [
-        products, rule.entry, products, rule.entry, rule.goal, asked.start, asked.last,
-        rule.entry, rule.goal, window_micros(rule), products, [rule.entry, rule.goal],
+        products, rule.entry, products, rule.entry, asked.start, asked.last, rule.entry, products,
     ]  # fmt: skip
-    own = "product in (select unnest(?::varchar[])) and type in (select unnest(?::varchar[]))"
-    return [found, own, stored(asked)], values
+    return [found, "product in (select unnest(?::varchar[]))", stored(asked)], values
 
 
 def _with_keys(page: list[Any], original: Original) -> tuple[Row, ...]:

@@ -4,6 +4,7 @@ from upwell.settings.check import Names, duration
 from upwell.settings.load import ConfigError, load, secret
 from upwell.settings.reference import export, reference
 from upwell.settings.schema import (
+    Activation,
     Alert,
     Channel,
     Ga4Source,
@@ -24,6 +25,7 @@ from upwell.settings.schema import (
 )
 
 __all__ = [
+    "Activation",
     "Alert",
     "Channel",
     "ConfigError",

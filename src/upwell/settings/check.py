@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from upwell.errors import nearest
 from upwell.settings.lines import Path
-from upwell.settings.schema import MixpanelSource, OwnMetric, Settings, SqlSource
+from upwell.settings.schema import Activation, MixpanelSource, OwnMetric, Settings, SqlSource
 
 Mistake = tuple[Path, str, str, str]  # path, code, message, fix
 
@@ -139,6 +139,17 @@ def _workspace(settings: Settings, names: Names) -> Iterator[Mistake]:
                 'Name a domain or an address: "*@acme.example".',
             )
     yield from _types(("workspace", "active"), space.active, names)
+    yield from _activation(("workspace", "activation"), space.activation)
+
+
+def _activation(path: Path, activation: Activation | None) -> Iterator[Mistake]:
+    if activation is None:
+        return
+    within = activation.within
+    span = duration(within) if _DURATION.fullmatch(within.strip()) else timedelta()
+    if not span or span % timedelta(days=1):
+        said = f"'{within}' are no whole days."
+        yield ((*path, "within"), "bad_span", said, 'Write: within = "14d".')
 
 
 def _server(settings: Settings) -> Iterator[Mistake]:
@@ -182,6 +193,7 @@ def _products(settings: Settings, names: Names) -> Iterator[Mistake]:
                     "Use two capital letters, such as US or DE.",
                 )
         yield from _types((*path, "active"), product.active, names)
+        yield from _activation((*path, "activation"), product.activation)
         if product.renamed_from in ids:
             yield (
                 (*path, "renamed_from"),

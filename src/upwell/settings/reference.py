@@ -138,6 +138,8 @@ def _type(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         kinds = [_type(each) for each in get_args(hint) if each is not type(None)]
         return " or ".join(dict.fromkeys(kinds))
+    if _is_struct(hint):
+        return "table"
     if origin is tuple:
         return "tables" if _is_struct(get_args(hint)[0]) else f"list of {_type(get_args(hint)[0])}"
     if origin is dict:

@@ -31,6 +31,16 @@ class _Table(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A table of the file: unknown keys are errors."""
 
 
+class Activation(_Table, frozen=True, kw_only=True):
+    """What makes somebody who signed up an activated user."""
+
+    event: Annotated[Text, Meta(description="The event's type, or its metadata `name`.")]
+    times: Annotated[int, Meta(ge=1, description="How often it must happen.")] = 1
+    within: Annotated[
+        str, Meta(description="How long after the first signup it counts, in whole days.")
+    ] = "14d"
+
+
 class Workspace(_Table, frozen=True, kw_only=True):
     """What holds for the whole company."""
 
@@ -89,6 +99,14 @@ class Workspace(_Table, frozen=True, kw_only=True):
         Meta(
             description="The event types that make a person active that day; by default "
             "engagement, session, page_view, activation and signup."
+        ),
+    ] = None
+    activation: Annotated[
+        Activation | None,
+        Meta(
+            description="What activates a user who signed up: "
+            '`{event = "report_shared", times = 3, within = "14d"}`; by default an activation '
+            "event within 14 days."
         ),
     ] = None
 
@@ -164,6 +182,10 @@ class Product(_Table, frozen=True, kw_only=True):
     ] = ()
     active: Annotated[
         tuple[Text, ...] | None,
+        Meta(description="As in `[workspace]`, for this product only; it wins."),
+    ] = None
+    activation: Annotated[
+        Activation | None,
         Meta(description="As in `[workspace]`, for this product only; it wins."),
     ] = None
     authority: Annotated[
@@ -379,18 +401,26 @@ class OwnMetric(_Table, frozen=True, kw_only=True):
     )
     aggregate: Annotated[
         Literal["sum", "count", "unique", "latest", "ratio"],
-        Meta(description="How events become a number."),
+        Meta(
+            description="How events become a number: `sum` of values, `count` of events, `unique` "
+            "users or values, `latest` value (known for 400 days), `ratio` of two metrics."
+        ),
     ] = "sum"
     event: Annotated[
         str | tuple[str, ...] | None,
-        Meta(description="The event type, a list of them, or left out for any."),
+        Meta(description="The event type, a list of them, or left out for any activity."),
     ] = None
     named: Annotated[str | None, Meta(description="Only events with this metadata `name`.")] = None
     where: Annotated[
-        dict[str, str | tuple[str, ...]], Meta(description="Only events with this metadata.")
+        dict[str, str | tuple[str, ...]],
+        Meta(description='Only events with this metadata: `{plan = ["team", "trial"]}`.'),
     ] = {}
     of: Annotated[
-        str, Meta(description="What is added or told apart: value, actor_id or metadata.KEY.")
+        str,
+        Meta(
+            description="What is added, `value`, or of `unique` told apart: `actor_id` or "
+            "`metadata.KEY`."
+        ),
     ] = "value"
     numerator: Annotated[str | None, Meta(description="Ratio: the metric above the line.")] = None
     denominator: Annotated[str | None, Meta(description="Ratio: the metric below the line.")] = None
