@@ -67,8 +67,9 @@ def adds_over_hours(metric: Metric) -> bool:
 
 
 def kind_of(metric: Metric) -> Kind:
-    """Counts have a Poisson floor, everything else a relative one."""
-    return "count" if metric.unit == "count" else "amount"
+    """Counts have a Poisson floor, everything else a relative one: values that are added, too."""
+    adds = isinstance(metric.rule, Sum) and metric.rule.of == "value"
+    return "count" if metric.unit == "count" and not adds else "amount"
 
 
 def past_hours(ask: Ask, metric: str, product: str, day: int) -> Hours:
