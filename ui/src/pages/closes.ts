@@ -9,7 +9,8 @@ export const closeOf = (closes: readonly Close[], month: string): Close | undefi
 export function closable({ closes, next }: Closes, most = 24): string[] {
   const last = closes.at(-1)?.month ?? '';
   const found: string[] = [];
-  for (let n = 0; next && n < most; n += 1) {
+  if (!next) return found;
+  for (let n = 0; n < most; n += 1) {
     const month = firstOfMonth(`${next}-01`, -n).slice(0, 7);
     if (month <= last) break;
     found.push(month);
