@@ -13,16 +13,18 @@ import pytest
 from tests.laws.world import NOW, World, batch, config, ground, world
 from tests.oracle.plain import Event, Rules
 from upwell.access import SYSTEM
+from upwell.alerts.rules import rules
 from upwell.app.house import ground_of
 from upwell.app.owned import names
 from upwell.errors import Rejected
 from upwell.event import Delivery
+from upwell.live.watch import Subject
 from upwell.metrics.own import Activation, Own
 from upwell.period import to_instant
 from upwell.query.desk import Desk
 from upwell.query.question import Answer, Question
 from upwell.query.rows import rows
-from upwell.settings import ConfigError, load
+from upwell.settings import Alert, ConfigError, load
 
 DAY = 86_400_000_000
 AT = NOW - NOW % DAY + DAY // 2  # noon, UTC
@@ -262,3 +264,15 @@ def test_what_a_file_says_is_what_counts(tmp_path: Path) -> None:
     assert found.activates("docs") == Activation(event="shared", times=3, days=14)
     assert found.activates("mail") == Activation(event="signup")
     assert found.metrics == (Own(name="mine", title="Mine", types=("kpi",)),)
+
+
+def test_they_are_watched_and_alerted_on(asked: World) -> None:
+    """What a commit touches finds the open page; a rule names one that is there."""
+    catalogue = asked.projection.ground.catalogue
+    question = msgspec.convert({"metric": "each"}, Question)
+    subject = Subject.of(question, SYSTEM, catalogue)
+    assert subject.touch({"own:sharers": {"mail": {NOW // DAY}}})
+    assert not subject.touch({"own:seats": {"mail": {NOW // DAY}}})
+    assert [rule.metric for rule in rules((Alert(metric="seats"),), 3, catalogue)] == ["seats"]
+    with pytest.raises(Rejected, match="sets"):
+        rules((Alert(metric="sets"),), 3, catalogue)
