@@ -414,7 +414,8 @@ def unlinked(house: House, asked: Asked) -> int | None:
         return None
     today = local(house.zone, _seen(house, asked)).date()
     known = [v.event for v in house.versions if v.known(asked.known_at)]
-    did = _did(house, asked, (e for e in known if _date(house, e.at) <= today))
+    here = [e for e in known if e.product in asked.products and _date(house, e.at) <= today]
+    did = _did(house, asked, here)
     people = {house.person(event) for event in did}
     places = [{one[0] for one in who if len(one) == 2} for who in people]
     return sum(len(own.intersection(asked.products)) < 2 for own in places)
