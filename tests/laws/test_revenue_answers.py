@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from upwell.access import SYSTEM
@@ -73,6 +73,7 @@ levels = st.builds(
     st.sampled_from((0, 0, 1000, 2500, 999)),
 )
 deliveries = st.lists(st.lists(levels, min_size=1, max_size=5), min_size=1, max_size=4)
+FREE = [[Level(0, 0, 0, 0, FIRST, 0)], [Level(0, 1, 0, 0, FIRST, 0)]]  # never paid
 
 
 class Told:
@@ -371,6 +372,8 @@ def test_changes_add_up_from_what_was_known_to_what_is(
     where=wheres,
     by=st.sampled_from((None, "plan", "product", "cohort")),
 )
+@example(told=FREE, metric="arpa", product=(), where={}, by="product")
+@example(told=FREE, metric="ltv", product=(), where={}, by="product")
 def test_what_was_known_stays_known(
     projection: Projection,
     told: list[list[Level]],

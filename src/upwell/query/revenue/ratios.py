@@ -218,7 +218,7 @@ def _per_head(asked: Asked, name: str) -> Reading:
         total = None if whole is None else round(whole)
         return Amounts(values, sums.provisional, sums.lost, total)
 
-    return asked.money(table, work)
+    return asked.money(table, work, nothing=None)  # there is nobody whom it is a mean of
 
 
 def _heads(asked: Asked, members: Table, name: str) -> list[list[int]]:

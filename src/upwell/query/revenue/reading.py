@@ -158,13 +158,19 @@ class Asked:
         found = [Key(n, names[n]) for n in np.flatnonzero(there).tolist()]
         return sorted(found, key=lambda key: key.name)
 
-    def money(self, table: Table, work: Callable[[int, Quotes], Amounts]) -> Reading:
-        """Lines of money; `work` values a key, in the currency shown or in each of its own."""
+    def money(
+        self, table: Table, work: Callable[[int, Quotes], Amounts], nothing: int | None = 0
+    ) -> Reading:
+        """Lines of money; `work` values a key, in the currency shown or in each of its own.
+
+        `nothing` is the value of a key without rows: it has to be what `work` makes of none.
+        """
         reading = Reading([])
         for number, name in self.keys(table):
             if number is None:
                 if not self.plan.native:
-                    reading.lines.append(self._line(name, self._nothing(), self.plan.currency))
+                    none = Amounts([nothing] * len(self.cuts.spans))
+                    reading.lines.append(self._line(name, none, self.plan.currency))
                 continue
             if self.plan.native:
                 reading.lines += self._native(table, number, name, work)
@@ -194,9 +200,6 @@ class Asked:
     def padded(self, values: Sequence[Number]) -> list[Number]:
         """The values with None for the buckets that have not begun."""
         return [*values, *[None] * (len(self.plan.buckets) - len(values))]
-
-    def _nothing(self) -> Amounts:
-        return Amounts([0] * len(self.cuts.spans))
 
     def _line(self, name: str, amounts: Amounts, currency: str | None) -> Line:
         values = self.padded(amounts.values)
