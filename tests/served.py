@@ -87,8 +87,11 @@ class Served:
             except OSError:
                 pass
             if self.process.poll() is not None or time.monotonic() > until:
+                code = self.process.poll()
                 self.kill()
-                raise AssertionError(f"The server did not start:\n{self.log.read_text()}")
+                raise AssertionError(
+                    f"The server did not start (it ended with {code}):\n{self.log.read_text()}"
+                )
             time.sleep(0.05)
 
     def call(

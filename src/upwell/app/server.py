@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -101,6 +102,8 @@ def run(
     """
     import uvloop
 
+    with suppress(OSError, ValueError):  # where nothing can be written to
+        faulthandler.enable()  # a crash in compiled code says where
     sys.setswitchinterval(SWITCH)
     with own(data, "upwell demo" if demo else "upwell serve"):
         house = House(data, settings, now)
