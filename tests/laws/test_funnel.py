@@ -142,6 +142,29 @@ def test_each_entry_by_itself(entry: Entry, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("entry", ["latest", "first"])
+def test_an_ended_attempt_is_not_tainted_later(entry: Entry) -> None:
+    rule = FunnelRule(
+        steps=(Step(alternatives=2),) * 3,
+        window=7,
+        entry_from=1,
+        entry_to=25,
+        watermark=18,
+        entry=entry,
+        exclusions=(Exclusion(after=1, before=3, mode="drop_actor"), Exclusion(after=1, before=3)),
+    )
+    enters, hides, ends = frozenset((0,)), frozenset((0,)), frozenset((1,))
+    line = [
+        Event(6, enters, hides),
+        Event(7, drops=ends),
+        Event(9, drops=hides),
+        Event(10, enters, hides),
+        Event(18, enters, ends),
+    ]
+    assert oracle.walks(line, rule) == oracle.table(line, rule).chain == [0]
+    assert found([line], rule) == [([0], "open")]
+
+
+@pytest.mark.parametrize("entry", ["latest", "first"])
 @law
 @given(data=st.data())
 def test_any_order_is_a_true_matching(entry: Entry, data: st.DataObject) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import combinations, permutations
 
-from upwell.metrics.funnel.rule import FunnelRule
+from upwell.metrics.funnel.rule import Exclusion, FunnelRule
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def table(events: list[Event], rule: FunnelRule) -> Answer:
     place_of = {i: place for place, (i, _) in enumerate(arrange(events, rule))}
     best: list[int | None] = []
     tainted = False
+    over = False  # ended by an exclusion: no longer a chain that a later one could taint
     since: int | None = None
 
     def first(chain: list[int | None]) -> int:
@@ -94,6 +95,7 @@ def table(events: list[Event], rule: FunnelRule) -> Answer:
         t = event.t
         if t > rule.watermark:
             continue
+        between: list[Exclusion] = []
         for number in sorted(event.drops) if not mixed else ():
             x = rule.exclusions[number]
             level: dict[int, int] = {}
@@ -102,8 +104,10 @@ def table(events: list[Event], rule: FunnelRule) -> Answer:
                     level[first(chains[k])] = k
             ended = {who for who, k in level.items() if x.after <= k < x.before}
             chains = {k: c for k, c in chains.items() if first(c) not in ended}
-            if x.mode == "drop_actor" and best and live(best, t):
-                tainted = tainted or x.after <= len(best) < x.before
+            if best and live(best, t) and x.after <= len(best) < x.before:
+                between.append(x)
+        if between and not over:
+            over, tainted = True, any(x.mode == "drop_actor" for x in between)
         steps = [k + 1 for k in steps_of(event, rule)]
         grown: list[list[int | None]] = []
         for k in reversed(steps):
@@ -136,7 +140,7 @@ def table(events: list[Event], rule: FunnelRule) -> Answer:
             since = t if since is None else max(since, t)
         for chain in grown:
             if len(chain) > len(best) or (tainted and len(chain) == len(best)):
-                best, tainted = chain, False
+                best, tainted, over = chain, False, False
         if len(best) == last:
             break
     return Answer([] if tainted else best, _state(len(best), tainted, since, rule))

@@ -124,6 +124,16 @@ def test_an_ended_attempt_needs_its_first_step_again() -> None:
     assert run(told, asked).depth.tolist() == [2, 3, 3]
 
 
+@pytest.mark.parametrize("order", ["ordered", "strict", "any"])
+def test_who_is_hidden_by_exclusions_of_both_modes(order: Order) -> None:
+    ends = Exclusion(after=1, before=2)
+    hides = Exclusion(after=1, before=2, mode="drop_actor")
+    asked = rule(2, order=order, exclusions=(ends, hides))
+    # An attempt that was ended stays counted; one that was tainted stays hidden.
+    told = lines(["A0 E2 X4", "A0 X2 E4", "A0 E2 A3 X4", "A0 X2 A3 E4"], "AB", "EX")
+    assert run(told, asked).depth.tolist() == [1, 0, 1, 1]
+
+
 @pytest.mark.parametrize(("mode", "sums"), [("drop_actor", [1, 1]), ("end_attempt", [2, 1])])
 def test_any_order_collects_anew_after_an_exclusion(mode: Any, sums: list[int]) -> None:
     asked = rule(2, order="any", exclusions=(Exclusion(after=1, before=2, mode=mode),))

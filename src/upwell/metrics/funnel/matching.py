@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.metrics.compiled import compiled
+from upwell.metrics.funnel.exclusion import HIDDEN, STANDS, fate
 from upwell.metrics.funnel.kernel import NEVER, Found, Jobs, Lines, Plan
 from upwell.metrics.funnel.ties import MIXED
 
@@ -63,7 +64,7 @@ def _follow(
 ) -> tuple[int, int, bool]:
     reached = 0
     alive = NEVER
-    hidden = False
+    judged = STANDS
     count = 0
     entry = -1
     horizon = min(plan.watermark, until - 1 + plan.reach)
@@ -77,8 +78,8 @@ def _follow(
         if drops[row] and not flags[place] & MIXED:
             count = 0
             entry = -1
-            if reached and t - ts[best[0]] <= window:
-                hidden |= _hides(plan, drops[row])
+            if reached and judged == STANDS:
+                judged = fate(lines, plan, row, best[0], reached)
         if not hits[row] or t < since:
             continue
         if plan.first:
@@ -95,7 +96,7 @@ def _follow(
                 alive = t
             count = _expire(ts, t - window, held, count)
             count = _latest(hits, masks, row, held, count, spare, scratch)
-        if count > reached or (hidden and count == reached):
+        if count > reached or (judged == HIDDEN and count == reached):
             if ts[held[0]] < until:
                 best[:count] = held[:count]
             elif entry >= 0 and t - ts[entry] <= window:
@@ -103,18 +104,10 @@ def _follow(
             else:
                 continue
             reached = count
-            hidden = False
+            judged = STANDS
             if reached == len(masks):
                 break
-    return reached, alive, hidden
-
-
-@compiled
-def _hides(plan: Plan, drops: np.uint64) -> bool:
-    for x in range(len(plan.hides)):
-        if plan.hides[x] and drops >> np.uint64(x) & np.uint64(1):
-            return True
-    return False
+    return reached, alive, judged == HIDDEN
 
 
 @compiled

@@ -33,7 +33,7 @@ class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
     """An event that must not happen once step `after` is reached and before step `before` is.
 
     Steps are counted from 1. Judged before the same event's steps: it cannot end an attempt and
-    carry it on.
+    carry it on. An attempt that one has ended is over: no later one hides its user.
     """
 
     after: int

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.metrics.compiled import compiled
+from upwell.metrics.funnel.exclusion import HIDDEN, STANDS, fate
 from upwell.metrics.funnel.kernel import NEVER, Found, Jobs, Lines, Plan
 from upwell.metrics.funnel.ties import MIXED, OPENS
 
@@ -65,7 +66,7 @@ def _follow(
 ) -> tuple[int, int, bool]:
     stand.starts[:] = -1
     stand.begun[:] = NEVER
-    reached, alive, hidden = 0, NEVER, False
+    reached, alive, judged = 0, NEVER, STANDS
     horizon = min(plan.watermark, until - 1 + plan.reach)
     # Taken apart, because passing whole tuples for each event costs more than the step it takes.
     order, flags, ts, all_hits, all_drops = lines
@@ -87,8 +88,8 @@ def _follow(
         clear = not flags[place] & MIXED
         if clear and all_drops[row]:
             _exclude(plan, all_drops[row], t, stand)
-            if reached and not hidden:
-                hidden = _hides(lines, plan, row, reached, best)
+            if reached and judged == STANDS:
+                judged = fate(lines, plan, row, best[reached - 1 if by_step else 0], reached)
         hits = all_hits[row]
         if not hits and not strict:
             continue
@@ -112,14 +113,14 @@ def _follow(
             alive = max(alive, t)
         if gained and by_step:
             alive = max(alive, t)
-        if gained > reached or (hidden and gained == reached):
+        if gained > reached or (judged == HIDDEN and gained == reached):
             reached = gained
-            hidden = False
+            judged = STANDS
             for k in range(gained):
                 best[k] = chains[gained - 1, k]
             if reached == len(masks):
                 break
-    return reached, alive, hidden
+    return reached, alive, judged == HIDDEN
 
 
 @compiled
@@ -180,19 +181,6 @@ def _exclude(plan: Plan, drops: np.uint64, t: int, stand: Stand) -> None:
                     if starts[m] == start:
                         starts[m] = -1
                         begun[m] = NEVER
-
-
-@compiled
-def _hides(lines: Lines, plan: Plan, row: int, reached: int, best: Ints) -> bool:
-    """Whether the event taints the chain that came furthest, so that its user is not shown."""
-    since = lines.ts[best[reached - 1 if plan.by_step else 0]]
-    if lines.ts[row] - since > plan.window:
-        return False
-    for x in range(len(plan.after)):
-        between = plan.after[x] <= reached - 1 < plan.before[x]
-        if plan.hides[x] and between and lines.drops[row] >> np.uint64(x) & np.uint64(1):
-            return True
-    return False
 
 
 @compiled
