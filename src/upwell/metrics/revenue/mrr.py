@@ -96,12 +96,13 @@ class Course:
         self._states: Sequence[SubscriptionState] = ()
         self._last: Stretch | None = None  # the last state that can be read, and
         self._mark = self._run.mark()  # what stood before it
+        self._names: dict[str, str] = {}  # of the prices so far
 
     def levels(self, states: Sequence[SubscriptionState]) -> list[Level]:
         """As the function `levels`; quick where `states` are the last ones and later ones."""
         known = len(self._states)
         if self._last is None or not self._goes_on(states):
-            self._run, self._last = _Run(self._policy), None
+            self._run, self._last, self._names = _Run(self._policy), None, {}
             for stretch in stretches(states, self._policy):
                 self._take(stretch)
         else:
@@ -120,10 +121,21 @@ class Course:
             return False
         if any(one is not other for one, other in zip(known, states, strict=False)):
             return False
-        return all(state.at > self._last.state.at for state in states[len(known) :])
+        end = self._last.state.at
+        if any(state.reconstructed and state.at >= end for state in states):
+            return False  # what invoices leave unsaid is found in the states around them
+        return all(state.at > end and not self._renames(state) for state in states[len(known) :])
+
+    def _renames(self, state: SubscriptionState) -> bool:
+        """Whether a price has another name than so far: all earlier states then take it too."""
+        for item in state.items:
+            if item.price.id and self._names.get(item.price.id, item.price.plan) != item.price.plan:
+                return True
+        return False
 
     def _take(self, stretch: Stretch) -> None:
         self._last, self._mark = stretch, self._run.mark()
+        self._names.update((item.price.id, item.price.plan) for item in stretch.state.items)
         self._run.take(stretch, stretch.state.at)
         if not stretch.steady:
             for at in _within(stretch, self._policy, self._until):
