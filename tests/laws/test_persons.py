@@ -21,7 +21,7 @@ IDENTITY = st.builds(
 )
 
 
-@examples(40)
+@examples(10)
 @given(
     st.lists(busy(), min_size=1, max_size=15),
     st.lists(identities(), min_size=1, max_size=12),
@@ -31,7 +31,10 @@ IDENTITY = st.builds(
 def test_in_any_order_and_taken_back(
     use: list[Event], said: list[Event], rules: Rules, data: st.DataObject
 ) -> None:
-    """What people did and who they are, cut up in any order; then some deliveries never were."""
+    """What people did and who they are, cut up in any order; then some deliveries never were.
+
+    10 examples, as many times over as UPWELL_LAW_TIMES says.
+    """
     events = keyed([*use, *said])
     parts = cut(data.draw(st.permutations(events)), data)
     with tempfile.TemporaryDirectory() as one:
@@ -116,6 +119,23 @@ def test_an_id_that_stands_for_nobody_joins_nobody(tmp_path: Path) -> None:
             ),
         )
         assert people(house.projection) == []
+
+
+def test_nobody_is_parted_from_oneself(tmp_path: Path) -> None:
+    """Parting from one's own id takes nothing back, neither of an id nor of a trait."""
+    events = [
+        is_("mail", "ann", 9, "merge", into="bob"),
+        is_("mail", "ann", 9, email="ann@x.example"),
+        is_("docs", "a-7", 9, email="ann@x.example"),
+        is_("mail", "ann", 9, "unmerge", into="ann"),
+        is_("mail", "ann", 8, "unmerge", into="ann"),
+    ]
+    with world(tmp_path) as house:
+        house.take(config(Rules()), *(batch([event]) for event in events[:4]))
+        house.take(batch(events[4:]))
+        agree(house.projection, Counted([(NOW, event) for event in events], Rules()))
+        assert people(house.projection) == [[("docs", "a-7"), ("mail", "ann"), ("mail", "bob")]]
+        right(house.projection)
 
 
 def test_people_who_are_left_out_join_nobody(tmp_path: Path) -> None:

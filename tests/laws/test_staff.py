@@ -7,9 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.laws.test_sums import examples
 from upwell.billing import Origin
 from upwell.event import Delivery, DeliveryKind
 from upwell.flow import translate
@@ -119,13 +120,12 @@ def facts(given: list[tuple[str, int, str]]) -> list[dict[str, Any]]:
     return [event(place, *one) for place, one in enumerate(found)]
 
 
-@settings(
-    max_examples=16, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
-)
+@examples(6)
 @given(st.lists(told, min_size=1, max_size=14), st.randoms(use_true_random=False), st.data())
 def test_order_parts_retractions_and_rules_that_come_later_say_the_same(
     given: list[tuple[str, int, str]], dice: Any, data: st.DataObject
 ) -> None:
+    """6 examples, as many times over as UPWELL_LAW_TIMES says."""
     bodies = facts(given)
     one, other, late = Made(), Made(), Made(Ground(products=GROUND.products, sources=(SHOP,)))
     one.take([[sent(seq, body) for seq, body in enumerate(bodies, 2)]])

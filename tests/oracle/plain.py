@@ -293,8 +293,10 @@ def _standing(events: Iterable[Event], rules: tuple[str, ...]) -> Iterable[set[A
         me = (event.product, event.actor)
         others: list[Any] = []
         if event.type == "unmerge":
-            parted = {me, (event.product, data["into"])} if data.get("into") else {me}
-            links = [link for link in links if not parted <= link]
+            other = (event.product, data["into"]) if data.get("into") else None
+            if other != me:  # nobody can be parted from oneself
+                parted = {me, other} - {None}
+                links = [link for link in links if not parted <= link]
         elif event.type == "merge":
             others = [(event.product, data["into"])] if data.get("into") else []
         elif event.type == "identify":
