@@ -94,6 +94,9 @@ def discounts(draw: st.DrawFn) -> Discount:
     )
 
 
+few_discounts = st.lists(discounts(), max_size=1)
+
+
 @st.composite
 def states(draw: st.DrawFn, sub: str) -> SubscriptionState:
     return SubscriptionState(
@@ -265,8 +268,31 @@ def _levels(known: list[SubscriptionState], policy: MetricPolicy) -> list[tuple[
     return found
 
 
+@st.composite
+def retold(draw: st.DrawFn) -> SubscriptionState:
+    """A state whose price may be called otherwise, or that is pieced together from invoices."""
+    invoiced = draw(st.booleans())
+    sold = item("solo", "10.00", quantity=draw(st.integers(1, 2)))
+    off = [msgspec.structs.replace(one, start=draw(moments)) for one in draw(few_discounts)]
+    named = msgspec.structs.replace(
+        sold,
+        price=msgspec.structs.replace(sold.price, plan=draw(st.sampled_from(["solo", "single"]))),
+        until=draw(st.none() | moments) if invoiced else None,
+    )
+    return SubscriptionState(
+        source="acct",
+        id="a-1",
+        customer="cus",
+        at=draw(moments),
+        items=(named,) if draw(st.integers(0, 3)) else (),
+        discounts=tuple(off),
+        reconstructed=invoiced,
+        partial=invoiced and draw(st.booleans()),
+    )
+
+
 @given(
-    st.lists(states("a-1"), max_size=8),
+    st.lists(states("a-1"), max_size=8) | st.lists(retold(), min_size=2, max_size=8),
     policies,
     st.lists(st.integers(1, 3), max_size=8),
     st.booleans(),
