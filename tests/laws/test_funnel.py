@@ -164,6 +164,27 @@ def test_an_ended_attempt_is_not_tainted_later(entry: Entry) -> None:
     assert found([line], rule) == [([0], "open")]
 
 
+@pytest.mark.parametrize(
+    ("entry", "until", "chain"),
+    [("latest", 18, [0, 1]), ("first", 18, [0, 1]), ("latest", 40, [2, 1]), ("first", 40, [2, 1])],
+)
+def test_a_tie_may_lie_across_the_end_of_a_window(
+    entry: Entry, until: int, chain: list[int | None]
+) -> None:
+    rule = FunnelRule(
+        steps=(Step(alternatives=2), Step()),
+        window=20,
+        entry_from=6,
+        entry_to=until,
+        watermark=43,
+        entry=entry,
+        tolerance=2,
+    )
+    line = [Event(10, frozenset((0,))), Event(30, frozenset((2,))), Event(31, frozenset((0,)))]
+    assert oracle.walks(line, rule) == oracle.table(line, rule).chain == chain
+    assert found([line], rule) == [(chain, "converted")]
+
+
 @pytest.mark.parametrize("entry", ["latest", "first"])
 @law
 @given(data=st.data())

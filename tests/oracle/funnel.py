@@ -186,9 +186,13 @@ def walks(events: list[Event], rule: FunnelRule) -> list[int | None]:
     order = [(i, mixed) for i, mixed in arrange(events, rule) if events[i].t <= rule.watermark]
     found = []
     closed = -1  # the place where the last attempt ended, for entry `first`
+
+    def enters(event: Event) -> bool:
+        return 0 in steps_of(event, rule) and rule.entry_from <= event.t < rule.entry_to
+
     for start, (i, _) in enumerate(order):
         t0 = events[i].t
-        if 0 not in steps_of(events[i], rule) or not rule.entry_from <= t0 < rule.entry_to:
+        if not enters(events[i]):
             continue
         if rule.entry == "first" and start < closed:
             continue
@@ -196,8 +200,10 @@ def walks(events: list[Event], rule: FunnelRule) -> list[int | None]:
         for p in range(start + 1, len(order)):
             event, mixed = events[order[p][0]], order[p][1]
             if event.t - t0 > rule.window:
-                end = p
-                break
+                if rule.entry == "first" and enters(event):
+                    end = p
+                    break
+                continue  # within the tolerance one still in the window may follow
             between = [
                 rule.exclusions[x]
                 for x in event.drops
