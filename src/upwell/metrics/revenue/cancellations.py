@@ -10,8 +10,9 @@ import msgspec
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.baskets import Line, pricer
-from upwell.metrics.revenue.mrr import Level, discount_dates, levels, stretches
+from upwell.metrics.revenue.mrr import Level, discount_dates, levels
 from upwell.metrics.revenue.standing import Stretch, dates, standing, terminal
+from upwell.metrics.revenue.stretches import stretches
 
 
 class Request(NamedTuple):

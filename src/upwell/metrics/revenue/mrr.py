@@ -6,21 +6,18 @@ even, and every later sum is exact (R1).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
-
-import msgspec
 
 from upwell.billing import Item, SubscriptionState
 from upwell.errors import Rejected
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import prices
-from upwell.metrics.revenue.baskets import Basket, Line, Pricer, discounted, pricer
+from upwell.metrics.revenue.baskets import Basket, Line, Pricer, pricer
 from upwell.metrics.revenue.baskets import check as check
 from upwell.metrics.revenue.causes import Told, cause_of, cause_of_turn
-from upwell.metrics.revenue.labels import labelled
-from upwell.metrics.revenue.rebuilt import continued
-from upwell.metrics.revenue.standing import Standing, Stretch, dates, standing, steady, terminal
+from upwell.metrics.revenue.standing import Standing, Stretch, dates, standing, terminal
+from upwell.metrics.revenue.stretches import followed, following, in_order, stretches
 
 _NOTHING: Basket = {}
 
@@ -107,10 +104,10 @@ class Course:
                 self._take(stretch)
         else:
             last = self._last
-            for state, number, basket in _in_order(states[known:], pricer(self._policy)):
+            for state, number, basket in in_order(states[known:], pricer(self._policy)):
                 self._run.back_to(self._mark)
-                self._take(_followed(last, state))
-                last = _following(last, state, known + number, basket)
+                self._take(followed(last, state))
+                last = following(last, state, known + number, basket)
                 self._take(last)
         self._states = states
         return list(self._run.found)
@@ -225,86 +222,6 @@ def _within(stretch: Stretch, policy: MetricPolicy, until: int) -> list[int]:
         return inner
     end = until + 1 if after is None else min(until + 1, after.at)
     return sorted({at for at in inner if state.at < at < end})
-
-
-def stretches(states: Sequence[SubscriptionState], policy: MetricPolicy) -> Iterator[Stretch]:
-    """The states of one subscription in order, each with what follows and what is remembered."""
-    last: Stretch | None = None
-    for state, number, basket in _in_order(states, pricer(policy)):
-        if last is not None:
-            yield _followed(last, state)
-        last = _following(last, state, number, basket)
-    if last is not None:
-        yield last
-
-
-def _followed(stretch: Stretch, after: SubscriptionState) -> Stretch:
-    """The stretch, now that it is known what follows."""
-    state, basket = stretch.state, stretch.basket
-    calm = steady(state, basket, after)
-    since, held = stretch.past_due_since, stretch.held
-    return Stretch(state, stretch.number, basket, after, since, held, calm)
-
-
-def _following(
-    last: Stretch | None, state: SubscriptionState, number: int, basket: Basket | None
-) -> Stretch:
-    """The stretch after `last`, as long as nothing follows it."""
-    past_due = held = None
-    if last is not None:
-        past_due = last.past_due_since
-        held = last.held if terminal(last.state) else last.state
-    past_due = (past_due or state.at) if state.status == "past_due" else None
-    return Stretch(state, number, basket, None, past_due, held, steady(state, basket, None))
-
-
-def _in_order(
-    states: Sequence[SubscriptionState], known: Pricer
-) -> list[tuple[SubscriptionState, int, Basket | None]]:
-    """The states that can be read and hold for any time at all, in order.
-
-    Each with its index and, where no discount can change it, with what it comes to.
-    """
-    last: dict[int, tuple[SubscriptionState, int, Basket | None]] = {}
-    keys = [(state.at, state.order) for state in states]
-    for number in sorted(range(len(states)), key=keys.__getitem__):
-        state = states[number]
-        try:
-            basket = known.read(state)
-        except Rejected:
-            continue
-        rival = last.get(state.at)
-        if rival is None or not _same_version_before(rival[0], state):
-            last[state.at] = state, number, None if discounted(state) else basket
-    return _whole(list(last.values()), known)
-
-
-def _whole(
-    order: list[tuple[SubscriptionState, int, Basket | None]], known: Pricer
-) -> list[tuple[SubscriptionState, int, Basket | None]]:
-    """The same with the newest names of prices, and with what invoices leave unsaid."""
-    given = [state for state, _, _ in order]
-    named = labelled(given)
-    states: Sequence[SubscriptionState | None] = named
-    if any(state.reconstructed for state in given):
-        states = continued(named)
-    elif named is given:
-        return order
-    found = []
-    for (_, number, _), state in zip(order, states, strict=True):
-        if state is not None:
-            found.append((state, number, None if discounted(state) else known.read(state)))
-    return found
-
-
-def _same_version_before(rival: SubscriptionState, state: SubscriptionState) -> bool:
-    """Whether one version was told twice and the earlier telling holds.
-
-    Any rule will do that does not know which came first.
-    """
-    if rival.order != state.order:
-        return False
-    return msgspec.json.encode(rival) >= msgspec.json.encode(state)
 
 
 def discount_dates(state: SubscriptionState, policy: MetricPolicy) -> list[int]:

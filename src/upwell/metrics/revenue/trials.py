@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
-from upwell.metrics.revenue.mrr import stretches
 from upwell.metrics.revenue.rates import ratio
 from upwell.metrics.revenue.standing import Stretch, dates, standing, terminal
+from upwell.metrics.revenue.stretches import stretches
 from upwell.period import DAY_MICROS
 
 NEVER = 2**62
