@@ -18,7 +18,6 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import duckdb
-import msgspec
 import structlog
 
 from upwell.billing import Origin
@@ -26,7 +25,7 @@ from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import SCHEMA, Change, DeadLetter, Delivery, Position, Translated
 from upwell.journal import DAMAGED, Journal
 from upwell.projection import Outcome, Projection, Staged, store
-from upwell.projection.ground import Ground, Relinked
+from upwell.projection.ground import GROUND, RELINKED
 from upwell.sources import files, http, stripe
 
 log = structlog.get_logger()
@@ -308,10 +307,10 @@ class Flow:
         if DAMAGED in about:
             projection.settle(delivery.seq, translate(delivery, frozenset()).dead)
         elif delivery.kind == "config":
-            ground = msgspec.json.decode(delivery.body, type=Ground).over(projection.ground)
+            ground = GROUND.decode(delivery.body).over(projection.ground)
             result["refolded"] = projection.set_ground(ground, delivery.seq, delivery.received_at)
         elif delivery.kind == "identity":
-            change = msgspec.json.decode(delivery.body, type=Relinked)
+            change = RELINKED.decode(delivery.body)
             result["refolded"] = projection.relink(change, delivery.seq, delivery.received_at)
         elif delivery.kind == "retract":
             result["retracted"] = projection.supersede(delivery, about["deliveries"])

@@ -23,7 +23,7 @@ from upwell.journal import DAMAGED
 from upwell.period import to_instant, to_micros
 from upwell.projection import Staged, closes
 from upwell.projection.doubts import listed
-from upwell.projection.ground import Ground
+from upwell.projection.ground import GROUND, Ground
 from upwell.projection.verify import Difference, differences, differing
 from upwell.settings import Settings, StripeSource, secret
 from upwell.sources.stripe.fetch import NEEDED
@@ -192,7 +192,7 @@ def _events(house: House) -> list[Difference]:
     projection = house.projection
     db = projection.reader()
     ever = [order for order in house.journal.every("config") if DAMAGED not in order.about]
-    grounds = {order.seq: msgspec.json.decode(order.body, type=Ground) for order in ever}
+    grounds = {order.seq: GROUND.decode(order.body) for order in ever}
     anew = [order for order in house.journal.every("retranslate") if DAMAGED not in order.about]
     products = frozenset(product.id for ground in grounds.values() for product in ground.products)
     found: list[str] = []

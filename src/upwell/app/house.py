@@ -33,7 +33,7 @@ from upwell.metrics.catalog import DEFAULT_ACTIVE
 from upwell.metrics.own import Activation
 from upwell.period import to_date, to_micros
 from upwell.projection import Projection
-from upwell.projection.ground import Ground, GroundProduct
+from upwell.projection.ground import GROUND, Ground, GroundProduct
 from upwell.query import Answer, Desk, Question
 from upwell.query.revenue.lineage import revenue_rows
 from upwell.query.rows import Rows, rows
@@ -130,7 +130,7 @@ class House:
         last = self.journal.last("config")
         if last is None or DAMAGED in last.about:
             return self.projection.ground
-        return msgspec.json.decode(last.body, type=Ground)
+        return GROUND.decode(last.body)
 
     def presented(self) -> Settings:
         """The settings with the workspace that the journal holds: what pages and reports show."""

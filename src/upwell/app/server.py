@@ -21,7 +21,6 @@ from upwell.settings import Settings
 from upwell.web.live import LiveProtocol
 from upwell.web.site import site
 
-SWITCH = 0.001  # seconds after which a busy thread lets another one go on: sockets must not wait
 Beside = Callable[[House], Awaitable[None]]
 """Something that runs on the server's loop while it serves (the demo company)."""
 
@@ -104,7 +103,6 @@ def run(
 
     with suppress(OSError, ValueError):  # where nothing can be written to
         faulthandler.enable()  # a crash in compiled code says where
-    sys.setswitchinterval(SWITCH)
     with own(data, "upwell demo" if demo else "upwell serve"):
         house = House(data, settings, now)
         try:

@@ -34,7 +34,7 @@ from upwell.projection.commit import Memory, Plan, Seen, fold, write_dead
 from upwell.projection.corrections import Stage
 from upwell.projection.epochs import counts_like, epoch_of, merges_only, rules
 from upwell.projection.folding import Folding
-from upwell.projection.ground import Ground, Relinked
+from upwell.projection.ground import GROUND, Ground, Relinked
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.ledger import Moment
 from upwell.projection.refold import goals, load, own_metrics, refold, relocate
@@ -464,7 +464,7 @@ class Projection:
     def _load(self) -> None:
         found = dict(self._db.execute("select key, value from meta").fetchall())
         applied, text = int(found["applied"]), found.get("ground")
-        ground = msgspec.json.decode(text, type=Ground) if text else Ground()
+        ground = GROUND.decode(text) if text else Ground()
         memory = load(self._db, ground)
         self._count_rows(self._db)
         self.closes = closes.load(self._db)

@@ -14,7 +14,7 @@ import msgspec
 from upwell.metrics.policy import MetricPolicy, policy_named
 from upwell.period import Zone
 from upwell.projection.billing import Version
-from upwell.projection.ground import Ground, Relinked
+from upwell.projection.ground import GROUND, RELINKED, Ground
 from upwell.projection.kin import of_customer
 from upwell.projection.ledger import Epoch, Moment
 
@@ -55,9 +55,9 @@ def epochs(db: duckdb.DuckDBPyConnection) -> list[tuple[int, int, Ground]]:
     found, ground = [(0, 0, Ground())], Ground()
     for seq, at, body in rows:
         if body.startswith('{"type":"identity"'):
-            ground = msgspec.json.decode(body, type=Relinked).of(ground)
+            ground = RELINKED.decode(body).of(ground)
         else:
-            ground = msgspec.json.decode(body, type=Ground)
+            ground = GROUND.decode(body)
         found.append((seq, at, ground))
     return found
 

@@ -222,3 +222,9 @@ def _judged(patterns: tuple[str, ...], actor: str | None, traits: Mapping[str, A
         ):
             return True
     return False
+
+
+# Made once, here: where two threads decode a type for the first time at the same moment, the one
+# may meet what the other has half prepared, and the process ends.
+GROUND = msgspec.json.Decoder(Ground)
+RELINKED = msgspec.json.Decoder(Relinked)

@@ -10,7 +10,7 @@ import msgspec
 
 from upwell.period import to_instant
 from upwell.projection import Projection
-from upwell.projection.ground import Ground, Relinked
+from upwell.projection.ground import GROUND, RELINKED
 from upwell.projection.identity import Payer, groups
 from upwell.projection.kin import payers
 from upwell.query.revenue.shapes import Apart, CustomerId
@@ -118,10 +118,10 @@ def _maps(db: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Iterator[_Map]
     together: dict[str, Names] = {}
     for at, body in rows:
         if body.startswith(_CHANGE):
-            change = msgspec.json.decode(body, type=Relinked)
+            change = RELINKED.decode(body)
             gone, come, alone = change.gone, change.come, change.alone
         else:
-            ground = msgspec.json.decode(body, type=Ground)
+            ground = GROUND.decode(body)
             gone, come, alone = (tuple(together),), ground.merges, ground.alone
         left = frozenset(name for group in gone for name in group)
         together = {name: group for name, group in together.items() if name not in left}
