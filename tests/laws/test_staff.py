@@ -12,12 +12,17 @@ from hypothesis import strategies as st
 
 from tests.laws.test_sums import examples
 from upwell.billing import Origin
-from upwell.event import Delivery, DeliveryKind
+from upwell.event import LATEST, Delivery, DeliveryKind
 from upwell.flow import translate
 from upwell.projection import Projection, Staged
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.projection.verify import differences
+from upwell.warehouse.timelines import NOBODY, Timelines
 
+WALKED = (
+    "select ts from events where actor is not null and not excluded and superseded_at is null"
+    f" and type not in {NOBODY} order by ts"
+)
 BEGUN, MICROS = 1_767_225_600, 1_000_000
 SHOP = Origin(id="shop", product="mail")
 GROUND = Ground(
@@ -91,6 +96,8 @@ class Made:
         self._folder = tempfile.TemporaryDirectory()
         self.projection = Projection(Path(self._folder.name))
         self.projection.set_ground(ground, 1, BEGUN * MICROS)
+        folder = Path(self._folder.name) / "timelines"
+        self.lines = Timelines(folder, self.projection.reader, fresh=0)
 
     def take(self, parts: list[list[Delivery]]) -> None:
         """Apply some together, one lot after the other."""
@@ -98,12 +105,21 @@ class Made:
             names = self.projection.products
             staged = [Staged(one, translate(one, names, origin=SHOP)) for one in part]
             self.projection.apply(staged)
+            self.walked()
+
+    def walked(self) -> list[int]:
+        """When what counts happened, as timelines have it that were there all the while."""
+        self.lines.refresh(repr(self.projection.ground.exclude))
+        found = self.lines.read(["mail"], None, (0, LATEST), ("plan",))
+        assert len(found.properties["plan"].codes) == len(found.ts)
+        return sorted(found.ts.tolist())
 
     def stands(self) -> dict[str, list[Any]]:
         """All tables, once they were found to be those of the events."""
         wrong = [line for _, lines, _ in differences(self.projection) for line in lines]
         assert not wrong
         db = self.projection.reader()
+        assert self.walked() == [ts for (ts,) in db.execute(WALKED).fetchall()]
         return {name: sorted(db.execute(sql).fetchall()) for name, sql in TABLES.items()}
 
     def close(self) -> None:

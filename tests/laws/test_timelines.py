@@ -162,3 +162,18 @@ def test_asking_changes_no_stored_event(tmp_path: Path) -> None:
         lines.refresh("")
         lines.read(["mail"], ["signup"], EVER, ("plan",))
         assert facts(house.projection.reader()) == before
+
+
+def test_what_is_read_stands_as_it_was_taken_in(tmp_path: Path) -> None:
+    """A retraction between taking in and reading: events and their properties go together."""
+    first = [Event("mail", "signup", NOW, actor="ann", key="a", metadata={"plan": "team"})]
+    second = [Event("mail", "signup", NOW - 1, actor="bob", key="b", metadata={"plan": "solo"})]
+    with world(tmp_path) as house:
+        (seq,) = house.take(config(Rules()), batch(first))[1:]
+        house.take(batch(second))
+        lines = Timelines(tmp_path / "timelines", house.projection.reader, fresh=0)
+        lines.refresh("[]")
+        house.take(retract(seq))
+        both = sorted(rows_of(house, lines, "mail", EVER), key=repr)
+        assert [(who, plan) for who, _, _, plan, _ in both] == [("ann", "team"), ("bob", "solo")]
+        same(house, lines, second, Rules())

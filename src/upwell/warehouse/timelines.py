@@ -130,6 +130,7 @@ class Timelines:
             db = self._reader()
             db.execute("begin")
             try:
+                epoch += "\n" + _judged(db)
                 if self._manifest.epoch != epoch:
                     self._forget(epoch)
                 position = _position(db)
@@ -226,7 +227,8 @@ class Timelines:
 
     def _tail(self, product: str, properties: Sequence[str]) -> _Part:
         db = self._reader()
-        of = _Slice(product, None, self._manifest.high, _position(db))
+        position = _position(db)
+        of = _Slice(product, None, self._manifest.high, position, position)
         if product not in self._fresh or self._fresh[product][0] != of:
             self._fresh[product] = (of, self._fetch(db, of))
         part = self._fresh[product][1]
@@ -242,7 +244,8 @@ class Timelines:
         manifest = self._manifest
         months = db.execute(
             f"select product, {_MONTH} as month, count(*) from events"
-            f" where {_COUNTS} and version_seq > ? and version_seq <= ? group by all order by all",
+            f" where {_COUNTS} and superseded_seq is null"
+            " and version_seq > ? and version_seq <= ? group by all order by all",
             [manifest.high, position],
         ).fetchall()
         self.progress = (0, sum(n for _, _, n in months))
@@ -294,7 +297,7 @@ class Timelines:
         high: int,
         position: int,
     ) -> Run:
-        part = self._fetch(db, _Slice(product, month, low, high))
+        part = self._fetch(db, _Slice(product, month, low, high, position))
         named = f"{product}\0{month}\0{low}\0{high}\0{position}"
         file = hashlib.sha256(named.encode()).hexdigest()[:24]
         for name, values in (("actor", part.actor), ("ts", part.ts), ("kind", part.kind)):
@@ -318,7 +321,14 @@ class Timelines:
                 return column
         except (OSError, ValueError, EOFError):  # never made, or damaged since
             pass
-        made = self._extract(_Slice(run.product, run.month, run.low, run.high), name)
+        now = self._manifest.changed  # since then nothing of the run was superseded
+        made = self._extract(_Slice(run.product, run.month, run.low, run.high, now), name)
+        if len(made.codes) != run.rows:
+            raise Unavailable(
+                "changing",
+                "Who is left out was changed while this was read.",
+                fix="Ask again in a moment; pages do it by themselves.",
+            )
         np.save(codes, made.codes)
         _replace(values, msgspec.json.encode(made.values))
         return made
@@ -403,21 +413,24 @@ class Timelines:
 
 
 class _Slice(NamedTuple):
-    """Current versions of events of one product that deliveries in (low, high] brought."""
+    """Versions of events of one product that deliveries in (low, high] brought, as of `at`."""
 
     product: str
     month: int | None  # None: of all months
     low: int
     high: int
+    at: int  # the last delivery whose changes are seen
 
     @property
     def where(self) -> str:
         month = "" if self.month is None else " and ts >= ? and ts < ?"
-        return f"{_COUNTS} and product = ? and version_seq > ? and version_seq <= ?{month}"
+        stands = "(superseded_seq is null or superseded_seq > ?)"
+        came = "version_seq > ? and version_seq <= ?"
+        return f"{_COUNTS} and {stands} and product = ? and {came}{month}"
 
     @property
     def values(self) -> list[Any]:
-        given: list[Any] = [self.product, self.low, self.high]
+        given: list[Any] = [self.at, self.product, self.low, self.high]
         if self.month is not None:
             given += [_opens(self.month), _opens(self.month + 1)]
         return given
@@ -437,7 +450,7 @@ _SIDES: tuple[Literal["left", "right"], ...] = ("left", "right")
 _MANIFEST = "manifest.json"
 _OWN = {VALUE: "value::varchar", CURRENCY: "currency"}
 _COUNTS = (
-    "actor is not null and not excluded and superseded_at is null"
+    "actor is not null and not excluded"
     f" and type not in ({', '.join(repr(kind) for kind in NOBODY)})"
 )
 _KIND = "case when type = 'engagement' then 'engagement:' || coalesce(name, '') else type end"
@@ -448,6 +461,12 @@ _ORDER = "order by actor, ts, recorded_at, key_high, key_low, version_seq, seq, 
 def _position(db: duckdb.DuckDBPyConnection) -> int:
     rows = db.execute("select value from meta where key = 'applied'").fetchall()
     return int(rows[0][0])
+
+
+def _judged(db: duckdb.DuckDBPyConnection) -> str:
+    """Which judgement of who is left out the stored events carry; '' for that of their arrival."""
+    rows = db.execute("select value from meta where key = 'judged'").fetchall()
+    return str(rows[0][0]) if rows else ""
 
 
 def _waiting(db: duckdb.DuckDBPyConnection, high: int, position: int) -> int:
