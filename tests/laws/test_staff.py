@@ -171,3 +171,20 @@ def test_order_parts_retractions_and_rules_that_come_later_say_the_same(
     assert other.stands()["events"] == wanted["events"]
     for made in (one, other, late, fewer):
         made.close()
+
+
+def test_timelines_see_who_is_staff_since() -> None:
+    """An invoice of somebody whose newer e-mail is ours is not walked any more."""
+    made = Made()
+    bodies = [
+        event(0, "invoice", 0, "ann@theirs.example"),
+        event(1, "invoice", 1, "bob@theirs.example"),
+        event(2, "customer", 0, "ann@ours.example"),
+    ]
+    seen = []
+    for seq, body in enumerate(bodies, 2):
+        made.take([[sent(seq, body)]])
+        seen.append(len(made.walked()))
+    assert seen == [1, 2, 1]
+    made.stands()
+    made.close()
