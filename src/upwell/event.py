@@ -204,3 +204,8 @@ class Change(msgspec.Struct, frozen=True):
     events: int = 0
     quiet: bool = False
     refolded: bool = False  # any number may have changed, not only those touched
+
+
+def pointer(key: str) -> str:
+    """The JSON pointer of a metadata key."""
+    return "/" + key.replace("~", "~0").replace("/", "~1")

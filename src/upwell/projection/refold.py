@@ -12,6 +12,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from upwell.event import pointer
 from upwell.metrics.catalog import SETS
 from upwell.money import SCALE
 from upwell.period import DAY_MICROS, Zone
@@ -55,9 +56,7 @@ def own_metrics(db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
     """Write down which events count for the company's own metrics, for every statement to join."""
     db.execute("delete from own_metrics")
     for own in ground.kept:
-        wheres = [
-            {"pointer": store.pointer(key), "allowed": list(texts)} for key, texts in own.where
-        ]
+        wheres = [{"pointer": pointer(key), "allowed": list(texts)} for key, texts in own.where]
         db.execute(
             "insert into own_metrics values (?, ?, ?,"
             " ?::struct(pointer varchar, allowed varchar[])[])",

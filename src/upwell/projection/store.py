@@ -110,11 +110,6 @@ _COUNTS = """list_contains(o.types, e.type) and (o.named is null or o.named = e.
 """
 
 
-def pointer(key: str) -> str:
-    """The JSON pointer of a metadata key."""
-    return "/" + key.replace("~", "~0").replace("/", "~1")
-
-
 def counted_once_more(events: str) -> str:
     """The SQL of these events as those of the company's own metrics; `said` is their own type."""
     return (

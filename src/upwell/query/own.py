@@ -6,10 +6,11 @@ from bisect import bisect_right
 from collections import defaultdict
 from decimal import Decimal
 
+from upwell.event import pointer
 from upwell.metrics.catalog import Latest, Unique
 from upwell.money import SCALE
 from upwell.projection import Projection
-from upwell.projection.store import OWNED, pointer
+from upwell.projection.store import OWNED
 from upwell.query import scan
 from upwell.query.lines import Line, Number, Reading, counted, keys_of
 from upwell.query.plan import SCANNED_DAYS, Plan

@@ -10,12 +10,12 @@ import msgspec
 
 from upwell.access import Viewer
 from upwell.errors import Rejected
-from upwell.event import Delivery, GrowthEvent, Translated
+from upwell.event import Delivery, GrowthEvent, Translated, pointer
 from upwell.metrics.catalog import Cohort, Latest, Sessions, Unique
 from upwell.money import WIDE, Rates, ecb_rates
 from upwell.period import to_instant
 from upwell.projection import Projection
-from upwell.projection.store import pointer, steps
+from upwell.projection.store import steps
 from upwell.query.breakdown import is_other, largest
 from upwell.query.lines import APART, MISSING, OTHER, types_of
 from upwell.query.plan import Plan

@@ -14,10 +14,11 @@ from typing import Any
 import duckdb
 
 from upwell.errors import Unavailable
+from upwell.event import pointer
 from upwell.metrics.catalog import Net, Sum
 from upwell.money import SCALE
 from upwell.projection import Projection
-from upwell.projection.store import OWNED, pointer
+from upwell.projection.store import OWNED
 from upwell.query.lines import MISSING, OTHER, Amounts, parts
 from upwell.query.plan import CELL_KEYS, Plan, versions
 

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.errors import Rejected, Unavailable
-from upwell.event import DIMENSIONS, LATEST
+from upwell.event import DIMENSIONS, LATEST, pointer
 from upwell.period import MICROS
 from upwell.warehouse.order import by_person
 
@@ -356,7 +356,7 @@ class Timelines:
         """One property of the same rows in the same order."""
         own = name if name in DIMENSIONS else _OWN.get(name)
         column = own or "json_extract_string(metadata, ?)"
-        bound = [] if own else [_pointer(name)]
+        bound = [] if own else [pointer(name)]
         rows = self._reader().sql(
             f"select {column} as value from events where {of.where} {_ORDER}",
             params=[*bound, *of.values],
@@ -486,11 +486,6 @@ def _opens(month: int) -> int:
 def _month_of(ts: int) -> int:
     at = dt.datetime.fromtimestamp(ts // MICROS, dt.UTC)
     return at.year * 12 + at.month - 1
-
-
-def _pointer(name: str) -> str:
-    """The JSON pointer of one key of the metadata."""
-    return "/" + name.replace("~", "~0").replace("/", "~1")
 
 
 def _selected(part: _Part, span: tuple[int, int], wanted: NDArray[np.bool_]) -> NDArray[np.int64]:
