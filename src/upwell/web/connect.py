@@ -23,7 +23,7 @@ async def add(request: Call, data: JSONBody[shapes.NewStripe]) -> shapes.Account
     """Tries the key, keeps it, and begins to read; names permissions that are missing."""
     whole_company(request.visitor)
     made = await request.run(request.parts.accounts.add, data, request.viewer)
-    await _note(request, "source_added", data.id)
+    await request.note("source_added", data.id)
     return made
 
 
@@ -51,7 +51,7 @@ async def assign(
     """`{"prod_…": "mail"}`, prices too; null takes it back. What came before is read again."""
     whole_company(request.visitor)
     done = await request.run(request.parts.accounts.assign, source, data)
-    await _note(request, "source_assigned", source)
+    await request.note("source_assigned", source)
     return done
 
 
@@ -67,7 +67,7 @@ async def renew(
     """Tries a new key, which must be of the same account; reading goes on where it was."""
     whole_company(request.visitor)
     done = await request.run(request.parts.accounts.renew, source, data)
-    await _note(request, "source_secrets_renewed", source)
+    await request.note("source_secrets_renewed", source)
     return done
 
 
@@ -86,14 +86,8 @@ async def act(request: Call, source: FromPath[str], act: FromPath[str]) -> Respo
             "unknown_act", f"A source cannot be '{act[:40]}'.", fix="Post pause or resume."
         )
     await request.run(request.parts.accounts.pause, source, act == "pause")
-    await _note(request, f"source_{act}d", source)
+    await request.note(f"source_{act}d", source)
     return Response(None, status_code=204)
-
-
-async def _note(request: Call, action: str, about: str) -> None:
-    await request.run(
-        request.gate.note, request.viewer, action, about[:320], request.address, request.now()
-    )
 
 
 ROUTES = (add, look, assign, renew, act)

@@ -60,7 +60,7 @@ async def act_on_alert(
     changed = await request.run(
         request.parts.act_on_alert, alert_id, _ACTS[act], request.viewer, until
     )
-    await _note(request, f"alert_{act}", alert_id)
+    await request.note(f"alert_{act}", alert_id)
     return changed
 
 
@@ -104,7 +104,7 @@ async def make_report(
         )
     now = request.now()
     made = await request.run(request.parts.make_report, data.month, request.viewer, now)
-    await _note(request, "report_made", f"{made.id} {data.month}")
+    await request.note("report_made", f"{made.id} {data.month}")
     return made
 
 
@@ -125,15 +125,9 @@ async def get_report(
             f"There is no report '{name[:60]}'.",
             fix="/v1/reports lists them with their formats.",
         )
-    await _note(request, "report_read", name)
+    await request.note("report_read", name)
     headers = {"Content-Disposition": f'inline; filename="upwell-{id_}.{kind}"'}
     return Response(body, media_type=_TYPES[kind], headers=headers)
-
-
-async def _note(request: Call, action: str, about: str) -> None:
-    await request.run(
-        request.gate.note, request.viewer, action, about, request.address, request.now()
-    )
 
 
 ROUTES = (see_alerts, act_on_alert, see_reports, make_report, get_report)

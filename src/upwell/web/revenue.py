@@ -125,7 +125,7 @@ async def merge(request: Call, id: FromPath[str], data: JSONBody[shapes.Linking]
     whole_company(request.visitor)
     names = [id, *data.customers]
     done = await request.run(request.parts.linking.merge, names)
-    await _note(request, "customers_merged", " ".join(names))
+    await request.note("customers_merged", " ".join(names))
     return done
 
 
@@ -140,14 +140,8 @@ async def unmerge(request: Call, id: FromPath[str]) -> shapes.Linked:
     """From now on this account is a customer of its own, and no rule joins it again."""
     whole_company(request.visitor)
     done = await request.run(request.parts.linking.unmerge, [id])
-    await _note(request, "customer_unmerged", id)
+    await request.note("customer_unmerged", id)
     return done
-
-
-async def _note(request: Call, action: str, about: str) -> None:
-    await request.run(
-        request.gate.note, request.viewer, action, about[:320], request.address, request.now()
-    )
 
 
 @post(
@@ -226,7 +220,7 @@ async def close_month(request: Call, data: JSONBody[shapes.Closing]) -> shapes.C
     whole_company(request.visitor)
     by = request.viewer.name or request.viewer.id
     done = await request.run(request.parts.months.close, data.month, data.reopen, by)
-    await _note(request, "month_reopened" if data.reopen else "month_closed", data.month)
+    await request.note("month_reopened" if data.reopen else "month_closed", data.month)
     return done
 
 

@@ -97,6 +97,10 @@ class Call(Request[Any, Any, Any]):
         """Where the visitor comes from, for limits and the audit."""
         return address_of(self.scope, self.house)
 
+    async def note(self, action: str, about: str) -> None:
+        """Put into the audit what the viewer did; `about` says to what, in 320 letters at most."""
+        await self.run(self.gate.note, self.viewer, action, about[:320], self.address, self.now())
+
     async def json(self) -> Any:
         """The decoded body; raises Rejected where it is not JSON."""
         return decode_json(await self.body())

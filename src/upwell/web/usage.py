@@ -127,7 +127,7 @@ async def see_segments(request: Call) -> Segments:
 async def add_segment(request: Call, data: JSONBody[NewSegment]) -> Segment:
     """Saves the users behind a number under a name; other questions take it as `segment`."""
     made = await request.run(request.parts.usage.add_segment, data, request.viewer)
-    await _note(request, "segment.add", made.id)
+    await request.note("segment.add", made.id)
     return made
 
 
@@ -135,13 +135,7 @@ async def add_segment(request: Call, data: JSONBody[NewSegment]) -> Segment:
 async def drop_segment(request: Call, id: FromPath[str]) -> None:
     """Forgets a segment; nothing else changes."""
     await request.run(request.parts.usage.saved.drop, id, request.viewer)
-    await _note(request, "segment.drop", id)
-
-
-async def _note(request: Call, action: str, about: str) -> None:
-    await request.run(
-        request.gate.note, request.viewer, action, about[:320], request.address, request.now()
-    )
+    await request.note("segment.drop", id)
 
 
 ROUTES: tuple[Any, ...] = (
