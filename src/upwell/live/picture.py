@@ -17,7 +17,17 @@ from typing import NamedTuple
 import msgspec
 
 from upwell.event import Change
-from upwell.metrics.catalog import Cohort, Latest, Ledger, Metric, Net, Ratio, Sessions, Sum
+from upwell.metrics.catalog import (
+    Cohort,
+    Latest,
+    Ledger,
+    Metric,
+    Net,
+    Ratio,
+    Sessions,
+    Sum,
+    Trailing,
+)
 from upwell.money import major, nanos
 from upwell.period import to_date, to_day
 from upwell.query import Answer, Point, Question, Series, Value
@@ -96,6 +106,8 @@ def reach(metric: Metric) -> tuple[int, int]:
     match metric.rule:
         case Sessions():
             return 0, 1  # a view before midnight may join the session that began after it
+        case Trailing(days=days):
+            return 0, days - 1  # a day's users count on it and until the last day that looks back
         case Cohort(window_days=window):
             return window, EVER  # an earlier first signup takes the user out of a later bucket
         case Ledger(kind="flow"):
