@@ -24,6 +24,7 @@ SINCE = UNTIL - DAYS * DAY_MICROS
 EACH = 20  # events of a user
 NAMES = 40
 BATCH = 1_000  # events of a delivery
+SLICE = 10_000_000  # events written by one statement
 
 _ROWS = f"""
 select i, (hash(i * 11) % $users)::bigint + 1 as actor, 'p' || (actor % {len(PRODUCTS)}) as product,
@@ -32,7 +33,7 @@ select i, (hash(i * 11) % $users)::bigint + 1 as actor, 'p' || (actor % {len(PRO
   case when draw < 500 then 'engagement' when draw < 800 then 'page_view'
     when draw < 900 then 'session' when draw < 950 then 'signup' else 'activation' end as type,
   case when draw < 500 then 'e' || (hash(i * 3) % {NAMES}) end as name
-from range($events) as rows(i)
+from range($low, $high) as rows(i)
 """
 _EVENTS = f"""
 insert into events by name select i // {BATCH} + 2 as seq, (i % {BATCH})::integer as idx, product,
@@ -61,15 +62,19 @@ def fill(data: Path, events: int) -> None:
     made.set_ground(ground, 1, SINCE)
     made.close()
     db = store.connect(data / "projection.duckdb", memory="8GB")
-    db.execute("begin")
     users = max(events // EACH, 1)
-    db.execute(_EVENTS, {"users": users, "events": events})
+    for low in range(0, events, SLICE):
+        high = min(low + SLICE, events)
+        db.execute(_EVENTS, {"users": users, "events": events, "low": low, "high": high})
+        print(f"  {high:,} of {events:,} events written", flush=True)
+    db.execute("begin")
     db.execute(_ACTORS, {"users": users})
     refold(db, ground, Zone("UTC"))
     db.execute("update meta set value = ? where key = 'applied'", [str(events // BATCH + 2)])
     db.execute("commit")
     db.execute("checkpoint")
     db.close()
+    print("  … and summed", flush=True)
     done.write_text(str(events))
 
 

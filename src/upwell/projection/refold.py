@@ -23,6 +23,7 @@ from upwell.projection.histories import COHORTS
 from upwell.projection.keys import IDX_BITS
 
 CHUNK = 200_000
+AT_ONCE = 5_000_000  # events whose active days are told apart at a time: it is done in memory
 
 
 def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
@@ -41,15 +42,19 @@ def refold(db: duckdb.DuckDBPyConnection, ground: Ground, zone: Zone) -> None:
 
 def actor_days(db: duckdb.DuckDBPyConnection, ground: Ground, of: str = "true") -> None:
     """Fill in the active days of all sets of actors; `of` is a condition on the events."""
+    rows = db.execute("select count(*), coalesce(max(actor), 0) from events").fetchall()
+    events, most = rows[0]
+    width = most // (events // AT_ONCE + 1) + 1
     for members in ground.sets:
         where, values = membership(ground, members)
-        db.execute(
-            f"""insert into actor_days
-            select distinct product, ?, actor, day from {events_of(members)}
-            where superseded_at is null and not excluded and actor is not null and {of}
-              and {where}""",
-            [members, *values],
-        )
+        for first in range(0, most + 1, width):
+            db.execute(
+                f"""insert into actor_days
+                select distinct product, ?, actor, day from {events_of(members)}
+                where superseded_at is null and not excluded and {of}
+                  and actor >= ? and actor < ? and {where}""",
+                [members, first, first + width, *values],
+            )
 
 
 def own_metrics(db: duckdb.DuckDBPyConnection, ground: Ground) -> None:
