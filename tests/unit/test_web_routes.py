@@ -62,6 +62,8 @@ ASKS = {
 }
 """What a route must be asked at least."""
 
+SAVED = {"name": "S", "of": {"lifecycle": {}}, "address": "/usage/lifecycle"}
+
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/keys"): {"name": "k", "scopes": ["read"]},
     ("POST", "/v1/query"): {"questions": [{"metric": "signups"}]},
@@ -76,6 +78,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/closes"): {"month": "2026-01"},
     ("POST", "/v1/funnel"): {"steps": [{"event": "signup"}, {"event": "session"}]},
     ("POST", "/v1/segments"): {"name": "S", "of": {"did": {"event": "signup"}}},
+    ("POST", "/v1/saved"): SAVED,
+    ("PUT", "/v1/saved/{id}"): SAVED,
     ("POST", "/v1/lifecycle"): {},
     ("POST", "/v1/stickiness"): {"event": "session"},
     ("POST", "/v1/paths"): {},

@@ -1083,20 +1083,20 @@ export interface PartAsked {
 /** A number: the question it answers, and where it stands in the answer. */
 export interface Behind {
   funnel?: FunnelAsked;
+  retention?: RetentionAsked;
+  lifecycle?: LifecycleAsked;
+  stickiness?: StickinessAsked;
+  paths?: PathsAsked;
   step?: number;
   state?: 'converted' | 'dropped' | 'open' | 'reached';
   node?: string;
-  retention?: RetentionAsked;
   cohort?: string;
   k?: number;
   stayed?: boolean;
-  lifecycle?: LifecycleAsked;
   kind?: 'dormant' | 'new' | 'resurrecting' | 'returning';
   start?: string;
-  stickiness?: StickinessAsked;
   times?: number;
   or_more?: boolean;
-  paths?: PathsAsked;
   source?: string;
   target?: string;
   did?: DidAsked;
@@ -1166,6 +1166,37 @@ export interface Segment {
 /** The segments there are, by name. */
 export interface Segments {
   segments: Segment[];
+}
+
+/** One question about use, under the name of its route. */
+export interface OneAsked {
+  funnel?: FunnelAsked;
+  retention?: RetentionAsked;
+  lifecycle?: LifecycleAsked;
+  stickiness?: StickinessAsked;
+  paths?: PathsAsked;
+}
+
+/** `POST /v1/saved`: a question to be found again, and the page that asks it. */
+export interface NewQuestion {
+  name: string;
+  of: OneAsked;
+  address: string;
+}
+
+/** A question under a name; `address` is the page that asks it, of the dates it says. */
+export interface SavedQuestion {
+  id: string;
+  name: string;
+  of: OneAsked;
+  address: string;
+  created_at: string;
+  created_by: string;
+}
+
+/** The saved questions there are, by name. */
+export interface SavedQuestions {
+  questions: SavedQuestion[];
 }
 
 /** One event as it arrived, for the Live page. */

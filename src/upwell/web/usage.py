@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import delete, get, post
+from litestar import delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from upwell.query.usage.asked import (
     FunnelAsked,
     LifecycleAsked,
+    NewQuestion,
     NewSegment,
     PathsAsked,
     PeopleAsked,
@@ -23,6 +24,8 @@ from upwell.query.usage.shapes import (
     PeopleAnswer,
     Properties,
     RetentionAnswer,
+    SavedQuestion,
+    SavedQuestions,
     Segment,
     Segments,
     StickinessAnswer,
@@ -30,16 +33,12 @@ from upwell.query.usage.shapes import (
 from upwell.web.numbers import said
 from upwell.web.routes import Call, needs
 
-_TAGS = ["Use"]
+_USE: dict[str, Any] = {"guards": needs("read"), "tags": ["Use"]}
+_ASKS: dict[str, Any] = {**_USE, "guards": needs("read", changes=False), "status_code": 200}
+"""Of a question too long for an address: a POST that changes nothing."""
 
 
-@post(
-    "/v1/funnel",
-    status_code=200,
-    guards=needs("read", changes=False),
-    tags=_TAGS,
-    summary="A funnel",
-)
+@post("/v1/funnel", summary="A funnel", **_ASKS)
 async def see_funnel(request: Call, data: JSONBody[FunnelAsked]) -> FunnelAnswer:
     """Who did the steps, in order, within a window; the routes they took and where they left.
 
@@ -48,61 +47,31 @@ async def see_funnel(request: Call, data: JSONBody[FunnelAsked]) -> FunnelAnswer
     return await request.run(request.parts.usage.funnel, data, request.viewer)
 
 
-@post(
-    "/v1/retention",
-    status_code=200,
-    guards=needs("read", changes=False),
-    tags=_TAGS,
-    summary="Retention",
-)
+@post("/v1/retention", summary="Retention", **_ASKS)
 async def see_retention(request: Call, data: JSONBody[RetentionAsked]) -> RetentionAnswer:
     """Of those who did `start` in each bucket, who did `return` how many buckets later."""
     return await request.run(request.parts.usage.retention, data, request.viewer)
 
 
-@post(
-    "/v1/lifecycle",
-    status_code=200,
-    guards=needs("read", changes=False),
-    tags=_TAGS,
-    summary="Lifecycle",
-)
+@post("/v1/lifecycle", summary="Lifecycle", **_ASKS)
 async def see_lifecycle(request: Call, data: JSONBody[LifecycleAsked]) -> LifecycleAnswer:
     """New, returning, resurrecting and dormant users by bucket; without `event` by any activity."""
     return await request.run(request.parts.usage.lifecycle, data, request.viewer)
 
 
-@post(
-    "/v1/stickiness",
-    status_code=200,
-    guards=needs("read", changes=False),
-    tags=_TAGS,
-    summary="Stickiness",
-)
+@post("/v1/stickiness", summary="Stickiness", **_ASKS)
 async def see_stickiness(request: Call, data: JSONBody[StickinessAsked]) -> StickinessAnswer:
     """How many users were active in how many buckets of the range."""
     return await request.run(request.parts.usage.stickiness, data, request.viewer)
 
 
-@post(
-    "/v1/paths",
-    status_code=200,
-    guards=needs("read", changes=False),
-    tags=_TAGS,
-    summary="Paths",
-)
+@post("/v1/paths", summary="Paths", **_ASKS)
 async def see_paths(request: Call, data: JSONBody[PathsAsked]) -> PathsAnswer:
     """What users do first, second, third, and where they stop; `by` takes a property's values."""
     return await request.run(request.parts.usage.paths, data, request.viewer)
 
 
-@post(
-    "/v1/people",
-    status_code=200,
-    guards=needs("read", changes=False),
-    tags=_TAGS,
-    summary="Users behind a number",
-)
+@post("/v1/people", summary="Users behind a number", **_ASKS)
 async def see_people(request: Call, data: JSONBody[PeopleAsked]) -> PeopleAnswer:
     """The users whom a number of a funnel, a table, a bar or a path counts; as many as it says."""
     return await request.run(request.parts.usage.people, data, request.viewer)
@@ -117,13 +86,13 @@ async def see_properties(
     return await request.run(request.parts.usage.properties, request.viewer, event)
 
 
-@get("/v1/segments", guards=needs("read"), tags=_TAGS, summary="Segments")
+@get("/v1/segments", summary="Segments", **_USE)
 async def see_segments(request: Call) -> Segments:
     """The saved segments; who is in one is found anew at each question."""
     return await request.run(request.parts.usage.segments, request.viewer)
 
 
-@post("/v1/segments", status_code=201, guards=needs("read"), tags=_TAGS, summary="Save a segment")
+@post("/v1/segments", status_code=201, summary="Save a segment", **_USE)
 async def add_segment(request: Call, data: JSONBody[NewSegment]) -> Segment:
     """Saves the users behind a number under a name; other questions take it as `segment`."""
     made = await request.run(request.parts.usage.add_segment, data, request.viewer)
@@ -131,11 +100,40 @@ async def add_segment(request: Call, data: JSONBody[NewSegment]) -> Segment:
     return made
 
 
-@delete("/v1/segments/{id:str}", guards=needs("read"), tags=_TAGS, summary="Delete a segment")
+@delete("/v1/segments/{id:str}", summary="Delete a segment", **_USE)
 async def drop_segment(request: Call, id: FromPath[str]) -> None:
     """Forgets a segment; nothing else changes."""
     await request.run(request.parts.usage.saved.drop, id, request.viewer)
     await request.note("segment.drop", id)
+
+
+@get("/v1/saved", summary="Saved questions", **_USE)
+async def see_saved(request: Call) -> SavedQuestions:
+    """The questions that were saved, of products that may be seen."""
+    return await request.run(request.parts.usage.questions.listed, request.viewer)
+
+
+@post("/v1/saved", status_code=201, summary="Save a question", **_USE)
+async def add_saved(request: Call, data: JSONBody[NewQuestion]) -> SavedQuestion:
+    """Keeps a question under a name; what cannot be asked is refused as if it were asked."""
+    made = await request.run(request.parts.usage.questions.add, data, request.viewer)
+    await request.note("saved.add", made.id)
+    return made
+
+
+@put("/v1/saved/{id:str}", summary="Change a saved question", **_USE)
+async def put_saved(request: Call, id: FromPath[str], data: JSONBody[NewQuestion]) -> SavedQuestion:
+    """Another name, another question, or both, under the same id: links to it stay."""
+    made = await request.run(request.parts.usage.questions.put, id, data, request.viewer)
+    await request.note("saved.put", id)
+    return made
+
+
+@delete("/v1/saved/{id:str}", summary="Delete a saved question", **_USE)
+async def drop_saved(request: Call, id: FromPath[str]) -> None:
+    """Forgets a saved question; nothing else changes."""
+    await request.run(request.parts.usage.questions.drop, id, request.viewer)
+    await request.note("saved.drop", id)
 
 
 ROUTES: tuple[Any, ...] = (
@@ -149,4 +147,8 @@ ROUTES: tuple[Any, ...] = (
     see_segments,
     add_segment,
     drop_segment,
+    see_saved,
+    add_saved,
+    put_saved,
+    drop_saved,
 )

@@ -165,6 +165,10 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     usage_asked.NewSegment,
     usage.Segment,
     usage.Segments,
+    usage_asked.OneAsked,
+    usage_asked.NewQuestion,
+    usage.SavedQuestion,
+    usage.SavedQuestions,
 )
 NAMES: dict[type, str] = {
     inbox.WhyShown: "Why",
@@ -200,6 +204,8 @@ SENT = frozenset(
         "Behind",
         "PeopleAsked",
         "NewSegment",
+        "OneAsked",
+        "NewQuestion",
     }
 )
 """What clients send: a field with a default may be left out, and null is never needed."""

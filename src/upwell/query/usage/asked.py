@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -85,7 +85,10 @@ class Scoped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 class FunnelAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/funnel`."""
+    """`POST /v1/funnel`; `bins` of the histogram of times, by default as many as suit the count.
+
+    `between`: so many of the other events on each link of the flow are named; 0: none are read.
+    """
 
     steps: tuple[StepAsked, ...]
     window: str = "14d"
@@ -97,6 +100,8 @@ class FunnelAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True)
     by: str | None = None
     attribution: str = "first_touch"
     trend: Grain | None = None
+    bins: int | None = None
+    between: int = 0
 
 
 class RetentionAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,7 +161,38 @@ class PartAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     other: bool = False
 
 
-class Behind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OneAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One question about use, under the name of its route."""
+
+    MAY: ClassVar[tuple[str, ...]] = ("funnel", "retention", "lifecycle", "stickiness", "paths")
+
+    funnel: FunnelAsked | None = None
+    retention: RetentionAsked | None = None
+    lifecycle: LifecycleAsked | None = None
+    stickiness: StickinessAsked | None = None
+    paths: PathsAsked | None = None
+
+    @property
+    def asks(self) -> str:
+        """The name of the one question asked; Rejected where there is none, or more than one."""
+        given = [name for name in self.MAY if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise Rejected(
+                "bad_people",
+                f"{len(given)} questions are asked where it takes one.",
+                fix=f"Send one of {', '.join(self.MAY[:-1])} and {self.MAY[-1]}.",
+                where="of",
+            )
+        return given[0]
+
+    @property
+    def question(self) -> Scoped:
+        """What is asked; Rejected as `asks`."""
+        found: Scoped = getattr(self, self.asks)
+        return found
+
+
+class Behind(OneAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A number: the question it answers, and where it stands in the answer.
 
     `funnel`: a `step` (from 1) and a `state`: who reached it, or stands there and dropped or may go
@@ -167,46 +203,22 @@ class Behind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     `did`: whoever did something.
     """
 
-    funnel: FunnelAsked | None = None
+    MAY = (*OneAsked.MAY, "did")
+
     step: int | None = None
     state: Literal["reached", "converted", "dropped", "open"] = "reached"
     node: str | None = None
-    retention: RetentionAsked | None = None
     cohort: str = ""
     k: int = 0
     stayed: bool = True
-    lifecycle: LifecycleAsked | None = None
     kind: Literal["new", "returning", "resurrecting", "dormant"] = "new"
     start: str = ""
-    stickiness: StickinessAsked | None = None
     times: int = 1
     or_more: bool = False
-    paths: PathsAsked | None = None
     source: str = ""
     target: str | None = None
     did: DidAsked | None = None
     part: PartAsked | None = None
-
-    @property
-    def question(self) -> Scoped:
-        """The one question asked; Rejected where there is none, or more than one."""
-        own = (
-            self.funnel,
-            self.retention,
-            self.lifecycle,
-            self.stickiness,
-            self.paths,
-            self.did,
-        )
-        given = [one for one in own if one is not None]
-        if len(given) != 1:
-            raise Rejected(
-                "bad_people",
-                f"{len(given)} questions say whose people are meant; it takes one.",
-                fix="Send one of funnel, retention, lifecycle, stickiness, paths and did.",
-                where="of",
-            )
-        return given[0]
 
 
 class PeopleAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,6 +234,29 @@ class NewSegment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     name: str
     of: Behind
+
+
+class NewQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`POST /v1/saved`: a question to be found again, and the page that asks it.
+
+    `of` has the dates of the day it was saved; an `address` such as `/usage?range=28d` stays
+    relative.
+    """
+
+    name: str
+    of: OneAsked
+    address: str
+
+
+def mentioned(asked: Scoped) -> set[str]:
+    """Every product that a question names, those of its steps too."""
+    steps: tuple[StepAsked, ...] = ()
+    if isinstance(asked, FunnelAsked):
+        steps = asked.steps
+    elif isinstance(asked, RetentionAsked):
+        steps = (asked.begin, asked.back)
+    own = [doing.product for step in steps for doing in step.alternatives()]
+    return {product for one in (asked.product, *own) for product in named(one)}
 
 
 def named(product: str | tuple[str, ...]) -> tuple[str, ...]:

@@ -35,6 +35,7 @@ from upwell.query.usage.asked import (
 )
 from upwell.query.usage.ground import I64, Ground, ground
 from upwell.query.usage.properties import properties
+from upwell.query.usage.questions import Questions
 from upwell.query.usage.segments import Saved
 from upwell.query.usage.walk import Walk, walk
 from upwell.state.db import State
@@ -62,7 +63,7 @@ class Usage:
         rates: Callable[[], Rates] = ecb_rates,
     ) -> None:
         self.projection, self.lines, self.clock, self._rates = projection, lines, clock, rates
-        self.saved = Saved(state)
+        self.saved, self.questions = Saved(state), Questions(state, self.by_name, clock)
         self._answers, self._people = _Known(REMEMBERED), _Known(REMEMBERED_PEOPLE)
 
     def funnel(self, asked: FunnelAsked, viewer: Viewer) -> shapes.FunnelAnswer:

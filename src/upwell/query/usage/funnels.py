@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Literal
 
@@ -12,16 +11,16 @@ from numpy.typing import NDArray
 from upwell.errors import Rejected
 from upwell.metrics.funnel import rule as rules
 from upwell.metrics.funnel.rule import Exclusion, FunnelRule, Step
-from upwell.metrics.funnel.run import Outcome, Timelines, run, trend
+from upwell.metrics.funnel.run import Outcome, Timelines, run
 from upwell.metrics.funnel.split import OTHER, Part, all_steps, at_step, parts, touches
-from upwell.metrics.funnel.sums import flow, step_sums, trend_sums, whole
-from upwell.period import DAY_MICROS, HOUR_MICROS, MICROS, buckets
-from upwell.query.usage import shapes
+from upwell.metrics.funnel.sums import MAX_OWN_BINS, step_sums, whole
+from upwell.period import DAY_MICROS, HOUR_MICROS, MICROS
+from upwell.query.usage import routes, shapes, trends
 from upwell.query.usage.asked import Doing, FunnelAsked, PartAsked
-from upwell.query.usage.ground import Ground
+from upwell.query.usage.ground import THREADS, Ground
 from upwell.query.usage.walk import Walk
 
-THREADS = max(1, min(4, os.cpu_count() or 1))
+MOST_BETWEEN = 50
 _UNITS = {"s": MICROS, "m": 60 * MICROS, "h": HOUR_MICROS, "d": DAY_MICROS, "w": 7 * DAY_MICROS}
 _MODES = {
     "end_attempt": "an excluded event ends the attempt, and who had come so far still counts",
@@ -55,6 +54,18 @@ def rule_of(asked: FunnelAsked, of: Ground) -> FunnelRule:
         tolerance=asked.order_tolerance_ms * 1000,
     )
     rules.check(rule)
+    if not 0 <= asked.between <= MOST_BETWEEN:
+        raise _refuse(
+            "between",
+            f"{asked.between} events between two steps cannot be named.",
+            f"Ask for at most {MOST_BETWEEN}, or 0 for none.",
+        )
+    if asked.bins is not None and not 1 <= asked.bins <= MAX_OWN_BINS:
+        raise _refuse(
+            "bins",
+            f"A histogram of {asked.bins} bins cannot be drawn.",
+            f"Ask for 1 to {MAX_OWN_BINS}, or leave it out.",
+        )
     return rule
 
 
@@ -98,7 +109,7 @@ def answer(found: Walk, asked: FunnelAsked, of: Ground) -> shapes.FunnelAnswer:
     rule = rule_of(asked, of)
     lines, kept = timelines_of(found, asked)
     outcome = run(lines, rule, THREADS)
-    sums = whole(outcome)
+    sums = whole(outcome, asked.bins)
     return shapes.FunnelAnswer(
         steps=_steps(outcome, rule, asked),
         whole=shapes.FunnelWhole(
@@ -110,9 +121,9 @@ def answer(found: Walk, asked: FunnelAsked, of: Ground) -> shapes.FunnelAnswer:
             median_seconds=sums.median_seconds,
             histogram=sums.histogram,
         ),
-        flow=_flow(outcome, asked),
+        flow=routes.flow_of(outcome, asked, found, kept),
         parts=_parts(found, lines, kept, outcome, rule, asked) if asked.by else (),
-        trend=_trend(lines, rule, asked, of) if asked.trend else (),
+        trend=trends.points(lines, rule, asked, of) if asked.trend else (),
         rule=_words(asked),
         position="",
     )
@@ -158,33 +169,6 @@ def _steps(outcome: Outcome, rule: FunnelRule, asked: FunnelAsked) -> tuple[shap
             dropped=one.dropped,
         )
         for label, one in zip(_labels(asked), step_sums(outcome, rule), strict=True)
-    )
-
-
-def _flow(outcome: Outcome, asked: FunnelAsked) -> shapes.FunnelFlow:
-    names = [doing.event for doing in doings_of(asked)[0]]
-    found = flow(outcome)
-    return shapes.FunnelFlow(
-        nodes=tuple(
-            shapes.FlowNode(
-                id=f"{node.step}.{node.alternative}",
-                step=node.step,
-                label=names[node.alternative],
-                count=node.count,
-                dropped=node.dropped,
-                open=node.open,
-            )
-            for node in found.nodes
-        ),
-        links=tuple(
-            shapes.FlowLink(
-                source=f"{link.source[0]}.{link.source[1]}",
-                target=f"{link.target[0]}.{link.target[1]}",
-                count=link.count,
-                median_seconds=link.median_seconds,
-            )
-            for link in found.links
-        ),
     )
 
 
@@ -234,35 +218,6 @@ def _split(
     return parts(outcome, at_step(outcome, codes, int(step[1])), without=False)
 
 
-def _trend(
-    lines: Timelines, rule: FunnelRule, asked: FunnelAsked, of: Ground
-) -> tuple[shapes.FunnelPoint, ...]:
-    assert asked.trend is not None
-    spans = [
-        bucket
-        for bucket in buckets(of.zone, of.start, of.end, asked.trend, of.week_start)
-        if bucket.opens <= of.now
-    ]
-    if not spans:
-        return ()
-    edges = np.array([spans[0].opens, *(bucket.closes for bucket in spans)], dtype=np.int64)
-    found = trend(lines, rule, edges, THREADS)
-    sums = trend_sums(found.bucket, found.outcome, len(spans))
-    columns = (column.tolist() for column in sums)
-    return tuple(
-        shapes.FunnelPoint(
-            start=bucket.label,
-            complete=bucket.closes + rule.reach <= of.now,
-            entered=entered,
-            converted=converted,
-            open=waiting,
-            conversion=converted / entered if entered else None,
-            matured_conversion=converted / (converted + dropped) if converted + dropped else None,
-        )
-        for bucket, entered, converted, dropped, waiting in zip(spans, *columns, strict=True)
-    )
-
-
 def _labels(asked: FunnelAsked) -> list[str]:
     return [
         step.label or " or ".join(doing.event for doing in step.alternatives())
@@ -283,3 +238,7 @@ def _words(asked: FunnelAsked) -> str:
     said += [_MODES[mode] for mode in dict.fromkeys(one.mode for one in asked.exclude)]
     text = "; ".join(said)
     return text[0].upper() + text[1:] + "."
+
+
+def _refuse(where: str, message: str, fix: str) -> Rejected:
+    return Rejected("bad_funnel", message, fix=fix, where=where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from upwell.period import (
 from upwell.projection import Projection
 from upwell.query.plan import days_of, may_read, scope
 from upwell.query.usage.asked import Scoped
+
+THREADS = max(1, min(4, os.cpu_count() or 1))
 
 I64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -13,7 +13,7 @@ from upwell.metrics.paths import BETWEEN, OTHER, Walks
 from upwell.query.usage import shapes
 from upwell.query.usage.asked import Doing, PathsAsked
 from upwell.query.usage.ground import Ground
-from upwell.query.usage.walk import NAMED, walk
+from upwell.query.usage.walk import walk
 from upwell.warehouse.timelines import Timelines
 
 I64 = NDArray[np.int64]
@@ -54,11 +54,7 @@ def read(asked: PathsAsked, of: Ground, lines: Timelines) -> Drawn:
         everything=not doings,
     )
     if asked.by is None:
-        table: dict[str, int] = {}
-        named = [kind.removeprefix(NAMED) or "engagement" for kind in found.found.kinds]
-        own = [table.setdefault(name, len(table)) for name in named]
-        item = np.array([*own, -1], dtype=np.int64)[found.found.kind]
-        labels = list(table)
+        item, labels = found.items()
     else:
         codes, labels = found.values(asked.by)
         item = codes.astype(np.int64)

@@ -10,8 +10,8 @@ from upwell.access import Viewer, mint_id
 from upwell.errors import NotFound, Rejected, nearest
 from upwell.period import to_instant, to_micros
 from upwell.query.usage import shapes
-from upwell.query.usage.asked import Behind, NewSegment
-from upwell.state import segments as stored
+from upwell.query.usage.asked import Behind, NewSegment, mentioned
+from upwell.state import kept
 from upwell.state.db import State
 
 LONGEST = 100  # characters of a name
@@ -34,9 +34,9 @@ class Saved:
                 created_at=to_instant(one.created_at),
                 created_by=one.created_by,
             )
-            for one in stored.every(self._state)
+            for one in kept.SEGMENTS.every(self._state)
         ]
-        return [one for one in found if all(map(viewer.sees, one.of.question.products))]
+        return [one for one in found if all(map(viewer.sees, mentioned(one.of.question)))]
 
     def find(self, id_: str, viewer: Viewer) -> shapes.Segment:
         """One of them; Rejected where the viewer has none of that id."""
@@ -53,28 +53,40 @@ class Saved:
 
     def add(self, asked: NewSegment, viewer: Viewer, now: dt.datetime) -> shapes.Segment:
         """Keep a new one; Rejected where its name does not do, or there are too many."""
-        name = asked.name.strip()
-        if not 1 <= len(name) <= LONGEST:
-            raise Rejected(
-                "bad_name",
-                f"A segment cannot be called '{name[:LONGEST]}'.",
-                fix=f"Give it a name of 1 to {LONGEST} characters.",
-                where="name",
-            )
-        if len(stored.every(self._state)) >= MOST:
-            raise Rejected("too_many_segments", f"There are {MOST} segments.", fix="Delete some.")
-        made = stored.Segment(
+        room(len(kept.SEGMENTS.every(self._state)), "segments")
+        made = kept.Segment(
             id=mint_id("seg"),
-            name=name,
+            name=checked_name(asked.name, "segment"),
             of=msgspec.to_builtins(asked.of),
             created_at=to_micros(now),
             created_by=viewer.id,
         )
-        stored.add(self._state, made)
+        kept.SEGMENTS.add(self._state, made)
         return self.find(made.id, viewer)
 
     def drop(self, id_: str, viewer: Viewer) -> None:
         """Forget one; NotFound where the viewer has none of that id."""
         if all(one.id != id_ for one in self.every(viewer)):
             raise NotFound("unknown_segment", f"There is no segment '{id_[:40]}'.", where="id")
-        stored.drop(self._state, id_)
+        kept.SEGMENTS.drop(self._state, id_)
+
+
+def checked_name(name: str, noun: str) -> str:
+    """The name without blanks around it; Rejected where nothing can be called that."""
+    name = name.strip()
+    if not 1 <= len(name) <= LONGEST:
+        raise Rejected(
+            "bad_name",
+            f"A {noun} cannot be called '{name[:LONGEST]}'.",
+            fix=f"Give it a name of 1 to {LONGEST} characters.",
+            where="name",
+        )
+    return name
+
+
+def room(had: int, nouns: str) -> None:
+    """Rejected where there are too many to keep one more."""
+    if had >= MOST:
+        raise Rejected(
+            f"too_many_{nouns.split()[-1]}", f"There are {MOST} {nouns}.", fix="Delete some."
+        )

@@ -9,7 +9,7 @@ import msgspec
 
 from upwell.metrics.funnel.sums import Histogram
 from upwell.query.question import Unconverted
-from upwell.query.usage.asked import Behind
+from upwell.query.usage.asked import Behind, OneAsked
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,11 +64,36 @@ class FlowLink(Shape, frozen=True):
     median_seconds: float
 
 
+class BetweenEvent(Shape, frozen=True):
+    """What users of a link also did on the way, and how often; `other` gathers the rarest.
+
+    Of a run of the same event one counts.
+    """
+
+    label: str
+    users: int
+    times: int
+    other: bool
+
+
+class LinkBetween(Shape, frozen=True):
+    """The way along one link: its most frequent events, and who did nothing else (`direct`)."""
+
+    source: str
+    target: str
+    direct: int
+    events: tuple[BetweenEvent, ...]
+
+
 class FunnelFlow(Shape, frozen=True):
-    """The routes people took; every person is in one link, or one end, of each node passed."""
+    """The routes people took; every person is in one link, or one end, of each node passed.
+
+    `between` is filled where it was asked for.
+    """
 
     nodes: tuple[FlowNode, ...]
     links: tuple[FlowLink, ...]
+    between: tuple[LinkBetween, ...]
 
 
 class FunnelWhole(Shape, frozen=True):
@@ -278,3 +303,20 @@ class Segments(Shape, frozen=True):
     """The segments there are, by name."""
 
     segments: tuple[Segment, ...]
+
+
+class SavedQuestion(Shape, frozen=True):
+    """A question under a name; `address` is the page that asks it, of the dates it says."""
+
+    id: str
+    name: str
+    of: OneAsked
+    address: str
+    created_at: dt.datetime
+    created_by: str
+
+
+class SavedQuestions(Shape, frozen=True):
+    """The saved questions there are, by name."""
+
+    questions: tuple[SavedQuestion, ...]

@@ -74,6 +74,13 @@ class Walk:
             self._products,
         )
 
+    def items(self) -> tuple[NDArray[np.int64], list[str]]:
+        """For each row the place of its event's name, of names in alphabetical order."""
+        named = [kind.removeprefix(NAMED) or "engagement" for kind in self.found.kinds]
+        places = {name: place for place, name in enumerate(sorted(set(named)))}
+        table = np.array([places[name] for name in named], dtype=np.int64)
+        return table[self.found.kind], list(places)
+
     def values(self, by: str) -> tuple[NDArray[np.int32], list[str]]:
         """For each row the place of its value of a breakdown, or -1; and the values."""
         if by == PRODUCT:
