@@ -95,7 +95,7 @@ def test_from_standard_input(
     assert run(asking, tmp_path, "ask", "lifecycle", "-") == 0
     said = capsys.readouterr()
     assert "2026-06-01" in said.out
-    assert "note: People with any activity in a day." in said.err
+    assert "note: Users with any activity in a day." in said.err
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def lifecycle(asked: LifecycleAsked, of: Ground, lines: Timelines) -> shapes.Lif
                 zip(*columns, strict=True)
             )
         ),
-        rule=_words(asked) + " New is the first time ever; dormant counts once, in the first"
-        " bucket without activity.",
+        rule=_words(asked) + " New is the first time ever; who goes quiet counts once, in the"
+        f" first {asked.grain} without activity.",
         position="",
     )
 
@@ -214,4 +214,4 @@ def _sorted(of: Ground, person: I64, bucket: I64) -> Pairs:
 
 def _words(asked: ActivityAsked) -> str:
     what = f"with the event '{asked.event}'" if asked.event else "with any activity"
-    return f"People {what} in a {asked.grain}."
+    return f"Users {what} in a {asked.grain}."

@@ -22,7 +22,8 @@ from upwell.query.usage.amounts import amounts
 from upwell.query.usage.asked import Doing, PartAsked, RetentionAsked
 from upwell.query.usage.ground import Ground
 from upwell.query.usage.walk import Walk, walk
-from upwell.warehouse.timelines import CURRENCY, VALUE, Timelines
+from upwell.warehouse.slices import CURRENCY, VALUE
+from upwell.warehouse.timelines import Timelines
 
 I64 = NDArray[np.int64]
 
@@ -36,9 +37,9 @@ _WIDTHS: dict[Grain, int] = {
     "month": 30 * DAY_MICROS,
 }
 _COHORTS = {
-    "first_time": "Whoever did it for the first time ever in a bucket",
-    "recurring": "Whoever did it in a bucket",
-    "first_ever": "Whoever did it for the first time ever, that time as asked, in a bucket",
+    "first_time": "Whoever did it for the first time ever in a {}",
+    "recurring": "Whoever did it in a {}",
+    "first_ever": "Whoever did it for the first time ever, that time as asked, in a {}",
 }
 
 
@@ -269,14 +270,15 @@ def _code(table: Table, part: PartAsked) -> int:
 
 def _words(asked: RetentionAsked) -> str:
     """How it was counted, in a sentence for a person."""
-    span = "local calendar buckets" if asked.buckets == "calendar" else "windows of 24 hours"
-    span = span if asked.buckets == "calendar" or asked.grain in ("day", "hour") else "own windows"
-    back = "came back in the bucket itself"
+    exact = "24 hours" if asked.grain in ("day", "hour") else f"{asked.grain}s of one's own"
+    span = "local calendar" if asked.buckets == "calendar" else f"{exact} from the start"
+    back = f"came back in that very {asked.grain}"
     if asked.counting == "on_or_after":
-        back = "came back in the bucket or any later one that is over (so newer cohorts look worse)"
+        back = f"came back in that {asked.grain} or a later one that is over (so newer look worse)"
     if asked.measure == "revenue":
-        back = "the money of these events, by bucket"
-    return f"{_COHORTS[asked.cohort]}; {back}; {span}; means are pooled over complete cells."
+        back = f"the money of these events, by {asked.grain}"
+    began = _COHORTS[asked.cohort].format(asked.grain)
+    return f"{began}; {back}; {span}; means are pooled over all that are over."
 
 
 def _refuse(where: str, message: str, fix: str) -> Rejected:
