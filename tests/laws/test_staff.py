@@ -17,7 +17,8 @@ from upwell.flow import translate
 from upwell.projection import Projection, Staged
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.projection.verify import differences
-from upwell.warehouse.timelines import NOBODY, Timelines
+from upwell.warehouse.slices import NOBODY
+from upwell.warehouse.timelines import Timelines
 
 WALKED = (
     "select ts from events where actor is not null and not excluded and superseded_at is null"

@@ -16,7 +16,8 @@ from tests.laws.test_corrections import restore, retract
 from tests.laws.test_sums import LISTS, RULES, cut, examples, keyed
 from tests.laws.world import NOW, PRODUCTS, World, batch, config, world
 from tests.oracle.plain import Counted, Event, Rules
-from upwell.warehouse.timelines import NOBODY, Timelines
+from upwell.warehouse.slices import NOBODY
+from upwell.warehouse.timelines import Timelines
 
 EVER = (0, 2**62 // 1000)
 Row = tuple[str, int, str, str | None, str | None]  # user, micros, kind, plan, seats

@@ -11,7 +11,7 @@ from upwell.money import Rates
 from upwell.period import to_date
 from upwell.query.usage.ground import I64, Ground
 from upwell.query.usage.walk import Walk
-from upwell.warehouse.timelines import CURRENCY, MISSING, VALUE
+from upwell.warehouse.slices import CURRENCY, MISSING, VALUE
 
 
 def amounts(back: Walk, rows: I64, of: Ground, rates: Rates) -> tuple[I64, dict[str, int]]:

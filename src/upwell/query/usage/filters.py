@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from upwell.errors import Rejected
 from upwell.query.usage.asked import Condition, Scalar, Where
-from upwell.warehouse.timelines import Column
+from upwell.warehouse.slices import Column
 
 Mask = NDArray[np.bool_]
 

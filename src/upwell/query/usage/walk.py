@@ -13,7 +13,9 @@ from upwell.query.usage.asked import Doing, Where, named
 from upwell.query.usage.filters import condition_of, keeps
 from upwell.query.usage.ground import Ground
 from upwell.query.usage.properties import known_names
-from upwell.warehouse.timelines import NOBODY, Selection, Timelines
+from upwell.warehouse.reading import Selection
+from upwell.warehouse.slices import NOBODY
+from upwell.warehouse.timelines import Timelines
 
 I64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -1,0 +1,125 @@
+"""The events of one question, by person and time: all at once, or for a share of the people.
+
+Nothing is copied before it is known to be wanted: parts are columns in files or in memory, walked
+once to count each person's rows and once to put them where they belong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from upwell.warehouse.order import Pick, Rows, back_in_time, count, place, place_codes
+from upwell.warehouse.slices import I32, I64, MISSING, Column, Part
+
+SHARE = 4_000_000  # events that are looked at for one share of the people
+SAMPLED = 1_000  # rows between two whose users say how many people make a share
+
+
+class Selection(NamedTuple):
+    """Events by person, then time: equal-length columns.
+
+    `ts` is UTC micros; `kind` indexes `kinds`, `product` the products asked for; `person` is a
+    user's number, or what the caller's map makes of it.
+    """
+
+    person: I64
+    ts: I64
+    kind: I32
+    product: NDArray[np.int16]
+    kinds: tuple[str, ...]
+    properties: dict[str, Column]
+
+
+class Reading:
+    """Events of some kinds within `span`; the order of `parts` decides within an instant."""
+
+    def __init__(
+        self,
+        parts: Sequence[tuple[int, Part]],
+        kinds: tuple[str, ...],
+        wanted: Collection[str] | None,
+        span: tuple[int, int],
+        person: I64 | None,
+    ) -> None:
+        self._parts, self._kinds, self._span = parts, kinds, span
+        self._wanted = np.array(
+            [wanted is None or kind in wanted for kind in kinds], dtype=np.bool_
+        )
+        self.rows = sum(len(part.ts) for _, part in parts)  # to be looked at, of any kind
+        if person is None:
+            most = max((int(part.actor[-1]) for _, part in parts if len(part.actor)), default=0)
+            person = np.arange(most + 1)
+        self._person = person
+        names = list(parts[0][1].properties) if parts else []
+        self._tables = {
+            name: _numbered([part.properties[name] for _, part in parts]) for name in names
+        }
+
+    def shares(self, size: int = SHARE) -> list[tuple[int, int]]:
+        """Ranges of people, rising and without gaps, of about `size` events each."""
+        pieces = self.rows // size + 1
+        sample = [self._person[part.actor[::SAMPLED]] for _, part in self._parts]
+        people = np.sort(np.concatenate([np.zeros(0, np.int64), *sample]))
+        inner = [int(people[len(people) * n // pieces]) for n in range(1, pieces)]
+        edges = sorted({0, *inner, len(self._person)})
+        return list(pairwise(edges))
+
+    def take(self, share: tuple[int, int] | None = None) -> Selection:
+        """The events of the people in a share, or of all."""
+        low, high = share or (0, len(self._person))
+        pick = Pick(self._wanted, *self._span, self._person, low, high)
+        # Whoever a person is made of has a number no smaller than the person's.
+        parts = [(of, part, int(np.searchsorted(part.actor, low))) for of, part in self._parts]
+        starts = np.zeros(high - low + 1, np.int64)
+        for _, part, begin in parts:
+            count(part.actor, part.ts, part.kind, pick, begin, starts)
+        np.cumsum(starts, out=starts)
+        many = int(starts[-1])
+        rows = Rows(
+            starts.copy(),
+            np.empty(many, np.int64),
+            np.empty(many, np.int64),
+            np.empty(many, np.int32),
+            np.empty(many, np.int16),
+        )
+        for of, part, begin in parts:
+            place(part.actor, part.ts, part.kind, pick, begin, of, rows)
+        found = {}
+        for name, (tables, values) in self._tables.items():
+            codes, following = np.empty(many, np.int32), starts.copy()
+            for (_, part, begin), table in zip(parts, tables, strict=True):
+                own = part.properties[name].codes
+                place_codes(
+                    part.actor, part.ts, part.kind, pick, begin, own, table, following, codes
+                )
+            found[name] = Column(codes, values)
+        columns: list[NDArray[Any]] = [*rows[1:], *(column.codes for column in found.values())]
+        at, again = back_in_time(rows.person, rows.ts)
+        for column in columns if len(at) else ():
+            column[at] = column[again]
+        return Selection(*rows[1:], self._kinds, found)
+
+
+def _numbered(columns: Sequence[Column]) -> tuple[list[I32], list[str]]:
+    """The values of all columns numbered together: what each one's codes become, the values."""
+    values: dict[str, int] = {}
+    tables = []
+    for column in columns:
+        own = [values.setdefault(value, len(values)) for value in column.values]
+        # The last place is what MISSING, -1, points at.
+        tables.append(np.array([*own, MISSING], np.int32))
+    return tables, list(values)
+
+
+def warm() -> None:
+    """Compile the loops, or read them from the cache, before anybody asks."""
+    codes = Column(np.zeros(1, np.int32), ["x"])
+    columns = np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1, np.uint16)
+    for column in (*columns, codes.codes):
+        column.setflags(write=False)
+    Reading([(0, Part(*columns, {"x": codes}))], ("x",), None, (0, 1), None).take()
