@@ -160,7 +160,12 @@ def test_without_rates_each_currency_is_a_series_of_its_own(make: Make) -> None:
         plan, house.desk.ledgers, house.projection, SYSTEM, lambda _: None, key="EUR"
     )
     assert sum(row.event.value for row in found.rows) == 120
-    assert bridged(house).closing == "133.00"  # a bridge stands in one currency
+    bridge = house.revenue.bridge(question(), SYSTEM)
+    assert (bridge.currency, bridge.bridge.closing, bridge.bridge.fx) == ("USD", "7.00", "0.00")
+    (euros,) = bridge.apart
+    assert (euros.currency, euros.bridge.closing, euros.bridge.fx) == ("EUR", "120.00", "0.00")
+    first = house.revenue.bridge(question(currency="EUR"), SYSTEM)
+    assert [first.currency, *(one.currency for one in first.apart)] == ["EUR", "USD"]
     assert answered(house, "revenue").currency == "USD"  # cash has a rate of its own day
 
 

@@ -12,10 +12,11 @@ from upwell.errors import Rejected
 from upwell.metrics.catalog import Sum
 from upwell.metrics.revenue import rates
 from upwell.projection import Projection
-from upwell.query.lines import Number, Reading
+from upwell.query.lines import APART, Number, Reading
 from upwell.query.plan import Plan
 from upwell.query.read import read as by_events
 from upwell.query.revenue import measures
+from upwell.query.revenue.apart import currencies_of, lines_of, separate
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import by_bucket
 from upwell.query.revenue.part import NEW
@@ -40,6 +41,8 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
             fix="Ask by day or coarser.",
             where="grain",
         )
+    if separate(plan, ledgers) and (currencies := currencies_of(plan, ledgers)):
+        return lines_of(plan, currencies, lambda one: read(one, ledgers, projection))
     asked = Asked(plan, ledgers)
     lag, table = asked.policy.cac_lag_days, asked.table()
     spent = _spent(spend_of(plan, ledgers), ledgers, projection)
@@ -77,7 +80,7 @@ def spend_of(plan: Plan, ledgers: Ledgers) -> Plan:
     return replace(
         plan.moved(plan.start - lag, plan.last - lag).by_day(),
         metric=metric,
-        currency=ledgers.ground.currency,
+        currency=None if plan.only else ledgers.ground.currency,
         how="sums",
     )
 
@@ -88,9 +91,14 @@ def _spent(plan: Plan, ledgers: Ledgers, projection: Projection) -> Spent:
         return Spent(found, {})
     reading = by_events(plan, projection, ledgers.rates)
     for line in reading.lines:
+        name = line.key
+        if plan.only is not None:
+            if line.currency != plan.only:
+                continue
+            name = "" if name == plan.only else name.rpartition(APART)[0]
         for bucket, value in zip(plan.buckets, line.values, strict=True):
             if value:
-                found[line.key][bucket.first] = int(value)
+                found[name][bucket.first] = int(value)
     return Spent(found, reading.unconverted)
 
 

@@ -15,6 +15,7 @@ from upwell.query.plan import How, Plan
 from upwell.query.read import elapsed_totals
 from upwell.query.read import read as by_events
 from upwell.query.revenue import beside, measures, ratios
+from upwell.query.revenue.apart import currencies_of, lines_of, separate
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import COUNTS, FLOWS, by_bucket, customers
 from upwell.query.revenue.reading import Asked, check
@@ -22,6 +23,8 @@ from upwell.query.revenue.reading import Asked, check
 
 def read(plan: Plan, ledgers: Ledgers, until: int | None = None) -> Reading:
     """Every line of a revenue question over its days, up to an instant if one is given."""
+    if separate(plan, ledgers) and (currencies := currencies_of(plan, ledgers)):
+        return lines_of(plan, currencies, lambda one: read(one, ledgers, until))
     asked, name = Asked(plan, ledgers, until), plan.metric.name
     if name == "net_new_mrr":
         return _net(asked)
@@ -52,10 +55,12 @@ def movements(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
     if rest is None:
         return reading
     lines = {line.key: line for line in reading.lines}
+    apart = bool(lines) and separate(plan, ledgers)
     for other in by_events(rest, projection, ledgers.rates).lines:
         mine = lines.get(other.key)
         if mine is None:
-            reading.lines.append(other)
+            if other.total or not apart:  # of no currency, there is only a line for something
+                reading.lines.append(other)
             continue
         mine.values = [added(pair) for pair in zip(mine.values, other.values, strict=True)]
         mine.total = added([mine.total, other.total])
@@ -69,9 +74,9 @@ def unbilled(plan: Plan, ledgers: Ledgers) -> Plan | None:
     rest = tuple(product for product in plan.products if product not in billed)
     if not isinstance(rule, Ledger) or rule.events is None or not rest:
         return None
-    how: How = (
-        "sums" if plan.question.by in (None, "product") and not plan.question.where else "scan"
-    )
+    narrowed = plan.question.where or plan.among is not None
+    kept = plan.question.by in (None, "product") and not narrowed
+    how: How = "sums" if kept else "scan"
     metric = msgspec.structs.replace(plan.metric, rule=rule.events)
     return replace(plan, metric=metric, products=rest, how=how)
 

@@ -16,6 +16,7 @@ from upwell.query.lines import Amounts, Number, Reading, counted
 from upwell.query.plan import Plan, versions
 from upwell.query.read import sum_up
 from upwell.query.revenue import acquisition, clicks, committed, usage
+from upwell.query.revenue.apart import lines_of, separate
 from upwell.query.revenue.cash import PAYOUTS
 from upwell.query.revenue.clicks import Click
 from upwell.query.revenue.exchange import nanos_of, worth
@@ -111,8 +112,13 @@ def _keys_of(plan: Plan, products: Sequence[str]) -> list[int]:
 
 def recovery(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
     """Of the money whose payment failed in the bucket, the share that came after all (R16)."""
-    asked = Asked(plan, ledgers)
     payments = _failed(plan, projection)
+    if separate(plan, ledgers) and payments:
+        currencies = sorted({payment.currency for payment in payments})
+        return lines_of(plan, currencies, lambda one: recovery(one, ledgers, projection))
+    if plan.only is not None:
+        payments = [payment for payment in payments if payment.currency == plan.only]
+    asked = Asked(plan, ledgers)
 
     def work(key: str, opens: int, closes: int) -> Fraction | None:
         came = lost = 0

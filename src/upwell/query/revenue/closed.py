@@ -11,6 +11,7 @@ from upwell.money import major
 from upwell.period import add_months, first_of, to_date, to_day, to_instant
 from upwell.projection.closes import Close, standing
 from upwell.query.plan import Plan
+from upwell.query.revenue.apart import each
 from upwell.query.revenue.exchange import worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import alive, chosen
@@ -25,9 +26,10 @@ def note_of(plan: Plan, ledgers: Ledgers) -> str:
     """What an answer says of closed months whose MRR is another now; '' where none is."""
     if plan.metric.name not in ("mrr", "arr") or not ledgers.closes:
         return ""
-    asked = Asked(plan, ledgers)
+    asks = [Asked(one, ledgers) for one in each(plan, ledgers)]
     changed = [
         f"{one.month} by {one.restated} {asked.exchange.target}"
+        for asked in asks
         for one in closed_months(asked, ledgers.closes)
         if Decimal(one.restated)
     ]
@@ -36,7 +38,7 @@ def note_of(plan: Plan, ledgers: Ledgers) -> str:
     said = ", ".join(changed[-SAID:])
     if (more := len(changed) - SAID) > 0:
         said += f", and {more} earlier {'month' if more == 1 else 'months'}"
-    if asked.pieces:
+    if asks[0].pieces:
         return f"Learned after the month was closed, and in the first open month: {said}."
     return f"MRR at the end of closed months has changed since they were closed: {said}."
 

@@ -31,7 +31,9 @@ def cohorts(plan: Plan, ledgers: Ledgers, measure: Measure) -> Cohorts:
     over = sum(bucket.closes <= plan.seen for bucket in begun)
     currency = plan.currency or ledgers.ground.currency
     if not begun:
-        return Cohorts(grain=plan.question.grain, currency=None, cohorts=(), mean=())
+        return Cohorts(
+            grain=plan.question.grain, currency=None, cohorts=(), mean=(), only=plan.only
+        )
     edges = [*(bucket.first for bucket in begun), min(begun[-1].end, plan.last)]
     table = _table(asked, edges)[money]
     shares = maths.shares(table)
@@ -50,6 +52,7 @@ def cohorts(plan: Plan, ledgers: Ledgers, measure: Measure) -> Cohorts:
             for bucket, size, row in zip(begun, sizes, shares, strict=True)
         ),
         mean=tuple(_number(share) for share in maths.pooled(table[:over, :over])),
+        only=plan.only,
     )
 
 

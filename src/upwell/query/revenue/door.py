@@ -18,6 +18,7 @@ from upwell.query.plan import Plan
 from upwell.query.question import Question
 from upwell.query.revenue import bridge as bridges
 from upwell.query.revenue import cash
+from upwell.query.revenue.apart import each
 from upwell.query.revenue.changes import changes
 from upwell.query.revenue.cohorts import Measure, cohorts
 from upwell.query.revenue.directory import Filters, Statuses, listed
@@ -49,19 +50,26 @@ class Revenue:
         projection = self.desk.projection
         position, asked = projection.position, self._plan(question, viewer)
         names = {product: projection.product_name(product) for product in asked.products}
-        found = bridges.bridge(asked, self.desk.ledgers, names if question.by == "product" else {})
+        label = names if question.by == "product" else {}
         as_of = self.desk.as_of(asked)
-        return msgspec.structs.replace(found, as_of=as_of, position=str(position))
+        first, *others = [
+            msgspec.structs.replace(
+                bridges.bridge(one, self.desk.ledgers, label), as_of=as_of, position=str(position)
+            )
+            for one in each(asked, self.desk.ledgers)
+        ]
+        return msgspec.structs.replace(first, apart=tuple(others))
 
     def moved(
         self, question: Question, viewer: Viewer, movement: str, key: str | None, page: Page
     ) -> MovedCustomers:
-        """Whose MRR made a bar of the bridge."""
-        return moved(self._plan(question, viewer), self.desk.ledgers, movement, key, page)
+        """Whose MRR made a bar of the bridge; where nothing is converted, of its first currency."""
+        asked, *_ = each(self._plan(question, viewer), self.desk.ledgers)
+        return moved(asked, self.desk.ledgers, movement, key, page)
 
     def customers(self, viewer: Viewer, filters: Filters, page: Page) -> Customers:
         """A page of the customers as they stand now."""
-        asked = self._now(viewer)
+        asked = self._now(viewer, filters.segment or None)
         return listed(asked, self.desk.ledgers, self._statuses, filters, page)
 
     def customer(self, name: str, viewer: Viewer) -> Profile:
@@ -77,7 +85,10 @@ class Revenue:
                 fix="Ask by week, month, quarter or year.",
                 where="grain",
             )
-        return cohorts(self._plan(question, viewer), self.desk.ledgers, measure)
+        ledgers = self.desk.ledgers
+        asks = each(self._plan(question, viewer), ledgers)
+        first, *others = [cohorts(one, ledgers, measure) for one in asks]
+        return msgspec.structs.replace(first, apart=tuple(others))
 
     def policies(self) -> Policies:
         """Every set of counting rules, choice by choice."""
@@ -106,8 +117,10 @@ class Revenue:
 
     def why(self, question: Question, viewer: Viewer, policy: str) -> Why:
         """Why MRR at the end of the question's days is another by other rules."""
-        asked = self._plan(question, viewer)
-        return why(asked, self.desk.ledgers, self.desk.projection, policy)
+        ledgers, projection = self.desk.ledgers, self.desk.projection
+        asks = each(self._plan(question, viewer), ledgers)
+        first, *others = [why(one, ledgers, projection, policy) for one in asks]
+        return msgspec.structs.replace(first, apart=tuple(others))
 
     def changes(
         self, question: Question, viewer: Viewer, since: dt.datetime, until: dt.datetime
@@ -120,8 +133,10 @@ class Revenue:
                 fix="Give the earlier moment first.",
                 where="from_known_at",
             )
-        asked = self._plan(question, viewer)
-        return changes(asked, self.desk.ledgers, to_micros(since), to_micros(until))
+        asks = each(self._plan(question, viewer), self.desk.ledgers)
+        times = to_micros(since), to_micros(until)
+        first, *others = [changes(one, self.desk.ledgers, *times) for one in asks]
+        return msgspec.structs.replace(first, apart=tuple(others))
 
     def reconciliation(self, question: Question, viewer: Viewer) -> Reconciliation:
         """Cash as counted against what each account's balance says; for the whole company."""
@@ -139,11 +154,12 @@ class Revenue:
         own = self.desk.projection.ground.currency
         return replace(found, currency=found.currency or own)
 
-    def _now(self, viewer: Viewer) -> Plan:
+    def _now(self, viewer: Viewer, segment: str | None = None) -> Plan:
         """A question about today, of everything that the viewer may see."""
         today = self.desk.projection.zone.local(to_micros(self.clock())).date()
         after = today + dt.timedelta(days=1)
-        return self._plan(Question(metric="mrr", start=today, end=after), viewer)
+        question = Question(metric="mrr", start=today, end=after, segment=segment)
+        return self._plan(question, viewer)
 
 
 def _capital(text: str) -> str:

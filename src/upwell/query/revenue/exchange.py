@@ -3,8 +3,7 @@
 The headline is worth what it is at the end of its bucket. Movements are worth, by the policy's
 rule: `constant` the rate fixed before the fiscal year, `period_end` that of the bucket's end,
 `tx_date` that of the day on which the time began that they are for (`service`). What the headline
-changed by beyond them is the fx line. Under `none` nothing is converted where each currency can
-have lines of its own; a bridge, which cannot, is as under `constant`.
+changed by beyond them is the fx line. Under `none` each currency is asked for by itself (`apart`).
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from functools import reduce
 from typing import NamedTuple
 
 import msgspec
@@ -25,6 +26,7 @@ from upwell.query.lines import APART
 from upwell.query.plan import Plan
 from upwell.query.revenue.acquisition import SPEND, spend_of
 from upwell.query.revenue.answers import read, unbilled
+from upwell.query.revenue.apart import currencies_of, only, parted, separate
 from upwell.query.revenue.beside import before
 from upwell.query.revenue.cash import cash_rows
 from upwell.query.revenue.clicks import clicks_of
@@ -69,6 +71,7 @@ ABOVE = {  # of a rate, the movements above its line, and their sign there
 LEAVING = (CHURN, GONE)  # by which one is a customer no more
 
 MOVES, EVENTS = "m", "e"  # how cursors begin
+OWN = "own"
 
 
 class Found(NamedTuple):
@@ -76,7 +79,7 @@ class Found(NamedTuple):
 
     part: Part
     values: I64
-    currency: str | None
+    currency: str | None  # None: no money; OWN: each row's own
 
 
 def revenue_rows(
@@ -131,10 +134,7 @@ def _moves(
     cursor: str | None,
 ) -> Rows:
     asked = Asked(plan, ledgers)
-    if plan.metric.name == "cancelling_mrr":
-        found = _cancelled(asked, key, ledgers, projection)
-    else:
-        found = behind(asked, key, ledgers)
+    found = _of_currencies(plan, key, ledgers, projection)
     at, place = found.part.at, found.part.place
     order = np.lexsort((-place, -at))
     if cursor is not None:
@@ -148,6 +148,30 @@ def _moves(
         rows=tuple(_row(asked, found, int(n)) for n in page),
         cursor=None if last is None else f"{MOVES}{at[last]}.{place[last]}",
     )
+
+
+def _of_currencies(plan: Plan, key: str | None, ledgers: Ledgers, projection: Projection) -> Found:
+    """The rows behind a number; where each currency is by itself, each in its own."""
+    asks = [(plan, key)]
+    if separate(plan, ledgers):
+        name, currency = parted(plan, key)
+        wanted = currencies_of(plan, ledgers) if currency is None else [currency]
+        asks = [(only(plan, one), name) for one in wanted] or asks
+    each = []
+    for one, name in asks:
+        asked = Asked(one, ledgers)
+        cancelled = plan.metric.name == "cancelling_mrr"
+        each.append(
+            _cancelled(asked, name, ledgers, projection)
+            if cancelled
+            else behind(asked, name, ledgers)
+        )
+    return reduce(_joined, each)
+
+
+def _joined(one: Found, other: Found) -> Found:
+    own = None if one.currency is None else OWN
+    return Found(one.part.joined(other.part), np.concatenate([one.values, other.values]), own)
 
 
 def behind(asked: Asked, key: str | None, ledgers: Ledgers) -> Found:
@@ -246,12 +270,7 @@ def _worth(asked: Asked, part: Part, slot: I64, exchange: Exchange) -> I64:
 
 def _key_parts(asked: Asked, key: str | None) -> tuple[str | None, str | None]:
     """The value of the dimension and the currency that a series' key stands for."""
-    if key is None or not asked.plan.native:
-        return key, None
-    if asked.by in (None, "currency"):
-        return None, key
-    name, apart, currency = key.rpartition(APART)
-    return (name, currency) if apart else (key, None)
+    return parted(asked.plan, key) if asked.plan.native else (key, None)
 
 
 def _of_key(asked: Asked, part: Part, key: str | None, ledgers: Ledgers) -> Mask:
@@ -274,7 +293,9 @@ def _of_key(asked: Asked, part: Part, key: str | None, ledgers: Ledgers) -> Mask
 def _row(asked: Asked, found: Found, n: int) -> Row:
     part, book = found.part, asked.book
     line, place = book.lines[int(part.line[n])], int(part.place[n])
-    value = int(found.values[n])
+    value, shown = int(found.values[n]), found.currency
+    if shown == OWN:
+        shown = line.currency
     own = from_nanos(nanos_of(int(part.delta[n]), line.currency))
     about: dict[str, Scalar] = {
         "movement": MOVEMENTS[int(part.kind[n])],
@@ -291,8 +312,8 @@ def _row(asked: Asked, found: Found, n: int) -> Row:
         product_id=line.product,
         event_type="subscription",
         timestamp=to_instant(int(part.at[n])),
-        value=from_nanos(value) if found.currency else Decimal(value),
-        currency=found.currency,
+        value=from_nanos(value) if shown else Decimal(value),
+        currency=shown,
         source=line.source,
         actor_id=line.customer,
         metadata=about,

@@ -23,7 +23,8 @@ class WhyCause(Shape, frozen=True):
 class Why(Shape, frozen=True):
     """MRR at the end of a month by two sets of rules; the causes add up to the difference.
 
-    `same` are choices that differ and do not change this number.
+    `same` are choices that differ and do not change this number; `apart` says the same of other
+    currencies, where nothing is converted.
     """
 
     currency: str
@@ -32,6 +33,7 @@ class Why(Shape, frozen=True):
     difference: str
     causes: tuple[WhyCause, ...]
     same: tuple[str, ...]
+    apart: tuple[Why, ...] = ()
 
 
 class Change(Shape, frozen=True):
@@ -54,7 +56,8 @@ class Change(Shape, frozen=True):
 class Changes(Shape, frozen=True):
     """A metric of past days as known at two moments; the changes add up to the difference.
 
-    `before` is null where no source had told of anything yet.
+    `before` is null where no source had told of anything yet; `apart` are those of other
+    currencies, where nothing is converted.
     """
 
     metric: str
@@ -62,6 +65,7 @@ class Changes(Shape, frozen=True):
     after: str
     currency: str
     changes: tuple[Change, ...]
+    apart: tuple[Changes, ...] = ()
 
 
 class CashObject(Shape, frozen=True):

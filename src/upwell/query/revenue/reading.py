@@ -47,7 +47,7 @@ class Asked:
         self.by = plan.question.by
         self.margin = ledgers.ground.gross_margin
         own = ledgers.ground.currency
-        self.exchange = ledgers.exchange(self.policy, plan.currency or own)
+        self.exchange = ledgers.exchange(self.policy, plan.only or plan.currency or own)
         self._ledgers = ledgers
         self.pieces = ledgers.pieces(plan)
         found = cuts(plan, self.exchange.fiscal_start)
@@ -152,6 +152,12 @@ class Asked:
         names = names_of(self.book, self.by, len(table.opening))
         if self.by == "product":
             number = {name: n for n, name in enumerate(names)}  # of those that have rows
+        if self.by == "product":
+            number = {name: n for n, name in enumerate(names)}  # of those that have rows
+            asked = [Key(number.get(name), name) for name in self.plan.products]
+            if self.plan.only is None:
+                return asked
+            return [key for key in asked if key.number is not None and there[key.number]]
             return [Key(number.get(name), name) for name in self.plan.products]
         there = (table.opening != 0).any(axis=1) | (table.flow != 0).any(axis=(1, 2, 3))
         there |= (table.customers != 0) | (table.moved != 0).any(axis=(1, 2))
@@ -222,6 +228,10 @@ class Asked:
             found.append(self._line(key, own, currency))
         return found
 
+    where = [*plan.question.where.items()]
+    if plan.only is not None:
+        where = [(key, values) for key, values in where if key != "currency"]
+        where.append(("currency", (plan.only,)))
 
 def scope_of(plan: Plan, split: str | None = None, pieces: tuple[Piece, ...] = ()) -> Scope:
     """Which rows a question is about."""

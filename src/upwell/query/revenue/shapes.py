@@ -81,7 +81,8 @@ class BridgeAnswer(Shape, frozen=True):
     """A bridge with what it rests on; `closed` are the months of it that are closed.
 
     `parts` attribute what was classified for the whole; by product each product is classified on
-    its own, so that only their net movements add up, not their kinds.
+    its own, so that only their net movements add up, not their kinds. `apart` are the bridges of
+    other currencies, where nothing is converted.
     """
 
     currency: str
@@ -97,6 +98,7 @@ class BridgeAnswer(Shape, frozen=True):
     buckets: tuple[BridgeBucket, ...]
     closed: tuple[ClosedMonth, ...] = ()
     unconverted: tuple[Unconverted, ...] = ()
+    apart: tuple[BridgeAnswer, ...] = ()
 
 
 class MovedCustomer(Shape, frozen=True):
@@ -278,12 +280,18 @@ class Cohort(Shape, frozen=True):
 
 
 class Cohorts(Shape, frozen=True):
-    """Cohorts, and the mean of each column over those that are old enough, by their weight."""
+    """Cohorts, and the mean of each column over those that are old enough, by their weight.
+
+    `only` is the one currency that they pay in, where nothing is converted; `apart` are the cohorts
+    of other currencies.
+    """
 
     grain: str
     currency: str | None
     cohorts: tuple[Cohort, ...]
     mean: tuple[float | None, ...]
+    only: str | None = None
+    apart: tuple[Cohorts, ...] = ()
 
 
 class CountingRule(Shape, frozen=True):

@@ -118,7 +118,7 @@ def _amounts(book: Book, plan: Plan, then: Then, people: dict[Key, int]) -> Amou
     found: defaultdict[Key, int] = defaultdict(int)
     for number in np.flatnonzero(lines).tolist():
         line = book.lines[number]
-        if line.product in wanted:
+        if line.product in wanted and plan.only in (None, line.currency):
             key = line.source, line.subscription, line.currency
             found[key] += int(lines[number])
             people[key] = int(payer[number])
@@ -163,6 +163,8 @@ def _shares(
     for (source, subscription), states in _known(projection, again, then.seen).items():
         for name, changes in steps(states, mine, theirs, then.until, plan.products):
             for currency, change in changes.items():
+                if plan.only not in (None, currency):
+                    continue
                 found[name][source, subscription, currency] = change
     return found
 
