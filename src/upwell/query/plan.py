@@ -70,7 +70,6 @@ class Plan:
     known_at: int | None = None
 
     @cached_property
-    among: Among | None = None  # only these users, or their customers
     only: str | None = None  # the one currency of the ledger that is meant
     def buckets(self) -> list[Bucket]:
         """The buckets of the question's own span."""

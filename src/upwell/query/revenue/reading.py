@@ -150,17 +150,14 @@ class Asked:
         if self.by is None:
             return [Key(0, "")]
         names = names_of(self.book, self.by, len(table.opening))
-        if self.by == "product":
-            number = {name: n for n, name in enumerate(names)}  # of those that have rows
+        there = (table.opening != 0).any(axis=1) | (table.flow != 0).any(axis=(1, 2, 3))
+        there |= (table.customers != 0) | (table.moved != 0).any(axis=(1, 2))
         if self.by == "product":
             number = {name: n for n, name in enumerate(names)}  # of those that have rows
             asked = [Key(number.get(name), name) for name in self.plan.products]
             if self.plan.only is None:
                 return asked
             return [key for key in asked if key.number is not None and there[key.number]]
-            return [Key(number.get(name), name) for name in self.plan.products]
-        there = (table.opening != 0).any(axis=1) | (table.flow != 0).any(axis=(1, 2, 3))
-        there |= (table.customers != 0) | (table.moved != 0).any(axis=(1, 2))
         found = [Key(n, names[n]) for n in np.flatnonzero(there).tolist()]
         return sorted(found, key=lambda key: key.name)
 
@@ -228,16 +225,16 @@ class Asked:
             found.append(self._line(key, own, currency))
         return found
 
+
+def scope_of(plan: Plan, split: str | None = None, pieces: tuple[Piece, ...] = ()) -> Scope:
+    """Which rows a question is about."""
     where = [*plan.question.where.items()]
     if plan.only is not None:
         where = [(key, values) for key, values in where if key != "currency"]
         where.append(("currency", (plan.only,)))
-
-def scope_of(plan: Plan, split: str | None = None, pieces: tuple[Piece, ...] = ()) -> Scope:
-    """Which rows a question is about."""
     return Scope(
         products=plan.products,
-        where=tuple(sorted(plan.question.where.items())),
+        where=tuple(sorted(where)),
         apart=plan.question.by == "product",
         known_at=plan.known_at,
         split=split,
