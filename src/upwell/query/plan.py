@@ -68,9 +68,9 @@ class Plan:
     currency: str | None  # None: each currency apart
     how: How
     known_at: int | None = None
+    only: str | None = None  # the one currency of the ledger that is meant
 
     @cached_property
-    only: str | None = None  # the one currency of the ledger that is meant
     def buckets(self) -> list[Bucket]:
         """The buckets of the question's own span."""
         return buckets(self.zone, self.start, self.end, self.question.grain, self.week_start)
