@@ -87,6 +87,8 @@ define stage
 		| tee -a build/stages; test $$said = passed
 endef
 PYTEST = $(BIN)/python -m pytest -q
+# A file stays with one of two workers, which share what it has set up; tests/conftest.py orders.
+BY_TWO = $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
 test: chromium .venv/.tests $(PAGES) ## Everything a change must pass
 	@rm -f build/stages
@@ -118,19 +120,19 @@ ui: $(UI)
 	$(call stage,Tests of the pages (vitest),cd ui && npm test --silent)
 
 unit: .venv/.tests $(PAGES) ## Quick tests: units, laws, oracle, conformance, short journeys
-	$(call stage,Units and laws,$(PYTEST) -n 2 --dist loadfile -m "not slow and not browser and not faults")
+	$(call stage,Units and laws,$(BY_TWO) -m "not slow and not browser and not faults")
 
 journeys: .venv/.tests $(PAGES) ## Long journeys, among them the wheel in an empty environment
-	$(call stage,Journeys,$(PYTEST) -m "slow and not browser and not faults" --durations 10)
+	$(call stage,Journeys,$(BY_TWO) tests/journeys -m slow --durations 10)
 
 browser: chromium .venv/.tests $(PAGES) ## The pages in Chromium
-	$(call stage,Browser,$(PYTEST) -m browser --durations 10)
+	$(call stage,Browser,$(BY_TWO) tests/browser --durations 10)
 
 faults-quick: .venv/.tests
-	$(call stage,Faults - the quick part,UPWELL_FAULTS=quick $(PYTEST) -m faults --durations 5)
+	$(call stage,Faults - the quick part,UPWELL_FAULTS=quick $(PYTEST) tests/faults --durations 5)
 
 faults: .venv/.tests ## The whole of kill, cut and damage: a thousand kills under load
-	UPWELL_FAULTS=full $(PYTEST) -m faults --durations 10
+	UPWELL_FAULTS=full $(PYTEST) tests/faults --durations 10
 
 bench: chromium postgresql .venv/.benches $(PAGES) ## Figures, beside those of the peers
 	$(BIN)/python -m bench $(ARGS)

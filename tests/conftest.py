@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -31,6 +32,19 @@ hypothesis.load_profile(
 )
 
 LEFT = pytest.StashKey[list[str]]()
+
+HERE = Path(__file__).parent
+# Files that take long, longest first: they begin before the others, so that of two workers none
+# is left with one of them at the end.
+LONG = (
+    "browser/test_demo",
+    "browser/test_revenue_pages",
+    "journeys/test_stripe_company",
+    "journeys/test_wheel",
+    "faults/test_kills",
+    "laws/",
+    "journeys/",
+)
 
 
 @pytest.fixture(scope="session")
@@ -84,6 +98,23 @@ def pytest_configure(config: pytest.Config) -> None:
     """Become the parent of orphans, to find them at the end."""
     config.stash[LEFT] = []
     leftovers.adopt()
+    # Code is compiled once for all the processes that tests start, not by each of them anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long files first; those of a stage of `make test` must be where the stage looks."""
+    for item in items:
+        for mark, folder in (("slow", "journeys"), ("browser", "browser"), ("faults", "faults")):
+            if item.get_closest_marker(mark) and HERE / folder not in item.path.parents:
+                raise pytest.UsageError(f"{item.nodeid} is marked {mark}: move it to {folder}/")
+
+    def place(item: pytest.Item) -> int:
+        own = item.path.relative_to(HERE).as_posix()
+        return next((n for n, name in enumerate(LONG) if own.startswith(name)), len(LONG))
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)

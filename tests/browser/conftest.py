@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import company
 from tests.browser.visit import WIDE, Visit, become_owner, ingest_key, post
@@ -30,6 +30,10 @@ FLAGS = [
 EMPTY = '[workspace]\nname = "Acme"\n\n[[products]]\nid = "mail"\nname = "Mail"\n'
 BATCH = 250
 HERE = Path(__file__).parent
+
+# How long to look for what comes in its own time, on a machine that does other things too. What
+# must be prompt says so where it is tested.
+expect.set_options(timeout=15_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -65,9 +69,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield served
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="session")
 def watcher(browser: Browser, demo: Served) -> Iterator[Visit]:
-    """A page of the demo that is opened before anything else and left open."""
+    """A page of the demo that is opened as soon as it answers and left open."""
     context = browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]})
     visit = Visit(context, demo)
     visit.page.goto(demo.address)
