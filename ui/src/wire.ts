@@ -528,6 +528,7 @@ export interface BridgeAnswer {
   buckets: BridgeBucket[];
   closed: ClosedMonth[];
   unconverted: Unconverted[];
+  apart: BridgeAnswer[];
 }
 
 /** One customer's share of a movement; `at` is the last change, `delivery` what brought it. */
@@ -692,6 +693,8 @@ export interface Cohorts {
   currency: string | null;
   cohorts: Cohort[];
   mean: (number | null)[];
+  only: string | null;
+  apart: Cohorts[];
 }
 
 /** One choice of the counting rules: `about` what, and `said`: its value in words. */
@@ -735,6 +738,7 @@ export interface WhyDiffer {
   difference: string;
   causes: WhyCause[];
   same: string[];
+  apart: WhyDiffer[];
 }
 
 /** What became known of past days: of whom, how much, by which delivery (null: taken back). */
@@ -757,6 +761,7 @@ export interface Changes {
   after: string;
   currency: string;
   changes: Change[];
+  apart: Changes[];
 }
 
 /** One object that the two sides see differently; `delivery` is what told of it. */

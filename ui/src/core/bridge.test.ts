@@ -21,6 +21,7 @@ const answer = (more: Partial<BridgeAnswer> = {}): BridgeAnswer => ({
   buckets: [],
   closed: [],
   unconverted: [],
+  apart: [],
   ...more,
 });
 

@@ -116,6 +116,7 @@ const bridged = (more: Partial<BridgeAnswer> = {}): BridgeAnswer => ({
   buckets: [],
   closed: [],
   unconverted: [],
+  apart: [],
   ...more,
 });
 
