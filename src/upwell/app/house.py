@@ -85,9 +85,9 @@ class House:
                 self.stand_on_sources,
                 self.country_of,
             )
-            self.desk = Desk(self.projection)
             lines = Timelines(data / "timelines", self.projection.reader)
             self.usage = Usage(self.projection, lines, self.state, clock)
+            self.desk = Desk(self.projection, members=self.usage.members)
             remote = settings is not None and settings.warehouse.url != "duckdb"
             self.flow = Flow(self.journal, self.projection, remote)
             self.identity = Identity(self.flow, self.clock)

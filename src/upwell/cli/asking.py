@@ -46,6 +46,7 @@ def _listed(words: Sequence[str]) -> list[str]:
 @click.option("--known-at", metavar="TIME", help="As it was known then.")
 @click.option("--currency", metavar="CODE", help="Show money in another currency.")
 @click.option("--policy", metavar="NAME", help="Other counting rules.")
+@click.option("--segment", metavar="ID", help="Only the users of a segment, or their customers.")
 @click.option("--over", metavar="3m", help="How far nrr and grr look back.")
 @click.option(
     "--format",

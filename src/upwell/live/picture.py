@@ -86,6 +86,8 @@ def span_touched(
     """
     if question.known_at is not None:
         return None  # the past as it was known does not move
+    if question.segment is not None:
+        return WHOLE if touched else None  # anything may change who is in it
     back, on = reach(metric)
     # What a compared span holds lies before the range (or inside it): it moves the picture too.
     opens = to_day(question.start) if question.start and not question.compare else -EVER
@@ -131,7 +133,12 @@ def narrowed(question: Question, metric: Metric, picture: Answer, span: Span) ->
     Splitting by a key ranks its values over the whole range (by product it names them all), and
     an open range moves with the clock: both are asked whole.
     """
-    if not adds(metric) or question.by not in (None, "product") or not picture.series:
+    if (
+        not adds(metric)
+        or question.segment is not None
+        or question.by not in (None, "product")
+        or not picture.series
+    ):
         return None
     if question.start is None or question.end is None or picture.unconverted or picture.note:
         return None

@@ -113,6 +113,8 @@ class Subject:
         Counts of different people are not, nor rates.
         """
         rule = self.metric.rule
+        if self.question.segment is not None:
+            return False
         return adds(self.metric) or (isinstance(rule, Ledger) and rule.kind in ("flow", "stock"))
 
     def touch(self, touched: Touches) -> bool:

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from upwell import money
 from upwell.access import Viewer
+from upwell.errors import Rejected
 from upwell.metrics.catalog import Ledger, Ratio
 from upwell.metrics.undefined import UNDEFINED
 from upwell.money import Rates
@@ -17,6 +20,7 @@ from upwell.period import to_instant
 from upwell.projection import Projection
 from upwell.projection.book import Book
 from upwell.query import own
+from upwell.query.among import BILLED, Among
 from upwell.query.breakdown import beside, largest
 from upwell.query.drawn import Drawn, written
 from upwell.query.lines import APART, Line, Number, Reading, empty
@@ -26,6 +30,7 @@ from upwell.query.read import elapsed_totals, read
 from upwell.query.remembered import Remembered
 from upwell.query.revenue import Ledgers, elapsed, movements
 from upwell.query.revenue.closed import note_of
+from upwell.query.revenue.linked import among
 from upwell.query.then import freshness, unknown_then
 
 MINUTE, QUARTER = (
@@ -42,9 +47,10 @@ class Desk:
         projection: Projection,
         rates: Callable[[], Rates] = money.ecb_rates,
         books: Callable[[str], Book] | None = None,
+        members: Callable[[str, Viewer], NDArray[np.int64]] | None = None,
     ) -> None:
         self.projection = projection
-        self._rates = rates
+        self._rates, self._members = rates, members
         self.ledgers = Ledgers(books or projection.book, projection, rates)
         self._remembered = Remembered()
         self._drawn = Drawn()
@@ -62,10 +68,22 @@ class Desk:
             billed=self.ledgers.billed(),
             catalogue=self.projection.ground.catalogue,
         )
+        if question.segment is not None:
+            found = replace(found, among=self._among(found, question.segment, viewer))
         ledger = isinstance(found.metric.rule, Ledger)
         if ledger and self.ledgers.policy(question.policy).fx == "none":
             return replace(found, currency=None)  # nothing is converted
         return found
+
+    def _among(self, asked: Plan, segment: str, viewer: Viewer) -> Among:
+        """The users of a segment, and their customers where the metric is about these."""
+        if self._members is None:
+            raise Rejected("unknown_segment", "No segments are kept here.", where="segment")
+        metric, position = asked.metric, self.projection.position
+        pays = isinstance(metric.rule, Ledger | Ratio) or asked.owned
+        pays = pays or not metric.reads.isdisjoint(BILLED)
+        people = self._members(segment, viewer)
+        return among(people, position, self.projection, self.ledgers, customers=pays)
 
     def answer(self, question: Question, viewer: Viewer, now: dt.datetime) -> Answer:
         """The answer as of `now`; Rejected where the question cannot be answered as asked."""
@@ -103,6 +121,7 @@ class Desk:
             changed,
             book,
             asked.now // (MINUTE if live else QUARTER),
+            None if asked.among is None else asked.among.stamp,
         )
 
     def _write(self, asked: Plan) -> Answer:

@@ -44,14 +44,14 @@ def _unique(plan: Plan, projection: Projection, rule: Unique, before: int | None
     clause, values = scan.where(plan)
     sql = f"""with part as materialized (
       select {key} as key, span, json_extract_string(metadata, ?::varchar) as what, count(*) as n
-      from {OWNED} join (select unnest(?::bigint[]) as slot, unnest(?::bigint[]) as span)
+      from {OWNED} e join (select unnest(?::bigint[]) as slot, unnest(?::bigint[]) as span)
         on {"hour" if plan.hourly else "day"} = slot
       where {clause} and type = ? and {scan.stored(plan, before)} group by all)
     select name, span, count(distinct what)
     from (select {scan.limited(plan)} as name, span, what from part where what is not null)
     group by grouping sets ((name, span), (name))"""
     given = [*bound, pointer(rule.key), slots, names, *values, rule.type]
-    rows = scan.run(projection, sql, given, queue=before is None)
+    rows = scan.run(projection, sql, given, queue=before is None, among=plan.among)
     counts = {(name, span): count for name, span, count in rows}
     return [
         counted(
@@ -73,9 +73,11 @@ def _latest(plan: Plan, projection: Projection, rule: Latest, before: int | None
     clause, values = scan.where(plan, early=SCANNED_DAYS)
     slot = "hour" if plan.hourly else "day"
     sql = f"""select {key} as key, product, {slot} as slot, last(value order by ts, seq, idx)
-      from {OWNED} where {clause} and type = ? and {scan.stored(plan, before)}
+      from {OWNED} e where {clause} and type = ? and {scan.stored(plan, before)}
       group by all order by slot"""
-    rows = scan.run(projection, sql, [*bound, *values, rule.type], queue=before is None)
+    rows = scan.run(
+        projection, sql, [*bound, *values, rule.type], queue=before is None, among=plan.among
+    )
     known: dict[str, Known] = defaultdict(dict)
     for name, product, at, value in rows:
         slots, newest = known[name].setdefault(product, ([], []))

@@ -192,7 +192,7 @@ def _people(
     group by grouping sets ((name, span), (name))"""
     types = [each for own, products in groups.items() for each in (products, sorted(own))]
     given = [list(plan.products), *bound, slots, names, *values, *types]
-    rows = scan.run(projection, sql, given, queue=before is None)
+    rows = scan.run(projection, sql, given, queue=before is None, among=plan.among)
     counts = defaultdict(int, {(name, span): count for name, span, count, _ in rows})
     return counts, sum(apart for _, span, _, apart in rows if span is None)
 
@@ -232,9 +232,9 @@ def _events(
     plan: Plan, projection: Projection, slot: str, before: int | None
 ) -> list[tuple[Any, ...]]:
     clause, values = scan.where(plan)
-    sql = f"""select product, {slot}, count(*) from events
+    sql = f"""select product, {slot}, count(*) from events e
       where {clause} and type = 'session' and {scan.stored(plan, before)} group by all"""
-    return scan.run(projection, sql, values, queue=before is None)
+    return scan.run(projection, sql, values, queue=before is None, among=plan.among)
 
 
 def _visits(
@@ -250,7 +250,7 @@ def _visits(
           where {clause} and type = 'page_view' and e.actor is not null
             and {scan.stored(plan, before)} group by all))
       where day >= ? and (before is null or second - before >= 1800) group by all"""
-    return scan.run(projection, sql, [*values, plan.start], queue=before is None)
+    return scan.run(projection, sql, [*values, plan.start], queue=before is None, among=plan.among)
 
 
 # -- cohorts -------------------------------------------------------------------------------------
@@ -263,12 +263,13 @@ def _cohort(
     marks: dict[str, dict[int, tuple[int, int]]] = defaultdict(dict)
     key = "product" if plan.question.by == "product" else "''"
     slot = "hour" if plan.hourly else "day"
+    whose = "true" if plan.among is None else scan.of_segment(plan)
     rows = scan.run(
         projection,
         f"""with steps as materialized (
           select product, {OWN} as who, ts, day, hour, type = ? as entry, goal, times, within
           from {STEPS} where product in (select unnest(?::varchar[])) and (type = ? or goal)
-            and e.actor is not null and {scan.stored(plan, before)}),
+            and e.actor is not null and {whose} and {scan.stored(plan, before)}),
         firsts as (select product, who, min(ts) as first, arg_min(day, ts) as day,
           arg_min({slot}, ts) as slot, any_value(times) as times, any_value(within) as within
           from steps where entry group by all),
@@ -283,6 +284,7 @@ def _cohort(
             plan.last,
         ],
         queue=before is None,
+        among=plan.among,
     )
     for name, at, entered, reached in rows:
         marks[name][int(at)] = (int(entered), int(reached))

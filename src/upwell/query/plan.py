@@ -42,6 +42,7 @@ from upwell.period import (
     to_day,
     to_micros,
 )
+from upwell.query.among import Among
 from upwell.query.question import Compare, Question
 
 FIRST_DAY, LAST_DAY = to_day(dt.date(1900, 1, 1)), to_day(dt.date(2200, 1, 1))
@@ -51,6 +52,7 @@ DEFAULT_DAYS = 30
 
 How = Literal["sums", "cells", "scan", "ledger"]
 CELL_KEYS = (*DIMENSIONS, "source")
+NOBODYS = frozenset({"fee", "report", "spend"})  # events that name neither user nor customer
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class Plan:
     currency: str | None  # None: each currency apart
     how: How
     known_at: int | None = None
+    among: Among | None = None  # only these users, or their customers
     only: str | None = None  # the one currency of the ledger that is meant
 
     @cached_property
@@ -171,7 +174,7 @@ def plan(
     chosen = scope(question.product, products, viewer)
     metric = by_events(metric_named(question.metric, catalogue), chosen, billed)
     start, end = days_of(question.start, question.end, zone, now)
-    _fits(question.grain, end - start)
+    fits(question.grain, end - start)
     if question.policy is not None:
         policy_named(question.policy)
     how = _how(question, metric, end - start)
@@ -273,7 +276,8 @@ def days_of(
     return first, last
 
 
-def _fits(grain: Grain, days: int) -> None:
+def fits(grain: Grain, days: int) -> None:
+    """Nothing, or Rejected where so many days by this grain are too many points."""
     longest = LONGEST.get(grain, 37_000)
     if days > longest:
         raise Rejected(
@@ -299,6 +303,8 @@ def _currency(question: Question, own: str) -> str | None:
 
 
 def _how(question: Question, metric: Metric, days: int) -> How:
+    if question.segment is not None:
+        _of_users(metric)
     if isinstance(metric.rule, Ledger):
         return "ledger"
     by = None if question.by in ("product", "currency") else question.by
@@ -321,10 +327,10 @@ def _how(question: Question, metric: Metric, days: int) -> How:
         if question.currency == "native":
             raise _no_split(metric, "currency")
         return "sums"  # as each of its two metrics is read
-    scanned = isinstance(metric.rule, Unique | Latest)
+    scanned = question.segment is not None or isinstance(metric.rule, Unique | Latest)
     if not keys and not scanned and (_by_hour(metric) or not hourly):
         return "sums"
-    if additive and not hourly and keys <= {*CELL_KEYS, "currency"}:
+    if additive and not hourly and question.segment is None and keys <= {*CELL_KEYS, "currency"}:
         return "cells"
     for key in keys:
         if isinstance(metric.rule, Sessions | Cohort):
@@ -334,10 +340,25 @@ def _how(question: Question, metric: Metric, days: int) -> How:
             "long_scan",
             f"No sum is kept of this, and {days:,} days are too many to read event by event.",
             fix=f"Ask for at most {SCANNED_DAYS} days, or split by one of: "
-            f"{', '.join(metric.dimensions) or 'product'}.",
+            f"{', '.join(metric.dimensions) or 'product'}."
+            if question.segment is None
+            else f"Of a segment ask for at most {SCANNED_DAYS} days.",
             where="from",
         )
     return "scan"
+
+
+def _of_users(metric: Metric) -> None:
+    """Nothing, or Rejected for a metric that no user and no customer is behind."""
+    rule = metric.rule
+    told = isinstance(rule, Ledger) and rule.kind == "told"
+    if told or metric.reads <= NOBODYS:
+        raise Rejected(
+            "no_segment",
+            f"{metric.title} cannot be told apart by users.",
+            fix="Ask without a segment, or for what users do or what their customers pay.",
+            where="segment",
+        )
 
 
 def _no_filter(key: str) -> Rejected:

@@ -29,6 +29,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     known_at: dt.datetime | None = None
     policy: str | None = None
     currency: str | None = None
+    segment: str | None = None  # the id of one: only its users, or the customers they are linked to
     over: int | None = None  # months that nrr and grr look back
 
 

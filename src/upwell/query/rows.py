@@ -20,7 +20,7 @@ from upwell.query.breakdown import is_other, largest
 from upwell.query.lines import APART, MISSING, OTHER, types_of
 from upwell.query.plan import Plan
 from upwell.query.read import read
-from upwell.query.scan import dimension, events, run, stored, where
+from upwell.query.scan import dimension, events, of_segment, run, stored, where
 
 MOST_ROWS = 1_000
 
@@ -98,6 +98,7 @@ def rows(
         left join (select no, actor from actors) a on a.no = e.actor
         order by ts desc, seq desc, idx desc""",
         values,
+        among=asked.among,
     )
     more = len(page) > limit
     page = page[:limit]
@@ -177,7 +178,10 @@ def _steps(asked: Plan, rule: Cohort) -> tuple[list[str], list[Any]]:
     values: list[Any] = [
         products, rule.entry, products, rule.entry, asked.start, asked.last, rule.entry, products,
     ]  # fmt: skip
-    return [found, "product in (select unnest(?::varchar[]))", stored(asked)], values
+    clauses = [found, "product in (select unnest(?::varchar[]))", stored(asked)]
+    if asked.among is not None:
+        clauses.append(of_segment(asked))
+    return clauses, values
 
 
 def _with_keys(page: list[Any], original: Original) -> tuple[Row, ...]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Lock, Timer
 from typing import Any
 
@@ -15,10 +15,11 @@ import duckdb
 
 from upwell.errors import Unavailable
 from upwell.event import pointer
-from upwell.metrics.catalog import Net, Sum
+from upwell.metrics.catalog import Latest, Net, Sum, Unique
 from upwell.money import SCALE
 from upwell.projection import Projection
-from upwell.projection.store import OWNED
+from upwell.projection.store import OWNED, given
+from upwell.query.among import BILLED, PAYERS, USERS, Among
 from upwell.query.lines import MISSING, OTHER, Amounts, parts
 from upwell.query.plan import CELL_KEYS, Plan, versions
 
@@ -41,7 +42,7 @@ def amounts(plan: Plan, projection: Projection, until: int | None = None) -> Amo
     """
     clause, values = where(plan)
     slot = "hour" if plan.hourly else "day"
-    facts = f"(select *, 1 as n from {events(plan)} where {clause} and {stored(plan, until)})"
+    facts = f"(select *, 1 as n from {events(plan)} e where {clause} and {stored(plan, until)})"
     return _grouped(plan, projection, facts, values, slot, queue=until is None)
 
 
@@ -52,7 +53,7 @@ def amounts_known(plan: Plan, projection: Projection) -> tuple[Amounts, bool]:
     running then, and hours: the events whose version was current at that time.
     """
     keyed = {plan.question.by, *plan.question.where} - {None, "product", "currency"}
-    if plan.hourly or not keyed <= set(CELL_KEYS):
+    if plan.hourly or plan.among is not None or not keyed <= set(CELL_KEYS):
         return amounts(plan, projection), True
     found: Amounts = {}
     ended = plan.moved(plan.start, min(plan.end, plan.today))
@@ -99,8 +100,8 @@ def _grouped(
       (sum(amount) * {1 if counted else SCALE})::hugeint
     from part group by all"""
     found: Amounts = defaultdict(lambda: defaultdict(lambda: defaultdict(int)))
-    given = [*bound, *types, *values, types]
-    for name, code, at, amount in run(projection, sql, given, queue=queue):
+    bindings = [*bound, *types, *values, types]
+    for name, code, at, amount in run(projection, sql, bindings, queue=queue, among=plan.among):
         found[name][code][int(at)] = int(amount)
     return found
 
@@ -119,13 +120,24 @@ def limited(plan: Plan) -> str:
 
 
 def run(
-    projection: Projection, sql: str, values: list[Any], *, queue: bool = True
+    projection: Projection,
+    sql: str,
+    values: list[Any],
+    *,
+    queue: bool = True,
+    among: Among | None = None,
 ) -> list[tuple[Any, ...]]:
-    """All rows; `queue`: one such scan at a time, with a deadline, so that it slows nobody."""
+    """All rows; `queue`: one such scan at a time, with a deadline, so that it slows nobody.
+
+    `among` are the users of a segment, where the statement is narrowed to any.
+    """
     db = projection.reader()
-    if not queue:
-        return db.execute(sql, values).fetchall()
-    with bounded(db):
+    with ExitStack() as around:
+        if among is not None:
+            around.enter_context(given(db, USERS, among.users))
+            around.enter_context(given(db, PAYERS, among.payers))
+        if queue:
+            around.enter_context(bounded(db))
         return db.execute(sql, values).fetchall()
 
 
@@ -178,7 +190,19 @@ def where(plan: Plan, *, early: int = 0) -> tuple[str, list[Any]]:
         column, bound = dimension(name)
         clauses.append(f"{column} in (select unnest(?::varchar[]))")
         values += [*bound, [value or MISSING for value in allowed]]
+    if plan.among is not None:
+        clauses.append(of_segment(plan))
     return " and ".join(clauses), values
+
+
+def of_segment(plan: Plan) -> str:
+    """The SQL of the events `e` of a segment's users; of amounts also those of their customers."""
+    users = f"e.actor in (select no from {USERS})"
+    if not isinstance(plan.metric.rule, Sum | Net | Unique | Latest):
+        return users  # counts people
+    billed = ", ".join(f"'{kind}'" for kind in BILLED)
+    return f"""({users} or ({"e.said" if plan.owned else "e.type"} in ({billed})
+      and (e.source, e.actor) in (select (source, no) from {PAYERS})))"""
 
 
 def stored(plan: Plan, until: int | None = None) -> str:

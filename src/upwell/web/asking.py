@@ -23,6 +23,7 @@ NAMES = {
     "known_at": "As known at this time, RFC 3339 with its zone.",
     "policy": "Counting rules instead of the workspace's own.",
     "currency": "The currency to show money in (ISO 4217).",
+    "segment": "The id of a segment: only its users, or the customers they are linked to.",
     "over": "How far `nrr` and `grr` look back, as 3m; 12m when left out.",
 }
 _COMPARES: tuple[str, ...] = get_args(Compare)
@@ -119,6 +120,7 @@ def _question(fields: Mapping[str, Any], at: str) -> Question:
         known_at=_instant(fields, "known_at", at),
         policy=_text(fields, "policy", at),
         currency=_text(fields, "currency", at),
+        segment=_text(fields, "segment", at),
         over=_months(fields, at),
     )
 

@@ -31,7 +31,18 @@ from upwell.web.numbers import TakesQuestion, limit_of, said
 from upwell.web.routes import PARAMETERS, Call, needs, whole_company
 
 _TAGS = ["Revenue"]
-_SPAN = ("product", "from", "to", "grain", "by", "where", "known_at", "policy", "currency")
+_SPAN = (
+    "product",
+    "from",
+    "to",
+    "grain",
+    "by",
+    "where",
+    "known_at",
+    "policy",
+    "currency",
+    "segment",
+)
 _NAMES = {name: asking.NAMES[name] for name in _SPAN}
 _DAYS = {name: asking.NAMES[name] for name in ("from", "to", "currency")}
 
@@ -98,11 +109,12 @@ async def see_customers(
     country: Annotated[str, said("country", "A country's code.")] = "",
     status: Annotated[str, said("status", "active, past_due, trialing, paused or canceled.")] = "",
     sort: Annotated[str, said("sort", "mrr, -mrr (when left out), name or created.")] = "-mrr",
+    segment: Annotated[str, said("segment", asking.NAMES["segment"])] = "",
     limit: _Limit = None,
     cursor: _Cursor = None,
 ) -> Customers:
     """The customers as they stand now."""
-    filters = Filters(q, product, plan, country, status, cast(Sort, sort))
+    filters = Filters(q, product, plan, country, status, cast(Sort, sort), segment)
     page = Page(limit_of(limit, MOST, 50), cursor)
     return await request.run(request.parts.revenue.customers, request.viewer, filters, page)
 
@@ -153,7 +165,9 @@ async def unmerge(request: Call, id: FromPath[str]) -> shapes.Linked:
 )
 async def see_cohorts(request: Call, data: JSONBody[shapes.CohortsAsked]) -> Cohorts:
     """Of those who began to pay in a period, the customers or the MRR left after each later one."""
-    given = {name: getattr(data, name) for name in ("product", "where", "policy", "currency")}
+    given = {
+        name: getattr(data, name) for name in ("product", "where", "policy", "currency", "segment")
+    }
     days = {"from": data.from_, "to": data.to, "known_at": data.known_at}
     fields = {"metric": "mrr", "grain": data.grain, **given, **days}
     question = asking.from_json({k: v for k, v in fields.items() if v}, "body")

@@ -212,6 +212,7 @@ class CohortsAsked(_Taken, frozen=True):
     policy: str | None = None
     currency: str | None = None
     known_at: str | None = None
+    segment: str | None = None
 
 
 # What there is

@@ -74,9 +74,9 @@ def unbilled(plan: Plan, ledgers: Ledgers) -> Plan | None:
     rest = tuple(product for product in plan.products if product not in billed)
     if not isinstance(rule, Ledger) or rule.events is None or not rest:
         return None
-    how: How = (
-        "sums" if plan.question.by in (None, "product") and not plan.question.where else "scan"
-    )
+    narrowed = plan.question.where or plan.among is not None
+    kept = plan.question.by in (None, "product") and not narrowed
+    how: How = "sums" if kept else "scan"
     metric = msgspec.structs.replace(plan.metric, rule=rule.events)
     return replace(plan, metric=metric, products=rest, how=how)
 

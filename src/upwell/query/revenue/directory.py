@@ -52,8 +52,7 @@ class Statuses:
             if self._generation != self.projection.generation:
                 self._generation, self._read = self.projection.generation, -1
                 self._of.clear()
-            row = db.execute("select coalesce(max(no), -1) from billing").fetchone()
-            newest = int(row[0]) if row else -1
+            newest = int(db.execute("select coalesce(max(no), -1) from billing").fetchall()[0][0])
             if newest == self._read:
                 return self._best
             rows = db.execute(_LATEST, [self._read]).fetchall()
@@ -86,6 +85,7 @@ class Filters(NamedTuple):
     country: str = ""
     status: str = ""
     sort: Sort = "-mrr"
+    segment: str = ""
 
 
 def listed(
@@ -200,6 +200,8 @@ def _chosen(asked: Asked, filters: Filters, stands: NDArray[np.int8]) -> Mask:
         wanted = filters.q.casefold()
         texts = (f"{p.name}\n{p.email}\n{p.ids}".casefold() for p in persons)
         found &= np.fromiter((wanted in text for text in texts), np.bool_, len(persons))
+    if (among := asked.plan.among) is not None:
+        found &= np.isin(np.arange(len(found)), np.frombuffer(among.customers, dtype=np.int32))
     products = (filters.product,) if filters.product else asked.plan.products
     if not set(book.products) <= set(products):
         found &= _having(

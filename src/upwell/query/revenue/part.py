@@ -37,7 +37,8 @@ class Scope(NamedTuple):
 
     `apart`: customers of each product by themselves. `split`: the dimension of which each value
     has customers of its own, for counts of who pays for it. `pieces`: closed months are as they
-    were known when they closed, and what was learned since is a restatement.
+    were known when they closed, and what was learned since is a restatement. `people`: only these
+    customers, as ascending int32.
     """
 
     products: tuple[str, ...]
@@ -46,6 +47,7 @@ class Scope(NamedTuple):
     known_at: int | None = None
     split: str | None = None
     pieces: tuple[Piece, ...] = ()
+    people: bytes | None = None
 
 
 class Part(NamedTuple):
@@ -98,6 +100,9 @@ def chosen(book: Book, rows: Rows, scope: Scope) -> Mask | None:
         allowed = np.isin(np.array([name or MISSING for name in names]), values)
         of_key = allowed[codes[rows.line]]
         found = of_key if found is None else found & of_key
+    if scope.people is not None:
+        own = np.isin(rows.person, np.frombuffer(scope.people, dtype=np.int32))
+        found = own if found is None else found & own
     return found
 
 

@@ -111,8 +111,7 @@ STANDING = "superseded_seq is null"
 
 
 def _next(db: duckdb.DuckDBPyConnection) -> int:
-    row = db.execute("select coalesce(max(no) + 1, 0) from billing").fetchone()
-    return int(row[0]) if row else 0
+    return int(db.execute("select coalesce(max(no) + 1, 0) from billing").fetchall()[0][0])
 
 
 class Past:
@@ -134,8 +133,8 @@ class Past:
         self._thread: threading.Thread | None = None
         db = projection.reader()
         self.next = _next(db)
-        row = db.execute("select count(*) from billing where kind in ('sub', 'cus')").fetchone()
-        if row and row[0] > at_once:
+        count = db.execute("select count(*) from billing where kind in ('sub', 'cus')").fetchall()
+        if count[0][0] > at_once:
             self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
             self._thread.start()
         else:

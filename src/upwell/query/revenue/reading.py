@@ -239,6 +239,7 @@ def scope_of(plan: Plan, split: str | None = None, pieces: tuple[Piece, ...] = (
         known_at=plan.known_at,
         split=split,
         pieces=pieces,
+        people=None if plan.among is None else plan.among.customers,
     )
 
 

@@ -53,8 +53,8 @@ class Periods(NamedTuple):
 
 def version_of(projection: Projection) -> tuple[int, int]:
     """Another one where billing systems have said something new."""
-    row = projection.reader().execute("select coalesce(max(no), -1) from billing").fetchone()
-    return projection.generation, int(row[0]) if row else -1
+    rows = projection.reader().execute("select coalesce(max(no), -1) from billing").fetchall()
+    return projection.generation, int(rows[0][0])
 
 
 def periods(plan: Plan, projection: Projection, currencies: Sequence[str]) -> Periods:

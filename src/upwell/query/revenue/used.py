@@ -1,9 +1,4 @@
-"""What a customer's people did with the products: users linked to a customer by the rules.
-
-A user is a customer's who was identified by a trait of one of its accounts, or whose id is that of
-an account, its e-mail address or the company's own id of it, as far as the workspace's rules have
-these; with all that are the same person.
-"""
+"""What a customer's people did with the products (`linked` says who they are)."""
 
 from __future__ import annotations
 
@@ -11,22 +6,20 @@ from collections.abc import Iterable
 
 from upwell.period import to_date, to_instant
 from upwell.projection import Projection
-from upwell.projection.identity import Payer, trait
+from upwell.projection.identity import Payer
 from upwell.projection.refold import membership
 from upwell.projection.said import trait_of
 from upwell.query.plan import Plan
+from upwell.query.revenue.linked import TRAITS, names_of
 from upwell.query.revenue.shapes import Used, UsedEvent
 from upwell.query.scan import stored
 
 DAYS = 90  # up to the last one with any use
 MOST = 50  # kinds of events
 
-_NAMES = ("external_id", "email")  # traits that programs also use as the id of a user
-_USERS = """
-with cut as (select actor, max(ts) as ts from links where cuts and node = 0 group by actor),
-named as (
-  select l.actor as no from links l left join cut using (actor)
-  where not cuts and node in (select unnest(?::ubigint[])) and l.ts > coalesce(cut.ts, -1)
+_USERS = f"""
+with named as (
+  select actor as no from {TRAITS} where node in (select unnest(?::ubigint[]))
   union select no from actors where actor in (select unnest(?::varchar[]))),
 whole as (
   select no from named
@@ -43,11 +36,8 @@ def used(plan: Plan, projection: Projection, payers: Iterable[Payer]) -> Used | 
     nodes, names = set[int](), set[str]()
     for payer in payers:
         nodes.update(trait_of(payer, ground.user_rules))
-        names.add(payer.name.partition(":")[2])
-        names.update(
-            trait(payer, rule) for rule in ("external_id", "email") if rule in ground.rules
-        )
-    found = db.execute(_USERS, [sorted(nodes), sorted(names - {""}), list(plan.products)])
+        names |= names_of(payer, ground)
+    found = db.execute(_USERS, [sorted(nodes), sorted(names), list(plan.products)])
     users = dict(found.fetchall())
     days = db.execute(
         "select count(distinct day), min(day), max(day) from actor_days"
