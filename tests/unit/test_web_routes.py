@@ -79,6 +79,8 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/funnel"): {"steps": [{"event": "signup"}, {"event": "session"}]},
     ("POST", "/v1/segments"): {"name": "S", "of": {"did": {"event": "signup"}}},
     ("POST", "/v1/saved"): SAVED,
+    ("POST", "/v1/annotations"): {"title": "Release 4"},
+    ("PUT", "/v1/annotations/{id}"): {"title": "Release 4"},
     ("PUT", "/v1/saved/{id}"): SAVED,
     ("POST", "/v1/lifecycle"): {},
     ("POST", "/v1/stickiness"): {"event": "session"},

@@ -24,6 +24,7 @@ from upwell.projection import Projection
 from upwell.projection.book import Book
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Point, Question, Series
+from upwell.query.marks import Marks
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows, Source
 from upwell.query.usage.door import Usage
@@ -139,6 +140,7 @@ class Built:
                 self.state,
                 self.clock,
             ),
+            marks=Marks(self.projection, self.state, self.clock),
             products=lambda viewer: [p for p in _PRODUCTS if viewer.sees(p.id)],
             event_names=lambda _: [],
             metrics=_metrics,

@@ -31,6 +31,7 @@ from upwell.live.frames import Backfill, Status
 from upwell.period import GRAINS, to_date, to_instant, to_micros
 from upwell.projection.ground import Ground
 from upwell.query import Question
+from upwell.query.marks import Marks
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows
 from upwell.settings import secret
@@ -118,6 +119,7 @@ class Joined:
             rows=self._rows,
             revenue=Revenue(house.desk, house.clock),
             usage=house.usage,
+            marks=Marks(house.projection, house.state, house.clock),
             products=self._products,
             event_names=self._event_names,
             metrics=lambda: _metrics(house.projection.ground),

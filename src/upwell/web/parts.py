@@ -14,6 +14,7 @@ from upwell.access import Viewer
 from upwell.alerts.inbox import Act, AlertShown
 from upwell.event import DeadLetter, Delivery
 from upwell.query import Ask
+from upwell.query.marks import Marks
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Rows
 from upwell.query.usage.door import Usage
@@ -87,6 +88,7 @@ class Parts:
     rows: Callable[[shapes.RowsAsked, Viewer], Rows]
     revenue: Revenue
     usage: Usage
+    marks: Marks
     products: Callable[[Viewer], Sequence[shapes.Product]]
     event_names: Callable[[Viewer], Sequence[shapes.EventName]]
     metrics: Callable[[], Sequence[shapes.Metric]]

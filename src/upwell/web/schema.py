@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
-from upwell.query import Answer
+from upwell.query import Answer, marks
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
 from upwell.query.usage import asked as usage_asked
@@ -27,6 +27,7 @@ _TAGS = {
     "Revenue": "Bridges, customers, cohorts, counting rules.",
     "Use": "Funnels: who got how far, and by which route.",
     "What there is": "Products, metrics, events and sources.",
+    "Annotations": "Releases, launches and notes beside time series.",
     "Alerts": "What moved further than expected.",
     "Reports": "Months as files.",
     "Sign-in": "People and their sessions.",
@@ -75,7 +76,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     structs = [
         getattr(module, name)
         for name in named
-        for module in (shapes, revenue, proofs, usage, usage_asked)
+        for module in (shapes, revenue, proofs, usage, usage_asked, marks)
         if hasattr(module, name)
     ]
     _, schemas = msgspec.json.schema_components(

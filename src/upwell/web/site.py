@@ -12,7 +12,19 @@ from litestar.datastructures import State
 from litestar.types import Message, Send
 
 from upwell.errors import UpwellError
-from upwell.web import connect, events, hooks, inbox, numbers, pulse, revenue, schema, signin, usage
+from upwell.web import (
+    connect,
+    events,
+    hooks,
+    inbox,
+    marks,
+    numbers,
+    pulse,
+    revenue,
+    schema,
+    signin,
+    usage,
+)
 from upwell.web.door import check_host
 from upwell.web.failures import HANDLERS, encode
 from upwell.web.pages import Pages
@@ -109,6 +121,7 @@ def _api(parts: Parts) -> Litestar:
             *numbers.ROUTES,
             *revenue.ROUTES,
             *usage.ROUTES,
+            *marks.ROUTES,
             *connect.ROUTES,
             *hooks.ROUTES,
             *inbox.ROUTES,

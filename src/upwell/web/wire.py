@@ -22,6 +22,7 @@ from upwell.live import frames
 from upwell.metrics.catalog import Direction, Unit
 from upwell.metrics.funnel.sums import Histogram
 from upwell.period import Grain
+from upwell.query import marks
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
 from upwell.query.usage import asked as usage_asked
@@ -37,6 +38,7 @@ ALIASES: dict[str, Any] = {
     "AlertAct": inbox.Act,
     "CustomerStatus": revenue.CustomerStatus,
     "DayGrain": usage_asked.DayGrain,
+    "AnnotationKind": marks.Kind,
 }
 """Unions of words that are used under a name of their own."""
 
@@ -135,6 +137,8 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     usage.FunnelStep,
     usage.FlowNode,
     usage.FlowLink,
+    usage.BetweenEvent,
+    usage.LinkBetween,
     usage.FunnelFlow,
     usage.FunnelWhole,
     usage.FunnelPart,
@@ -169,6 +173,9 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     usage_asked.NewQuestion,
     usage.SavedQuestion,
     usage.SavedQuestions,
+    marks.NewAnnotation,
+    marks.Annotation,
+    marks.Annotations,
 )
 NAMES: dict[type, str] = {
     inbox.WhyShown: "Why",
@@ -206,6 +213,7 @@ SENT = frozenset(
         "NewSegment",
         "OneAsked",
         "NewQuestion",
+        "NewAnnotation",
     }
 )
 """What clients send: a field with a default may be left out, and null is never needed."""
