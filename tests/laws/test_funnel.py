@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import msgspec
 import numpy as np
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from tests.oracle import funnel as oracle
 from tests.oracle.funnel import Event
+from upwell.metrics.funnel.between import OTHER as REST
+from upwell.metrics.funnel.between import Everything, between
 from upwell.metrics.funnel.rule import Entry, Exclusion, FunnelRule, Mode, Order, Scope, Step
 from upwell.metrics.funnel.run import CONVERTED, Timelines, run, trend
 from upwell.metrics.funnel.sums import flow, step_sums
@@ -262,3 +265,63 @@ def test_a_bucket_of_a_trend_is_a_funnel_of_its_entries(
             asked = msgspec.structs.replace(rule, entry_from=since, entry_to=until)
             state = oracle.table(line, asked).state if since < until else "none"
             assert told.get((user, bucket), "none") == state
+
+
+NOISE = "xyz"
+Link = tuple[tuple[int, int], tuple[int, int]]
+
+
+@st.composite
+def noisy(
+    draw: st.DrawFn, rule: FunnelRule
+) -> tuple[list[list[Event]], list[tuple[int, int, str, bool]]]:
+    """Timelines, and all events of the users (who, when, what, whether the timelines have it)."""
+    noise = st.lists(st.tuples(st.integers(0, 40), st.sampled_from(NOISE)), max_size=8)
+    users, every = [], list[tuple[int, int, str, bool]]()
+    for who in range(draw(st.integers(1, USERS))):
+        line = draw(timelines(rule, 12))
+        users.append(line)
+        named = [(event.t, f"s{min(event.hits, default=9)}", True) for event in line]
+        more = [(t, name, False) for t, name in draw(noise)]
+        every += [(who, *row) for row in sorted([*named, *more], key=lambda row: row[0])]
+    return users, every
+
+
+@pytest.mark.parametrize(("order", "entry", "scope"), COMBINATIONS)
+@law
+@given(data=st.data())
+def test_what_happens_between_is_that_of_brute_force(
+    order: Order, entry: Entry, scope: Scope, data: st.DataObject
+) -> None:
+    """Steps are items too; rare ones are put together without losing a time or a user."""
+    rule = data.draw(rules(order, entry, scope))
+    users, every = data.draw(noisy(rule))
+    outcome = run(pack(users), rule)
+    expected: dict[Link, oracle.Way] = {}
+    for row, who in enumerate(outcome.actor.tolist()):
+        stops = [k for k in range(len(rule.steps)) if outcome.rows[row, k] >= 0]
+        ends = [(k + 1, int(outcome.alternatives[row, k])) for k in stops]
+        times = [int(outcome.times[row, k]) for k in stops]
+        moves = list(zip(pairwise(ends), times, times[1:], strict=False))
+        own = [(at, name) for user, at, name, _ in every if user == who]
+        oracle.between(who, own, moves, expected)
+    labels, top = sorted({row[2] for row in every}), data.draw(st.integers(1, 6))
+    place, ts, item = (
+        np.array(column, dtype=np.int64)
+        for column in (
+            [i for i, row in enumerate(every) if row[3]],
+            [row[1] for row in every],
+            [labels.index(row[2]) for row in every],
+        )
+    )
+    found = between(outcome, Everything(place, ts, item), top)
+    assert {(one.source, one.target) for one in found} == set(expected)
+    for one in found:
+        way = expected[one.source, one.target]
+        ranked = sorted(way.users, key=lambda name: (-len(way.users[name]), -way.times[name], name))
+        shown, beyond = ranked[:top], ranked[top:]
+        rows = [(labels[p.item] if p.item != REST else "", p.users, p.times) for p in one.passed]
+        people = set[int]().union(*(way.users[name] for name in beyond))
+        rest = [("", len(people), sum(way.times[name] for name in beyond))] if beyond else []
+        assert one.direct == way.direct
+        assert rows == [(name, len(way.users[name]), way.times[name]) for name in shown] + rest

@@ -6,8 +6,10 @@ each entry by itself; `sets` tries every set of events for any order. Slow and p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import combinations, permutations
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import combinations, groupby, permutations
+from typing import Any
 
 from upwell.metrics.funnel.rule import Exclusion, FunnelRule
 
@@ -272,3 +274,25 @@ def sets(events: list[Event], rule: FunnelRule) -> list[int | None]:
                     key = (-size, end, -start, *(-p for p in reversed(chosen)))
                     found.append((key, chosen))
     return [order[p][0] for p in min(found)[1]] if found else []
+
+
+@dataclass
+class Way:
+    """What was done on one link: users by item, how often in all, and who did nothing else."""
+
+    users: dict[str, set[int]] = field(default_factory=dict)
+    times: Counter[str] = field(default_factory=Counter)
+    direct: int = 0
+
+
+def between(
+    who: int, events: list[tuple[int, str]], moves: list[tuple[Any, int, int]], into: dict[Any, Way]
+) -> None:
+    """P10: one user's other events strictly between the times of each (link, from, until)."""
+    for link, since, until in moves:
+        way = into.setdefault(link, Way())
+        runs = [item for item, _ in groupby(item for at, item in events if since < at < until)]
+        way.direct += not runs
+        way.times.update(runs)
+        for item in runs:
+            way.users.setdefault(item, set()).add(who)

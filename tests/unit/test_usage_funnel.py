@@ -63,7 +63,7 @@ def test_times_keep_zeros(asking: Asking) -> None:
     assert found.whole.mean_seconds == 24.75 * 60
     assert found.whole.median_seconds == 25 * 60
     assert found.steps[1].median_seconds == 10 * 60
-    assert found.rule.startswith("Steps in this order, within 60m of the first step")
+    assert found.rule.startswith("Steps in this order, within 60 minutes of the first step")
 
 
 def test_exclusions(asking: Asking) -> None:
@@ -88,6 +88,39 @@ def test_a_branching_flow_conserves_every_person(asking: Asking) -> None:
     links = {(names[link.source], names[link.target]): link.count for link in found.flow.links}
     assert links == {("A", "B"): 2, ("A", "D"): 2, ("B", "C"): 2, ("D", "C"): 1}
     assert (nodes["A"].dropped, nodes["D"].dropped) == (1, 1)
+
+
+def test_what_happens_between_steps(asking: Asking) -> None:
+    """Runs count once; whoever did nothing else went directly; the rarest are put together."""
+    streams = {
+        "p": "A0 X1 X2 Y3 X4 B5",
+        "q": "A0 B5",
+        "r": "A0 Z1 X2 B5 Y6",
+        "s": "X0 A1 A2 B5",
+        "t": "A0 X1",
+    }
+    asking.house.take(batch(happened(streams)))
+    assert asking.funnel(body("AB")).flow.between == ()
+    (link,) = asking.funnel(body("AB", between=2, entry="first")).flow.between
+    assert (link.source, link.target, link.direct) == ("1.0", "2.1", 1)
+    assert [(one.label, one.users, one.times, one.other) for one in link.events] == [
+        ("X", 2, 3, False),
+        ("A", 1, 1, False),
+        ("other", 2, 2, True),
+    ]
+    (latest,) = asking.funnel(body("AB", between=9)).flow.between
+    assert (latest.direct, [one.label for one in latest.events]) == (2, ["X", "Y", "Z"])
+    only = body("AB", between=9, where={"name": {"in": ["A", "B", "Z"]}})
+    assert [one.label for one in asking.funnel(only).flow.between[0].events] == ["Z"]
+
+
+def test_bins_of_the_times(asking: Asking) -> None:
+    asking.house.take(batch(happened(STREAMS)))
+    few, many = (asking.funnel(body("ABC", bins=bins)).whole.histogram for bins in (1, 90))
+    assert few is not None
+    assert (few.low, few.width, few.counts) == (240, 2460, (3, 1))
+    assert many is not None
+    assert len(many.counts) == 91
 
 
 def test_who_may_still_come_is_open(asking: Asking) -> None:
@@ -146,6 +179,24 @@ def test_a_trend_counts_each_bucket_by_itself(asking: Asking) -> None:
         ("2026-06-02", 2, 1),
     ]
     assert [p.complete for p in found.trend] == [False, False]
+    asked = body("AB", to="2026-06-03", window="2d", trend="day")
+    for bucket, state, who in (
+        ("2026-06-01", "reached", ["x", "y"]),
+        ("2026-06-01", "converted", ["x", "y"]),
+        ("2026-06-02", "reached", ["y", "z"]),
+        ("2026-06-02", "converted", ["y"]),
+        ("2026-06-02", "open", ["z"]),
+        ("2026-06-02", "dropped", []),
+    ):
+        assert asking.who({"funnel": asked, "bucket": bucket, "state": state}) == who
+    assert asking.who({"funnel": asked, "bucket": "2026-06-02", "step": 2}) == ["y"]
+    for more, fix in (
+        ({"bucket": "2026-06-07"}, "'2026-06-02'"),
+        ({"bucket": "2026-06-01", "part": {"key": "a"}}, "Leave out"),
+    ):
+        with pytest.raises(Rejected) as caught:
+            asking.people({"funnel": asked, **more})
+        assert fix in caught.value.problem.fix
 
 
 def test_steps_over_several_products(asking: Asking) -> None:
@@ -171,6 +222,9 @@ def test_answers_follow_new_events(asking: Asking) -> None:
         ({"steps": [{"event": "signu"}, {"event": "A"}]}, "event", "'signup'"),
         ({"steps": [{"event": "A"}]}, "steps", "Add a step."),
         ({"window": "soon"}, "window", "14d"),
+        ({"between": 51}, "between", "at most 50"),
+        ({"bins": 0}, "bins", "1 to 90"),
+        ({"trend": "hour", "from": "2026-01-01"}, "grain", "coarser"),
         ({"window": "0d"}, "window", "'14d'"),
         ({"product": "mial"}, "product", "'mail'"),
         ({"where": {"plan": []}}, "where", "Name a value"),

@@ -24,6 +24,7 @@ export interface Question {
   known_at?: string;
   policy?: string;
   currency?: string;
+  segment?: string;
   over?: number;
 }
 
@@ -826,7 +827,7 @@ export interface Excluded {
   mode?: 'drop_actor' | 'end_attempt';
 }
 
-/** `POST /v1/funnel`. */
+/** `POST /v1/funnel`; `bins` of the histogram of times, by default as many as suit the count. */
 export interface FunnelAsked {
   product?: string | string[];
   from?: string;
@@ -843,6 +844,8 @@ export interface FunnelAsked {
   by?: string;
   attribution?: string;
   trend?: Grain;
+  bins?: number;
+  between?: number;
 }
 
 /** `counts[i]` durations from `low + i * width` seconds; the last begins at the longest. */
@@ -883,10 +886,27 @@ export interface FlowLink {
   median_seconds: number;
 }
 
+/** What users of a link also did on the way, and how often; `other` gathers the rarest. */
+export interface BetweenEvent {
+  label: string;
+  users: number;
+  times: number;
+  other: boolean;
+}
+
+/** The way along one link: its most frequent events, and who did nothing else (`direct`). */
+export interface LinkBetween {
+  source: string;
+  target: string;
+  direct: number;
+  events: BetweenEvent[];
+}
+
 /** The routes people took; every person is in one link, or one end, of each node passed. */
 export interface FunnelFlow {
   nodes: FlowNode[];
   links: FlowLink[];
+  between: LinkBetween[];
 }
 
 /** From the first step to the last. */
@@ -1095,6 +1115,7 @@ export interface Behind {
   step?: number;
   state?: 'converted' | 'dropped' | 'open' | 'reached';
   node?: string;
+  bucket?: string;
   cohort?: string;
   k?: number;
   stayed?: boolean;

@@ -175,20 +175,40 @@ def flow(outcome: Outcome) -> Flow:
     return Flow(tuple(nodes), tuple(links))
 
 
+class Moves(NamedTuple):
+    """Who came to one step: rows of the outcome, the step before it in their chains (from 0), and
+    what was done at both."""
+
+    users: NDArray[np.int64]
+    came: NDArray[np.int64]
+    source: NDArray[np.int64]
+    target: NDArray[np.int64]
+
+    def links(self, k: int) -> Iterator[tuple[tuple[int, int], tuple[int, int], NDArray[np.bool_]]]:
+        """Each link into step k (from 0): its ends as (step, alternative), and who moved on it."""
+        codes = (self.came * MAX_ALTERNATIVES + self.source) * MAX_ALTERNATIVES + self.target
+        for code in np.flatnonzero(np.bincount(codes)).tolist():
+            step, alternatives = divmod(code, MAX_ALTERNATIVES**2)
+            left, entered = divmod(alternatives, MAX_ALTERNATIVES)
+            yield (step + 1, left), (k + 1, entered), codes == code
+
+
+def moves(outcome: Outcome, k: int) -> Moves:
+    """The moves of all chains to step k >= 1, counted from 0."""
+    users = np.flatnonzero(outcome.rows[:, k] >= 0)
+    came = _before(outcome, k)[users]
+    source, target = (outcome.alternatives[users, at].astype(np.int64) for at in (came, k))
+    return Moves(users, came, source, target)
+
+
 def _links_into(outcome: Outcome, k: int) -> Iterator[Link]:
-    here = np.flatnonzero(outcome.rows[:, k] >= 0)
-    if k == 0 or not len(here):
+    if k == 0:
         return
-    came = _before(outcome, k)[here]
-    source = outcome.alternatives[here, came]
-    target = outcome.alternatives[here, k]
-    waited = outcome.times[here, k] - outcome.times[here, came]
-    codes = (came * MAX_ALTERNATIVES + source) * MAX_ALTERNATIVES + target
-    for code in np.flatnonzero(np.bincount(codes)).tolist():
-        step, alternatives = divmod(code, MAX_ALTERNATIVES**2)
-        left, entered = divmod(alternatives, MAX_ALTERNATIVES)
-        waits = waited[codes == code]
-        yield Link((step + 1, left), (k + 1, entered), len(waits), float(np.median(waits)) / SECOND)
+    gone = moves(outcome, k)
+    waited = outcome.times[gone.users, k] - outcome.times[gone.users, gone.came]
+    for source, target, mine in gone.links(k):
+        waits = waited[mine]
+        yield Link(source, target, len(waits), float(np.median(waits)) / SECOND)
 
 
 def trend_sums(bucket: NDArray[np.int64], outcome: Outcome, buckets: int) -> TrendSum:

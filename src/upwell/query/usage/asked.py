@@ -196,7 +196,8 @@ class Behind(OneAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A number: the question it answers, and where it stands in the answer.
 
     `funnel`: a `step` (from 1) and a `state`: who reached it, or stands there and dropped or may go
-    on; `converted` is of the last; or a `node` of the flow, or the link from it to `target`.
+    on; `converted` is of the last; or a `node` of the flow, or the link from it to `target`; in a
+    `bucket` of its trend, by its start: without a step, dropped and open are at any.
     `retention`: the start of a `cohort`, the column `k`, and who `stayed`, or did not. `lifecycle`:
     the `kind` of a bar, and the `start` of its bucket. `stickiness`: active in so many buckets
     (`times`), or in more. `paths`: the edge from `source` to `target`; without one who ended there.
@@ -208,6 +209,7 @@ class Behind(OneAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     step: int | None = None
     state: Literal["reached", "converted", "dropped", "open"] = "reached"
     node: str | None = None
+    bucket: str | None = None
     cohort: str = ""
     k: int = 0
     stayed: bool = True

@@ -225,7 +225,7 @@ class Usage:
             asked.where,
             (rule.entry_from, min(rule.entry_to + rule.reach, rule.watermark) + 1),
             properties=(asked.by,),
-            everything=asked.order == "strict",
+            everything=asked.order == "strict" or asked.between > 0,
         )
 
     def _refresh_for(self, asked: ActivityAsked) -> None:

@@ -130,11 +130,27 @@ def answer(found: Walk, asked: FunnelAsked, of: Ground) -> shapes.FunnelAnswer:
 
 
 def outcome_of(
-    found: Walk, asked: FunnelAsked, of: Ground, part: PartAsked | None = None
+    found: Walk,
+    asked: FunnelAsked,
+    of: Ground,
+    part: PartAsked | None = None,
+    bucket: str | None = None,
 ) -> Outcome:
-    """What became of each person, or of those in one part of the breakdown."""
+    """What became of each person, or of those in a part of the breakdown or a bucket of the trend.
+
+    Rejected where both are asked for: the trend is of everybody.
+    """
     rule = rule_of(asked, of)
     lines, kept = timelines_of(found, asked)
+    if bucket is not None:
+        if part is not None:
+            raise Rejected(
+                "bad_people",
+                "The trend of a funnel has no parts.",
+                fix="Leave out 'part' or 'bucket'.",
+                where="of",
+            )
+        return trends.entered_in(lines, rule, asked, of, bucket)
     outcome = run(lines, rule, THREADS)
     if part is None:
         return outcome

@@ -24,8 +24,9 @@ _STATES = {"converted": CONVERTED, "dropped": DROPPED, "open": OPEN}
 
 def of_funnel(behind: Behind, asked: FunnelAsked, of: Ground, found: Walk) -> I64:
     """The people at a step of a funnel, in a state, at a node or on a link."""
-    outcome = funnels.outcome_of(found, asked, of, behind.part)
+    outcome = funnels.outcome_of(found, asked, of, behind.part, behind.bucket)
     chosen = outcome.reached > 0
+    step = behind.step
     if behind.node is not None:
         step, alternative = _node(behind.node, outcome)
         chosen = outcome.alternatives[:, step - 1] == alternative
@@ -34,8 +35,8 @@ def of_funnel(behind: Behind, asked: FunnelAsked, of: Ground, found: Walk) -> I6
             between = outcome.rows[:, step : after - 1] >= 0
             chosen &= outcome.alternatives[:, after - 1] == onward
             chosen &= ~between.any(axis=1) if after > step else False
-    else:
-        step = 1 if behind.step is None else behind.step
+    elif step is not None or behind.bucket is None:
+        step = 1 if step is None else step
         if not 1 <= step <= len(asked.steps):
             raise _refuse(
                 f"The funnel has no step {step}.", f"Send 1 to {len(asked.steps)} as 'step'."
@@ -45,7 +46,9 @@ def of_funnel(behind: Behind, asked: FunnelAsked, of: Ground, found: Walk) -> I6
     if behind.state == "converted":
         chosen = chosen & (outcome.state == CONVERTED)
     elif behind.state != "reached":
-        chosen = chosen & (outcome.reached == step) & (outcome.state == _STATES[behind.state])
+        chosen = chosen & (outcome.state == _STATES[behind.state])
+        if step is not None:
+            chosen &= outcome.reached == step
     return np.unique(outcome.actor[chosen])
 
 

@@ -12,6 +12,7 @@ from upwell.metrics.funnel.run import Outcome, Timelines, Trend, trend
 from upwell.metrics.funnel.split import pick
 from upwell.metrics.funnel.sums import trend_sums
 from upwell.period import Bucket, buckets
+from upwell.query.plan import fits
 from upwell.query.usage import shapes
 from upwell.query.usage.asked import FunnelAsked
 from upwell.query.usage.ground import THREADS, Ground
@@ -59,8 +60,9 @@ def entered_in(
 
 
 def _spans(asked: FunnelAsked, of: Ground) -> list[Bucket]:
-    """The buckets of the trend that have begun."""
+    """The buckets of the trend that have begun; Rejected where they are too many."""
     assert asked.trend is not None
+    fits(asked.trend, of.end - of.start)
     every = buckets(of.zone, of.start, of.end, asked.trend, of.week_start)
     return [bucket for bucket in every if bucket.opens <= of.now]
 
