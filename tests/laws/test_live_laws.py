@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from upwell.access import SYSTEM, Viewer
 from upwell.event import Change, Position, Touched
 from upwell.live import frames
-from upwell.live.picture import adds, touches
+from upwell.live.picture import WHOLE, adds, touches
 from upwell.live.watch import Subject, ask_again
 from upwell.metrics.catalog import (
     Cohort,
@@ -340,3 +340,13 @@ def test_a_sum_is_asked_only_where_it_was_touched(
         assert asked[0].end is not None
         days = to_day(asked[0].end) - to_day(asked[0].start)
         assert days <= {"day": 2, "week": 14, "month": 62}[question.grain]
+
+
+def test_a_watched_segment_is_asked_again_whatever_comes() -> None:
+    """Who signs in to docs may be in the segment from now on, and with them all that they paid."""
+    question = Question(metric="revenue", product=("mail",), segment="seg_1")
+    subject = Subject.of(question, SYSTEM)
+    assert not subject.cheap
+    assert not subject.touch({})
+    assert subject.touch({"identify": {"docs": {FIRST}}})
+    assert subject.begin(whole=False) == WHOLE

@@ -136,7 +136,7 @@ def test_as_if_nobody_else_had_come(
         alone.house.take(batch(own))
         red, both, one = segment(asking, "red"), desk_of(asking), desk_of(alone)
         for metric in data.draw(some(*ADDING, *PEOPLE, *OTHERS)):
-            more = data.draw(shapes)
+            more: dict[str, Any] = data.draw(shapes)
             narrowed = ask(both, metric, segment=red, **more)
             assert numbers(narrowed) == numbers(ask(one, metric, **more)), (metric, more)
 
@@ -151,7 +151,7 @@ def test_segments_that_share_nobody_add_up_to_the_whole(
         asking.house.take(batch(told(found)))
         ids, desk = [segment(asking, group) for group in GROUPS], desk_of(asking)
         for metric in data.draw(some(*ADDING, *PEOPLE)):
-            more = data.draw(shapes)
+            more: dict[str, Any] = data.draw(shapes)
             whole = ask(desk, metric, **more)
             parts = [ask(desk, metric, segment=one, **more) for one in ids]
             for line in whole.series:
@@ -167,7 +167,7 @@ def added(values: Sequence[Any]) -> Decimal:
 
 def pays(who: str, source: str, day: int, value: str, **more: str) -> Event:
     key, data = f"{who}{day}", {"plan": "team", **more}
-    own = {"value": Decimal(value), "currency": "USD", "key": key, "metadata": data}
+    own: dict[str, Any] = {"value": Decimal(value), "currency": "USD", "key": key, "metadata": data}
     return Event("docs", "subscription", START + day * DAY, source=source, actor=who, **own)
 
 
