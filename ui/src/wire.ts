@@ -10,6 +10,7 @@ export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused'
 export type AlertAct = 'ack' | 'mute' | 'resolve';
 export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
 export type DayGrain = 'day' | 'week' | 'month' | 'quarter' | 'year';
+export type AnnotationKind = 'note' | 'release' | 'launch' | 'campaign' | 'outage';
 
 /** What is asked, over local days: `from` inclusive, `to` exclusive. */
 export interface Question {
@@ -1223,6 +1224,34 @@ export interface SavedQuestion {
 /** The saved questions there are, by name. */
 export interface SavedQuestions {
   questions: SavedQuestion[];
+}
+
+/** `POST /v1/annotations`: what happened, when (now when left out), and to which products. */
+export interface NewAnnotation {
+  title: string;
+  kind?: AnnotationKind;
+  at?: string;
+  text?: string;
+  products?: string[];
+}
+
+/** An annotation as it stands on charts; `day` is its local day. */
+export interface Annotation {
+  id: string;
+  kind: AnnotationKind;
+  at: string;
+  day: string;
+  title: string;
+  text: string;
+  products: string[];
+  created_at: string;
+  created_by: string;
+}
+
+/** The annotations of a span, the newest first; `more` where there are older ones in it. */
+export interface Annotations {
+  annotations: Annotation[];
+  more: boolean;
 }
 
 /** One event as it arrived, for the Live page. */

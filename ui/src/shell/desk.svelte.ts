@@ -4,7 +4,7 @@ import { createApi, problemFrom, UNREACHABLE, type Api } from '../api';
 import { format, parse, type Route } from '../router';
 import { Socket, type Ears, type Link, type Wire } from '../socket';
 import { apply, EMPTY, idOf, pruned, withAnswer, withError, type State, type Tile } from '../store';
-import type { Alert, Answer, Frame, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
+import type { Alert, Annotation, Annotations, Answer, Frame, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
 import { effectiveGrain, resolve, weekStartOf, type Calendar, type Span } from './dates';
 import { clockIn, dayIn } from './clock';
 
@@ -42,6 +42,7 @@ export class Desk {
   sources = $state.raw<Sources | null>(null);
   inbox = $state.raw<Alert[] | null>(null); // null: not read yet
   inboxProblem = $state.raw<Problem | null>(null);
+  notes = $state.raw<Annotation[]>([]); // what people wrote beside time series
   known = $state(false); // products and metrics are there
   now = $state(Date.now()); // the server's time, ms, a tick a second
   lastFrame = $state(0);
@@ -170,9 +171,14 @@ export class Desk {
       take<{ metrics: Metric[] }>('/v1/metrics', ({ metrics }) => (this.metrics = metrics)),
       take<Sources>('/v1/sources', (sources) => (this.sources = sources)),
       this.readInbox(),
+      take<Annotations>('/v1/annotations', ({ annotations }) => (this.notes = annotations)),
     ]);
     this.known ||= this.metrics.length > 0;
     if (this.known && this.session?.viewer) this.failed = null;
+  }
+
+  async readNotes(): Promise<void> {
+    this.notes = (await this.api.get<Annotations>('/v1/annotations')).annotations;
   }
 
   async readInbox(): Promise<void> {
