@@ -81,6 +81,13 @@ def all_steps(
 
     In OTHER each user stands once, with the value that came furthest.
     """
+    return apart(*each_value(lines, rule, value, threads=threads), cap=cap)
+
+
+def each_value(
+    lines: Timelines, rule: FunnelRule, value: Codes, *, threads: int = 1
+) -> tuple[Outcome, Codes]:
+    """Each user once for each value that the user's events have, and these values."""
     rows = np.flatnonzero(value >= 0)
     rows = rows[np.lexsort((rows, value[rows], lines.actor[rows]))]
     user, code = lines.actor[rows], value[rows]
@@ -89,10 +96,14 @@ def all_steps(
     pair = np.cumsum(begins) - 1
     found = run(Timelines(pair, lines.ts[rows], lines.hits[rows], lines.drops[rows]), rule, threads)
     sources = np.append(rows, -1)  # the last for -1: no event
-    outcome = found._replace(actor=user[begins], rows=sources[found.rows])
+    return found._replace(actor=user[begins], rows=sources[found.rows]), code[begins]
+
+
+def apart(outcome: Outcome, value: Codes, *, cap: int = CAP) -> tuple[Part, ...]:
+    """Parts of what `each_value` found; in OTHER each user stands once."""
     return tuple(
         part if part.value != OTHER else Part(OTHER, _furthest(part.outcome))
-        for part in parts(outcome, code[begins], cap=cap, without=False)
+        for part in parts(outcome, value, cap=cap, without=False)
     )
 
 

@@ -33,12 +33,15 @@ from upwell.query.usage.asked import (
     Scoped,
     StickinessAsked,
 )
+from upwell.query.usage.courses import doings_of
 from upwell.query.usage.ground import I64, Ground, ground
 from upwell.query.usage.properties import properties
 from upwell.query.usage.questions import Questions
 from upwell.query.usage.segments import Saved
-from upwell.query.usage.walk import Walk, walk
+from upwell.query.usage.turns import Turns
+from upwell.query.usage.walk import Walks, walk
 from upwell.state.db import State
+from upwell.warehouse import reading
 from upwell.warehouse.order import by_person
 from upwell.warehouse.timelines import Timelines
 
@@ -49,6 +52,7 @@ Found = TypeVar("Found")
 REMEMBERED = 200  # answers
 REMEMBERED_PEOPLE = 8  # lists of people, which may be millions
 MINUTE = 60_000_000
+LONG = 20_000_000  # events of a question that waits for its turn, because it takes seconds
 
 
 class Usage:
@@ -61,16 +65,18 @@ class Usage:
         state: State,
         clock: Callable[[], dt.datetime],
         rates: Callable[[], Rates] = ecb_rates,
+        long: int = LONG,
     ) -> None:
         self.projection, self.lines, self.clock, self._rates = projection, lines, clock, rates
         self.saved, self.questions = Saved(state), Questions(state, self.by_name, clock)
         self._answers, self._people = _Known(REMEMBERED), _Known(REMEMBERED_PEOPLE)
+        self._long, self._turns = long, Turns()
 
     def funnel(self, asked: FunnelAsked, viewer: Viewer) -> shapes.FunnelAnswer:
         """Who got how far, by which route; Rejected where it cannot be asked like this."""
         of = self._ground(asked, viewer)
 
-        def read() -> shapes.FunnelAnswer:
+        def read(of: Ground) -> shapes.FunnelAnswer:
             return funnels.answer(self._walked(asked, of), asked, of)
 
         return self._known(asked, of, read)
@@ -79,7 +85,7 @@ class Usage:
         """Who came back; Rejected where it cannot be asked like this."""
         of = self._ground(asked, viewer)
 
-        def read() -> shapes.RetentionAnswer:
+        def read(of: Ground) -> shapes.RetentionAnswer:
             self._refresh()
             table = retentions.read(asked, of, self.lines, self._rates)
             return retentions.answer(asked, of, table)
@@ -90,7 +96,7 @@ class Usage:
         """Who is new, stays, comes back and goes quiet."""
         of = self._ground(asked, viewer)
 
-        def read() -> shapes.LifecycleAnswer:
+        def read(of: Ground) -> shapes.LifecycleAnswer:
             self._refresh_for(asked)
             return lifecycles.lifecycle(asked, of, self.lines)
 
@@ -100,7 +106,7 @@ class Usage:
         """How many came how often."""
         of = self._ground(asked, viewer)
 
-        def read() -> shapes.StickinessAnswer:
+        def read(of: Ground) -> shapes.StickinessAnswer:
             self._refresh_for(asked)
             return lifecycles.stickiness(asked, of, self.lines)
 
@@ -110,7 +116,7 @@ class Usage:
         """The ways people take, and where they stop."""
         of = self._ground(asked, viewer)
 
-        def read() -> shapes.PathsAnswer:
+        def read(of: Ground) -> shapes.PathsAnswer:
             self._refresh()
             return pathways.answer(asked, pathways.read(asked, of, self.lines))
 
@@ -152,6 +158,7 @@ class Usage:
         retention.warm()
         nobody = np.zeros(1, dtype=np.int64)
         by_person(nobody, nobody)
+        reading.warm()
         self._refresh()
 
     def by_name(self, kind: str, body: object, viewer: Viewer) -> shapes.Shape:
@@ -188,11 +195,13 @@ class Usage:
     def _behind(self, behind: Behind, of: Ground) -> I64:
         """The people of a number, ascending."""
 
-        def read() -> I64:
+        def read(of: Ground) -> I64:
             self._refresh()
             return self._found(behind, of)
 
-        return self._people.once(self._marker(behind, behind.question, of), read)
+        return self._people.once(
+            self._marker(behind, behind.question, of), lambda: self._in_turn(behind, of, read)
+        )
 
     def _found(self, behind: Behind, of: Ground) -> I64:
         if (funnel := behind.funnel) is not None:
@@ -213,11 +222,11 @@ class Usage:
         assert behind.did is not None  # `question` has seen to it that there is one
         return people.of_doing(behind.did, of, self.lines)
 
-    def _walked(self, asked: FunnelAsked, of: Ground) -> Walk:
+    def _walked(self, asked: FunnelAsked, of: Ground) -> Walks:
         """The events of a funnel."""
         rule = funnels.rule_of(asked, of)
         self._refresh()
-        steps, excluded = funnels.doings_of(asked)
+        steps, excluded = doings_of(asked)
         return walk(
             of,
             self.lines,
@@ -233,11 +242,33 @@ class Usage:
         if asked.event or asked.where:
             self._refresh()
 
-    def _known(self, asked: Scoped, of: Ground, read: Callable[[], Answer]) -> Answer:
+    def _known(self, asked: Scoped, of: Ground, read: Callable[[Ground], Answer]) -> Answer:
         """The answer with the position that it, or what it rests on, was read at."""
         position = str(self.projection.position)
-        found = self._answers.once(self._marker(asked, asked, of), read)
+
+        def placed(of: Ground) -> Answer:
+            position = str(self.projection.position)
+            return msgspec.structs.replace(read(of), position=position)
+
+        if self._is_long(of):
+            return self._in_turn(asked, of, placed)
+        found = self._answers.once(self._marker(asked, asked, of), lambda: read(of))
         return msgspec.structs.replace(found, position=position)
+
+    def _in_turn(self, what: msgspec.Struct, of: Ground, read: Callable[[Ground], Found]) -> Found:
+        """What is read at once, or, of many events, when it is this question's turn."""
+        if not self._is_long(of):
+            return read(of)
+        marker = (msgspec.json.encode(what), type(what), of.products, of.start, of.end)
+        return self._turns.found(
+            (*marker, self.projection.ground, None if of.only is None else of.only.tobytes()),
+            of.now,
+            lambda told: read(replace(of, told=told)),
+        )
+
+    def _is_long(self, of: Ground) -> bool:
+        span = (of.opens, max(min(of.closes, of.now), of.opens) + 1)
+        return self.lines.rows(of.products, span) > self._long
 
     def _refresh(self) -> None:
         """Let the timelines hold everything that is in the sums."""

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from upwell.errors import Rejected
 from upwell.metrics.funnel import rule as rules
 from upwell.metrics.funnel.rule import Exclusion, FunnelRule, Step
-from upwell.metrics.funnel.run import Outcome, Timelines, run
-from upwell.metrics.funnel.split import OTHER, Part, all_steps, at_step, parts, touches
+from upwell.metrics.funnel.run import Outcome, run
+from upwell.metrics.funnel.split import OTHER
 from upwell.metrics.funnel.sums import MAX_OWN_BINS, step_sums, whole
 from upwell.period import DAY_MICROS, HOUR_MICROS, MICROS
-from upwell.query.usage import routes, shapes, trends
-from upwell.query.usage.asked import Doing, FunnelAsked, PartAsked
+from upwell.query.usage import courses, routes, shapes, trends
+from upwell.query.usage.asked import FunnelAsked, PartAsked
 from upwell.query.usage.ground import THREADS, Ground
-from upwell.query.usage.walk import Walk
+from upwell.query.usage.walk import Walks
 
 MOST_BETWEEN = 50
 _UNITS = {"s": MICROS, "m": 60 * MICROS, "h": HOUR_MICROS, "d": DAY_MICROS, "w": 7 * DAY_MICROS}
@@ -82,36 +78,20 @@ def window_of(text: str) -> int:
     return int(found[1]) * _UNITS[found[2]]
 
 
-def doings_of(asked: FunnelAsked) -> tuple[list[Doing], list[Doing]]:
-    """The alternatives of all steps in one list, and what is excluded."""
-    steps = [doing for step in asked.steps for doing in step.alternatives()]
-    return steps, [Doing(event=one.event, where=one.where) for one in asked.exclude]
+def _spoken(window: str) -> str:
+    """A window as people say it: '14d' is '14 days'."""
+    count, unit = int(window.strip()[:-1]), window.strip()[-1]
+    word = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week"}[unit]
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def timelines_of(found: Walk, asked: FunnelAsked) -> tuple[Timelines, NDArray[np.bool_]]:
-    """What the engine walks, and which of the rows it does: in strict order all of them."""
-    steps, excluded = doings_of(asked)
-    hits, drops = _bits(found, steps), _bits(found, excluded)
-    keep = (hits | drops) != 0 if asked.order != "strict" else np.ones(len(hits), dtype=np.bool_)
-    rows = found.found
-    return Timelines(rows.person[keep], rows.ts[keep], hits[keep], drops[keep]), keep
-
-
-def _bits(found: Walk, doings: list[Doing]) -> NDArray[np.uint64]:
-    bits = np.zeros(len(found.found.ts), dtype=np.uint64)
-    for place, doing in enumerate(doings):
-        bits |= found.does(doing).astype(np.uint64) << np.uint64(place)
-    return bits
-
-
-def answer(found: Walk, asked: FunnelAsked, of: Ground) -> shapes.FunnelAnswer:
+def answer(walks: Walks, asked: FunnelAsked, of: Ground) -> shapes.FunnelAnswer:
     """The whole answer, from the events read."""
     rule = rule_of(asked, of)
-    lines, kept = timelines_of(found, asked)
-    outcome = run(lines, rule, THREADS)
-    sums = whole(outcome, asked.bins)
+    found = courses.followed(walks, asked, rule, of)
+    sums = whole(found.outcome, asked.bins)
     return shapes.FunnelAnswer(
-        steps=_steps(outcome, rule, asked),
+        steps=_steps(found.outcome, rule, asked),
         whole=shapes.FunnelWhole(
             entered=sums.entered,
             converted=sums.converted,
@@ -121,16 +101,16 @@ def answer(found: Walk, asked: FunnelAsked, of: Ground) -> shapes.FunnelAnswer:
             median_seconds=sums.median_seconds,
             histogram=sums.histogram,
         ),
-        flow=routes.flow_of(outcome, asked, found, kept),
-        parts=_parts(found, lines, kept, outcome, rule, asked) if asked.by else (),
-        trend=trends.points(lines, rule, asked, of) if asked.trend else (),
+        flow=routes.flow_of(found.outcome, asked, found.between),
+        parts=_parts(found, rule, asked),
+        trend=trends.points(found.trend, rule, asked, of) if found.trend else (),
         rule=_words(asked),
         position="",
     )
 
 
 def outcome_of(
-    found: Walk,
+    walks: Walks,
     asked: FunnelAsked,
     of: Ground,
     part: PartAsked | None = None,
@@ -141,7 +121,6 @@ def outcome_of(
     Rejected where both are asked for: the trend is of everybody.
     """
     rule = rule_of(asked, of)
-    lines, kept = timelines_of(found, asked)
     if bucket is not None:
         if part is not None:
             raise Rejected(
@@ -150,17 +129,18 @@ def outcome_of(
                 fix="Leave out 'part' or 'bucket'.",
                 where="of",
             )
-        return trends.entered_in(lines, rule, asked, of, bucket)
-    outcome = run(lines, rule, THREADS)
+        return courses.outcome_of(
+            walks, asked, lambda lines: trends.entered_in(lines, rule, asked, of, bucket)
+        )
     if part is None:
-        return outcome
+        return courses.outcome_of(walks, asked, lambda lines: run(lines, rule, THREADS))
     if asked.by is None:
         raise Rejected(
             "bad_people", "The funnel has no parts.", fix="Ask it with 'by'.", where="of"
         )
-    codes, values = found.values(asked.by)
-    for one in _split(lines, codes[kept], outcome, rule, asked.attribution):
-        key = values[one.value] if one.value >= 0 else None
+    found = courses.followed(walks, asked, rule, of)
+    for one in found.parts:
+        key = found.values[one.value] if one.value >= 0 else None
         if (key, one.value == OTHER) == (part.key, part.other):
             return one.outcome
     raise Rejected(
@@ -189,49 +169,16 @@ def _steps(outcome: Outcome, rule: FunnelRule, asked: FunnelAsked) -> tuple[shap
 
 
 def _parts(
-    found: Walk,
-    lines: Timelines,
-    kept: NDArray[np.bool_],
-    outcome: Outcome,
-    rule: FunnelRule,
-    asked: FunnelAsked,
+    found: courses.Course, rule: FunnelRule, asked: FunnelAsked
 ) -> tuple[shapes.FunnelPart, ...]:
-    assert asked.by is not None
-    codes, values = found.values(asked.by)
-    codes = codes[kept]
     return tuple(
         shapes.FunnelPart(
-            key=values[part.value] if part.value >= 0 else None,
+            key=found.values[part.value] if part.value >= 0 else None,
             other=part.value == OTHER,
             steps=_steps(part.outcome, rule, asked),
         )
-        for part in _split(lines, codes, outcome, rule, asked.attribution)
+        for part in found.parts
     )
-
-
-def _split(
-    lines: Timelines,
-    codes: NDArray[np.int32],
-    outcome: Outcome,
-    rule: FunnelRule,
-    attribution: str,
-) -> tuple[Part, ...]:
-    if attribution == "all_steps":
-        return all_steps(lines, rule, codes, threads=THREADS)
-    touch: Literal["first", "last"] | None = (
-        "first" if attribution == "first_touch" else "last" if attribution == "last_touch" else None
-    )
-    if touch is not None:
-        return parts(outcome, touches(lines, rule, outcome, codes, touch))
-    step = re.fullmatch(r"step:(\d+)", attribution)
-    if step is None or not 1 <= int(step[1]) <= len(rule.steps):
-        raise Rejected(
-            "bad_attribution",
-            f"'{attribution}' does not say whose value counts.",
-            fix=f"Use first_touch, last_touch, all_steps, or step:1 to step:{len(rule.steps)}.",
-            where="attribution",
-        )
-    return parts(outcome, at_step(outcome, codes, int(step[1])), without=False)
 
 
 def _labels(asked: FunnelAsked) -> list[str]:
@@ -250,7 +197,8 @@ def _words(asked: FunnelAsked) -> str:
     }[asked.order]
     since = "the step before" if asked.window_scope == "step" else "the first step"
     entry = "latest" if asked.entry == "latest" else "first"
-    said = [f"{order}, within {asked.window} of {since}", f"a person's {entry} entry counts"]
+    window = _spoken(asked.window)
+    said = [f"{order}, within {window} of {since}", f"a user's {entry} entry counts"]
     said += [_MODES[mode] for mode in dict.fromkeys(one.mode for one in asked.exclude)]
     text = "; ".join(said)
     return text[0].upper() + text[1:] + "."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,6 +47,7 @@ class Ground:
     currency: str  # the workspace's
     person: I64  # by number of the user, whose the events are
     only: I64 | None = None  # the people of a segment, ascending; None: everybody
+    told: Callable[[float], None] = lambda _: None  # how much of the answer is made; may raise
 
     @property
     def opens(self) -> int:

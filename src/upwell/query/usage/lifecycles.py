@@ -190,9 +190,11 @@ def _walked(
     found = walk(
         of, lines, doings, asked.where, (opens, min(calendar.opens(within[1]), of.now + 1))
     )
-    rows = np.flatnonzero(found.does_any(doings))
-    bucket = calendar.of(found.found.ts[rows])
-    return engine.distinct(found.found.person[rows], bucket)
+    made = []
+    for part in found:
+        rows = np.flatnonzero(part.does_any(doings))
+        made.append(engine.distinct(part.found.person[rows], calendar.of(part.found.ts[rows])))
+    return Pairs(*map(np.concatenate, zip(*made, strict=True)))
 
 
 def active(of: Ground) -> list[Doing]:

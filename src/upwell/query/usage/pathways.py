@@ -13,7 +13,7 @@ from upwell.metrics.paths import BETWEEN, OTHER, Walks
 from upwell.query.usage import shapes
 from upwell.query.usage.asked import Doing, PathsAsked
 from upwell.query.usage.ground import Ground
-from upwell.query.usage.walk import walk
+from upwell.query.usage.walk import Walk, walk
 from upwell.warehouse.timelines import Timelines
 
 I64 = NDArray[np.int64]
@@ -53,6 +53,17 @@ def read(asked: PathsAsked, of: Ground, lines: Timelines) -> Drawn:
         properties=(asked.by,),
         everything=not doings,
     )
+    made, labels = list[Walks](), list[str]()
+    for part in found:
+        own, labels = _walked(asked, part, doings)
+        made.append(own)
+    return Drawn(
+        engine.fold(Walks(*map(np.concatenate, zip(*made, strict=True))), asked.edges), labels
+    )
+
+
+def _walked(asked: PathsAsked, found: Walk, doings: list[Doing]) -> tuple[Walks, list[str]]:
+    """The walks of some of the people, and what the items are called."""
     if asked.by is None:
         item, labels = found.items()
     else:
@@ -70,7 +81,7 @@ def read(asked: PathsAsked, of: Ground, lines: Timelines) -> Drawn:
         end=_anchor(asked.finish, labels, "end"),
         depth=asked.depth,
     )
-    return Drawn(engine.fold(made, asked.edges), labels)
+    return made, labels
 
 
 def _anchor(name: str | None, labels: list[str], where: str) -> int | None:

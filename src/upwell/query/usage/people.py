@@ -12,7 +12,7 @@ from upwell.query import scan
 from upwell.query.usage import funnels, shapes
 from upwell.query.usage.asked import Behind, DidAsked, Doing, FunnelAsked, PeopleAsked
 from upwell.query.usage.ground import Ground
-from upwell.query.usage.walk import Walk, walk
+from upwell.query.usage.walk import Walks, walk
 from upwell.warehouse.timelines import Timelines
 
 I64 = NDArray[np.int64]
@@ -22,7 +22,7 @@ MOST = 1_000  # people of a page
 _STATES = {"converted": CONVERTED, "dropped": DROPPED, "open": OPEN}
 
 
-def of_funnel(behind: Behind, asked: FunnelAsked, of: Ground, found: Walk) -> I64:
+def of_funnel(behind: Behind, asked: FunnelAsked, of: Ground, found: Walks) -> I64:
     """The people at a step of a funnel, in a state, at a node or on a link."""
     outcome = funnels.outcome_of(found, asked, of, behind.part, behind.bucket)
     chosen = outcome.reached > 0
@@ -73,11 +73,14 @@ def of_doing(asked: DidAsked, of: Ground, lines: Timelines) -> I64:
         (of.opens, min(of.closes, of.now + 1)),
         everything=not doings,
     )
-    person = found.found.person
-    if doings:
-        person = person[found.does_any(doings)]
-    people, times = np.unique(person, return_counts=True)
-    return people[times >= asked.at_least]
+    made = []
+    for part in found:
+        person = part.found.person
+        if doings:
+            person = person[part.does_any(doings)]
+        people, times = np.unique(person, return_counts=True)
+        made.append(people[times >= asked.at_least])
+    return np.concatenate(made)
 
 
 def listed(people: I64, asked: PeopleAsked, of: Ground, lines: Timelines) -> shapes.PeopleAnswer:

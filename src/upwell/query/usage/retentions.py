@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from upwell import money
 from upwell.errors import Rejected
 from upwell.metrics import retention as engine
+from upwell.metrics.engagement import distinct
 from upwell.metrics.retention import Frame, Returns, Starts
 from upwell.metrics.revenue.ledger import begins
 from upwell.money import Rates
@@ -21,7 +22,7 @@ from upwell.query.usage import shapes
 from upwell.query.usage.amounts import amounts
 from upwell.query.usage.asked import Doing, PartAsked, RetentionAsked
 from upwell.query.usage.ground import Ground
-from upwell.query.usage.walk import Walk, walk
+from upwell.query.usage.walk import Walk, Walks, walk
 from upwell.warehouse.slices import CURRENCY, VALUE
 from upwell.warehouse.timelines import Timelines
 
@@ -60,8 +61,6 @@ class Table(NamedTuple):
 def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[], Rates]) -> Table:
     """The events of the question, as the engine takes them."""
     frame = frame_of(asked, of)
-    begun, codes, values = _began(asked, of, lines)
-    starts, keys, other = _shown(begun, codes, values)
     calendar, exact = of.calendar(asked.grain), asked.buckets == "exact_24h"
     last = frame.first + len(frame.reach) - 1
     until = calendar.opens(last + frame.columns)
@@ -76,10 +75,38 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
         (of.opens, min(until, of.now + 1)),
         properties=(VALUE, CURRENCY) if worth else (),
     )
+    began, begun, returns, lost = _begin(asked, of, lines), [], [], dict[str, int]()
+    values = list[str]()
+    for share in back.shares():
+        starts, values = _began(asked, of, began.take(share))
+        begun.append(starts)
+        own, missing = _returned(asked, of, back.take(share), rates)
+        returns.append(own)
+        for currency, amount in missing.items():
+            lost[currency] = lost.get(currency, 0) + amount
+    starts, keys, other = Starts(*_joined(begun)), list[str | None]([None]), None
+    if asked.by is not None:
+        starts, keys, other = _shown(starts, values)
+    who, at, *amounts_ = _joined([one if worth else one[:2] for one in returns])
+    return Table(starts, Returns(who, at, *amounts_), frame, keys, other, lost)
+
+
+def _joined(parts: Sequence[Sequence[I64 | None]]) -> list[I64]:
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+
+def _returned(
+    asked: RetentionAsked, of: Ground, back: Walk, rates: Callable[[], Rates]
+) -> tuple[Returns, dict[str, int]]:
+    """Who came back when, and with how much; and the money that has no rate."""
     rows = np.flatnonzero(back.does_any(asked.back.alternatives()))
-    at = back.found.ts[rows] if exact else calendar.of(back.found.ts[rows])
-    amount, lost = amounts(back, rows, of, rates()) if worth else (None, {})
-    return Table(starts, Returns(back.found.person[rows], at, amount), frame, keys, other, lost)
+    exact = asked.buckets == "exact_24h"
+    who, ts = back.found.person[rows], back.found.ts[rows]
+    at = ts if exact else of.calendar(asked.grain).of(ts)
+    if asked.measure == "revenue":
+        amount, lost = amounts(back, rows, of, rates())
+        return Returns(who, at, amount), lost
+    return Returns(*distinct(who, at)), {}
 
 
 def frame_of(asked: RetentionAsked, of: Ground) -> Frame:
@@ -102,39 +129,48 @@ def frame_of(asked: RetentionAsked, of: Ground) -> Frame:
     return engine.calendar(first, end, columns, now - 1)
 
 
-def _began(
-    asked: RetentionAsked, of: Ground, lines: Timelines
-) -> tuple[Starts, NDArray[np.int32] | None, list[str]]:
-    """Who began in range, with the code of the breakdown's value, and the values."""
-    doings, ever = asked.begin.alternatives(), asked.cohort == "first_ever"
-    plain = [msgspec.structs.replace(doing, where={}) for doing in doings] if ever else doings
-    recurring = asked.cohort == "recurring"
-    found = walk(
+def _plain(asked: RetentionAsked) -> list[Doing]:
+    """What begins it: for the first time ever whatever its properties."""
+    doings = asked.begin.alternatives()
+    if asked.cohort != "first_ever":
+        return list(doings)
+    return [msgspec.structs.replace(doing, where={}) for doing in doings]
+
+
+def _begin(asked: RetentionAsked, of: Ground, lines: Timelines) -> Walks:
+    """The events that may begin it: of all time, where the first counts."""
+    return walk(
         of,
         lines,
-        plain,
+        _plain(asked),
         asked.where,
-        (of.opens if recurring else 0, min(of.closes, of.now + 1)),
-        properties=(asked.by, *(name for doing in doings for name in doing.where)),
-        filtered=not ever,
+        (of.opens if asked.cohort == "recurring" else 0, min(of.closes, of.now + 1)),
+        properties=(
+            asked.by,
+            *(name for doing in asked.begin.alternatives() for name in doing.where),
+        ),
+        filtered=asked.cohort != "first_ever",
     )
-    rows = np.flatnonzero(found.does_any(plain))
-    matches = _matches(found, doings, asked)[rows] if ever else None
+
+
+def _began(asked: RetentionAsked, of: Ground, found: Walk) -> tuple[Starts, list[str]]:
+    """Who began in range, and the values of the breakdown; codes count them from 1, 0: none."""
+    ever, recurring = asked.cohort == "first_ever", asked.cohort == "recurring"
+    rows = np.flatnonzero(found.does_any(_plain(asked)))
+    matches = _matches(found, asked.begin.alternatives(), asked)[rows] if ever else None
     person, ts = found.found.person[rows], found.found.ts[rows]
-    codes, values = None, list[str]()
+    code, values = np.zeros(len(rows), dtype=np.int64), list[str]()
     if asked.by is not None:
         own, values = found.values(asked.by)
-        codes = own[rows]
+        code = own[rows].astype(np.int64) + 1
     bucket = of.calendar(asked.grain).of(ts)
-    code = np.zeros(len(rows), dtype=np.int64) if codes is None else codes.astype(np.int64)
     # The origin stands for the row until it is known which rows count.
     made = engine.began(asked.cohort, Starts(person, bucket, np.arange(len(rows)), code), matches)
     at = made.origin[ts[made.origin] >= of.opens]
     if recurring:
         at = _once(person, bucket, code, at)
     origin = ts[at] if asked.buckets == "exact_24h" else bucket[at]
-    starts = Starts(person[at], bucket[at], origin, code[at])
-    return starts, None if codes is None else codes[at], values
+    return Starts(person[at], bucket[at], origin, code[at]), values
 
 
 def _matches(found: Walk, doings: tuple[Doing, ...], asked: RetentionAsked) -> NDArray[np.bool_]:
@@ -149,13 +185,9 @@ def _once(person: I64, bucket: I64, code: I64, at: I64) -> I64:
     return np.sort(at[order[first]])
 
 
-def _shown(
-    starts: Starts, codes: NDArray[np.int32] | None, values: list[str]
-) -> tuple[Starts, list[str | None], int | None]:
+def _shown(starts: Starts, values: list[str]) -> tuple[Starts, list[str | None], int | None]:
     """The starts with values numbered by how many began with them; the rarest are one."""
-    if codes is None:
-        return starts, [None], None
-    counts = np.bincount(codes + 1, minlength=len(values) + 1)  # the first: no value
+    counts = np.bincount(starts.code, minlength=len(values) + 1)  # the first: no value
     ranked = np.argsort(-counts, kind="stable")
     ranked = ranked[counts[ranked] > 0]
     shown, beyond = ranked[:SHOWN], ranked[SHOWN:]
@@ -164,7 +196,7 @@ def _shown(
     table[beyond] = len(shown)
     keys: list[str | None] = [None if place == 0 else values[place - 1] for place in shown]
     other = len(shown) if len(beyond) else None
-    coded = starts._replace(code=table[codes + 1])
+    coded = starts._replace(code=table[starts.code])
     return coded, [*keys, None] if len(beyond) else keys, other
 
 

@@ -14,9 +14,9 @@ from upwell.query.usage.walk import Walk
 
 
 def flow_of(
-    outcome: Outcome, asked: FunnelAsked, found: Walk, kept: NDArray[np.bool_]
+    outcome: Outcome, asked: FunnelAsked, between: tuple[shapes.LinkBetween, ...]
 ) -> shapes.FunnelFlow:
-    """The flow; `kept` are the events of the walk that the outcome was followed on."""
+    """The flow, with what lies between the ends of its links, where that was asked for."""
     names = [doing.event for step in asked.steps for doing in step.alternatives()]
     drawn = flow(outcome)
     return shapes.FunnelFlow(
@@ -40,13 +40,14 @@ def flow_of(
             )
             for link in drawn.links
         ),
-        between=_between(outcome, asked.between, found, kept) if asked.between else (),
+        between=between,
     )
 
 
-def _between(
+def between_of(
     outcome: Outcome, top: int, found: Walk, kept: NDArray[np.bool_]
 ) -> tuple[shapes.LinkBetween, ...]:
+    """What was done on each link; `kept` are the events that the outcome was followed on."""
     item, labels = found.items()
     every = Everything(np.flatnonzero(kept), found.found.ts, item)
     return tuple(

@@ -10,7 +10,7 @@ from upwell.errors import Rejected, nearest
 from upwell.metrics.funnel.rule import FunnelRule
 from upwell.metrics.funnel.run import Outcome, Timelines, Trend, trend
 from upwell.metrics.funnel.split import pick
-from upwell.metrics.funnel.sums import trend_sums
+from upwell.metrics.funnel.sums import TrendSum, trend_sums
 from upwell.period import Bucket, buckets
 from upwell.query.plan import fits
 from upwell.query.usage import shapes
@@ -18,15 +18,25 @@ from upwell.query.usage.asked import FunnelAsked
 from upwell.query.usage.ground import THREADS, Ground
 
 
-def points(
-    lines: Timelines, rule: FunnelRule, asked: FunnelAsked, of: Ground
-) -> tuple[shapes.FunnelPoint, ...]:
+def counted(lines: Timelines, rule: FunnelRule, asked: FunnelAsked, of: Ground) -> TrendSum:
     """What became of the entries of each bucket that has begun."""
     spans = _spans(asked, of)
     if not spans:
-        return ()
+        return TrendSum(*np.zeros((4, 0), dtype=np.int64))
     found = _followed(lines, rule, spans)
-    sums = trend_sums(found.bucket, found.outcome, len(spans))
+    return trend_sums(found.bucket, found.outcome, len(spans))
+
+
+def added(sums: Sequence[TrendSum]) -> TrendSum:
+    """The same of all people, of whom each is in one of these."""
+    return TrendSum(*(np.sum(column, axis=0) for column in zip(*sums, strict=True)))
+
+
+def points(
+    sums: TrendSum, rule: FunnelRule, asked: FunnelAsked, of: Ground
+) -> tuple[shapes.FunnelPoint, ...]:
+    """The trend as it is answered."""
+    spans = _spans(asked, of)
     columns = (column.tolist() for column in sums)
     return tuple(
         shapes.FunnelPoint(

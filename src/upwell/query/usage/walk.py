@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from upwell.query.usage.asked import Doing, Where, named
 from upwell.query.usage.filters import condition_of, keeps
 from upwell.query.usage.ground import Ground
 from upwell.query.usage.properties import known_names
-from upwell.warehouse.reading import Selection
+from upwell.warehouse.reading import Reading, Selection
 from upwell.warehouse.slices import NOBODY
 from upwell.warehouse.timelines import Timelines
 
@@ -91,6 +91,36 @@ class Walk:
         return column.codes, column.values
 
 
+class Walks:
+    """The events of one question, some of the people at a time; `filtered`: those `where` lets by.
+
+    `rows` are the events that are looked at for it.
+    """
+
+    def __init__(self, reading: Reading, of: Ground, where: Where, *, filtered: bool) -> None:
+        self.rows, self._reading, self._of = reading.rows, reading, of
+        self._where = where if filtered else {}
+
+    def __iter__(self) -> Iterator[Walk]:
+        return (self.take(share) for share in self.shares())
+
+    def shares(self) -> Iterator[tuple[int, int]]:
+        """The people in shares, rising; the question hears how many are behind it."""
+        found = self._reading.shares()
+        for done, share in enumerate(found):
+            self._of.told(done / len(found))
+            yield share
+
+    def take(self, share: tuple[int, int] | None = None) -> Walk:
+        """The events of one share of the people, or of all."""
+        found = self._reading.take(share)
+        _check_properties(found, self._of)
+        read = Walk(found, self._of.products)
+        if self._of.only is not None:
+            read = read.of(self._of.among(found.person))
+        return read.only(self._where)
+
+
 def walk(
     of: Ground,
     lines: Timelines,
@@ -101,8 +131,8 @@ def walk(
     properties: Iterable[str | None] = (),
     everything: bool = False,
     filtered: bool = True,
-) -> Walk:
-    """Read the events that the doings name (or `everything`) and `where` lets pass.
+) -> Walks:
+    """Make ready the events that the doings name (or `everything`) and `where` lets pass.
 
     `properties` are read beside those of the filters; not `filtered`: `where` is only made ready to
     be judged. Rejected where an event is unknown, with the nearest names.
@@ -118,12 +148,8 @@ def walk(
     if not everything:
         events = {doing.event for doing in wanted}
         kinds = [kind for kind in known if any(_is(kind, event) for event in events)]
-    found = lines.read(of.products, kinds, span, sorted(names), person=of.person)
-    _check_properties(found, of)
-    read = Walk(found, of.products)
-    if of.only is not None:
-        read = read.of(of.among(found.person))
-    return read.only(where) if filtered else read
+    found = lines.reading(of.products, kinds, span, sorted(names), of.person, of.told)
+    return Walks(found, of, where, filtered=filtered)
 
 
 def _check(doing: Doing, of: Ground, kinds: tuple[str, ...]) -> None:
