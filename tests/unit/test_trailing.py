@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.laws.world import batch
-from tests.unit.usage_house import Asking, on_days, opened
+from tests.oracle.plain import Event
+from tests.unit.usage_house import START, Asking, on_days, opened
 from upwell.access import SYSTEM
 from upwell.errors import Rejected
 from upwell.query import Answer, Desk, Question
@@ -87,6 +88,49 @@ def test_the_span_before_is_compared_to_the_same_instant(tmp_path: Path) -> None
         assert (line.total, line.compare.total) == (2, 2)
 
 
-def test_hours_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metric", ["mau", "stickiness"])
+def test_hours_are_refused(tmp_path: Path, metric: str) -> None:
     with opened(tmp_path, 1_000) as asking, pytest.raises(Rejected, match="whole days"):
-        asked(asking, "mau", grain="hour", end=FIRST + dt.timedelta(days=1))
+        asked(asking, metric, grain="hour", end=FIRST + dt.timedelta(days=1))
+
+
+def test_stickiness_is_the_mean_day_over_the_month(tmp_path: Path) -> None:
+    """Seven days of five users: 3, 2, 2, 2, 2, 0 and 1 a day, on average 12/7 of the 5."""
+    with opened(tmp_path, 1_000) as asking:
+        take(asking, {"a": {0, 1, 2, 3, 4}, "b": {0}, "c": {1, 3}, "d": {6}, "e": {0, 2, 4}})
+        week = {"end": FIRST + dt.timedelta(days=7)}
+        (days,) = asked(asking, "stickiness", **week).series
+        daily, month = (3, 2, 2, 2, 2, 0, 1), (3, 4, 4, 4, 4, 4, 5)
+        expected = [one / other for one, other in zip(daily, month, strict=True)]
+        assert [point.value for point in days.points] == pytest.approx(expected)
+        assert days.total == pytest.approx(12 / 7 / 5)
+        (whole,) = asked(asking, "stickiness", grain="week", **week).series
+        assert [point.value for point in whole.points] == [days.total]
+        assert whole.points[0].complete
+
+
+def test_stickiness_of_a_product_of_the_company_and_of_nobody(tmp_path: Path) -> None:
+    """Ann is in both products and linked, so the company has two users and not three."""
+    with opened(tmp_path, 1_000) as asking:
+        take(asking, {"ann": {0, 1}, "bob": {1}})
+        take(asking, {"ann": {1}}, product="docs")
+        linked = [
+            Event(product, "identify", START, actor="ann", metadata={"email": "ann@b.example"})
+            for product in ("mail", "docs")
+        ]
+        asking.house.take(batch(linked))
+        two = {"end": FIRST + dt.timedelta(days=2)}
+        found = asked(asking, "stickiness", by="product", **two)
+        lines = {line.key: [point.value for point in line.points] for line in found.series}
+        assert lines == {"mail": [1.0, 1.0], "docs": [None, 1.0], "x": [None, None]}
+        assert [line.total for line in found.series if line.key == "mail"] == [1.5 / 2]
+        assert [point.value for point in asked(asking, "stickiness", **two).series[0].points] == [
+            1,
+            1,
+        ]
+        empty = asked(asking, "stickiness", product=("x",), **two)
+        assert empty.series[0].total is None
+        assert "Nobody was active" in empty.note
+        today = {"start": NOW.date(), "end": NOW.date() + dt.timedelta(days=2), "grain": "week"}
+        (line,) = asked(asking, "stickiness", **today).series
+        assert [point.complete for point in line.points] == [False]

@@ -10,7 +10,8 @@ An entry's `rule` says which kept sums answer it:
 - `Sessions`: session events, or gaps of 30 minutes between page views
 - `Cohort`: of the actors who did `entry` in a bucket, the share who did `goal` within a window
 - `Ledger`: movements of recurring revenue, under the counting rules of the question
-- `Unique`, `Latest`, `Ratio`: what only a company's own metrics are (`metrics.own`)
+- `Ratio`: one metric over another
+- `Unique`, `Latest`: what only a company's own metrics are (`metrics.own`)
 """
 
 from __future__ import annotations
@@ -105,11 +106,15 @@ class Latest(msgspec.Struct, frozen=True, tag_field="rule", tag="latest"):
 
 
 class Ratio(msgspec.Struct, frozen=True, tag_field="rule", tag="ratio"):
-    """One metric over another, by their names, bucket by bucket; what changes either is `types`."""
+    """One metric over another, by their names, bucket by bucket; what changes either is `types`.
+
+    `hours`: whether both are kept by the hour.
+    """
 
     numerator: str
     denominator: str
     types: tuple[str, ...]
+    hours: bool = True
 
 
 Rule = (
@@ -144,6 +149,8 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         rule = self.rule
         if isinstance(rule, Trailing):
             return False
+        if isinstance(rule, Ratio):
+            return rule.hours
         return not isinstance(rule, Ledger) or (rule.hours and rule.kind != "rate")
 
     @property
@@ -193,6 +200,7 @@ _MOVES = (*_LEDGER, "cause")
 _BOOKED = ("currency", "source")
 _PAID, _GIVEN_BACK = Sum("revenue", "value"), Sum("refund", "value")
 _CHURNS, _FAILURES = Sum("churn", "count"), Sum("payment_failed", "count")
+_STICKY = Ratio("dau", "mau", types=tuple(sorted(SETS["actors"])), hours=False)
 _ACTIVATED = Cohort("signup", "activation", window_days=14)
 _FLOW, _STOCK, _RATE, _TOLD = Ledger("flow"), Ledger("stock"), Ledger("rate"), Ledger("told")
 
@@ -327,6 +335,9 @@ _ENTRIES = (
     _of("mau", "Monthly active users", "count", "up", Trailing("active", 30), (),
         "Different users active on the day or the 29 days before it; of a longer period at its "
         "last day."),
+    _of("stickiness", "Stickiness", "ratio", "up", _STICKY, (),
+        "Daily over monthly active users: of a longer period the mean of its days over those of "
+        "the 30 days up to its last. A user who comes every day makes 100 %."),
     _of("sessions", "Sessions", "count", "up", Sessions(), (),
         "Session events; where a product sends none, page views at least 30 minutes after the "
         "same visitor's previous one."),

@@ -200,7 +200,9 @@ def catalogue(owns: Iterable[Own]) -> dict[str, Metric]:
         types = tuple(sorted({t for n in (own.numerator, own.denominator) for t in found[n].reads}))
         # A count over a count is read as a plain number: 3.4 messages a user.
         unit: Unit = "number" if own.unit == "count" else own.unit
-        found[own.name] = _entry(own, unit, Ratio(own.numerator, own.denominator, types))
+        hours = found[own.numerator].hourly and found[own.denominator].hourly
+        rule = Ratio(own.numerator, own.denominator, types, hours)
+        found[own.name] = _entry(own, unit, rule)
     return found
 
 

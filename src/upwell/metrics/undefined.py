@@ -17,5 +17,6 @@ UNDEFINED: dict[str, str] = {
     "net_mrr_churn_rate": "There was no MRR when these dates begin.",
     "trial_conversion_rate": "No trial of these dates has come to its end.",
     "recovery_rate": "No payment that failed in these dates is settled yet.",
+    "stickiness": "Nobody was active in the 30 days up to the end of these dates.",
 }
 """By the name of the metric; other metrics are 0 where nothing happened."""

@@ -316,10 +316,10 @@ def _how(question: Question, metric: Metric, days: int) -> How:
     if question.by == "currency" and "currency" not in metric.dimensions:
         raise _no_split(metric, "currency")
     hourly = question.grain == "hour"
-    if hourly and isinstance(metric.rule, Trailing):
+    if hourly and isinstance(metric.rule, Trailing | Ratio) and not metric.hourly:
         raise Rejected(
             "no_hours",
-            f"{metric.title} are of whole days.",
+            f"{metric.title} can only be asked for whole days.",
             fix="Ask with grain=day.",
             where="grain",
         )
