@@ -132,7 +132,8 @@ class Book:
     """The ledger under one set of counting rules; `rows` are those of whole commits.
 
     `rows` is replaced, never changed: whoever has taken it keeps a consistent view. The lists and
-    the arrays by line only grow; `lock` is for those who need several of them at one moment.
+    the arrays by line only grow, and so does `ended`: whose rows were taken out, in the order of
+    that; `lock` is for those who need several of them at one moment.
     """
 
     def __init__(self, policy: str = "upwell", people: People | None = None) -> None:
@@ -148,6 +149,8 @@ class Book:
         self.line_subscription = self.line_source = np.zeros(0, dtype=np.int32)
         self._countries = Names()
         self._store = no_rows()  # with room to grow behind `rows`
+        self.ended = np.zeros(0, dtype=np.int32)
+        self._ended_store = self.ended  # with room, too
 
     @property
     def persons(self) -> list[Person]:
@@ -211,8 +214,17 @@ class Book:
                 ends[gone] = gone_at
                 self._store = self._store._replace(superseded_at=ends)
                 rows = rows._replace(superseded_at=ends[: old + count])
+                self._end(rows.person[gone])
             self.rows = rows
             self.version += 1
+
+    def _end(self, people: I32) -> None:
+        known, count = len(self.ended), len(self.ended) + len(people)
+        if count > len(self._ended_store):
+            self._ended_store = np.zeros(max(1024, count * 3 // 2), dtype=np.int32)
+            self._ended_store[:known] = self.ended
+        self._ended_store[known:count] = people
+        self.ended = self._ended_store[:count]
 
     def code_lines(self) -> None:
         """Make the codes of new lines readable; `show` does it, too."""

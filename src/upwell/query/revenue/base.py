@@ -48,8 +48,12 @@ MOST_ROWS = 10_000_000  # of all parts together: about 50 bytes each
 
 
 class Aside(NamedTuple):
-    """Work that comes to something else for customers with certain rows, and which these are."""
+    """Work that comes to something else for customers with certain rows, and which these are.
 
+    All of them are on `day` or later.
+    """
+
+    day: int
     rows: Callable[[Part], I64]
     work: Work
 
@@ -76,6 +80,9 @@ class Shelf:
         self._moved: deque[NDArray[np.int32]] = deque(maxlen=MOST_STEPS)  # who, at each step
         self._parts: OrderedDict[tuple[Scope, int], Standing] = OrderedDict()
         self._touched: tuple[Rows, NDArray[np.int32]] | None = None
+        self._ended = book.ended  # whose rows had been taken out when `_rows` was
+        self._ended_now = book.ended
+        self._today: tuple[int, int, I64] = (0, 0, np.zeros(0, dtype=np.int64))
 
     def sum(self, scope: Scope, key: Hashable, work: Work, aside: Aside | None = None) -> Arrays:
         """What `work` makes of the scope's rows; it must add up over customers.
@@ -88,14 +95,15 @@ class Shelf:
             rows = self._current()
             standing = self._standing(scope)
             held, people = standing.held(key), self._changed(rows)
+            late = standing.since(aside.day) if aside else None
             fresh = self._now(scope, rows, people) if len(people) else None
         found = held.sum(work)
         with self._lock:
             standing.keep(key, held.moved, found)
         now = work
-        if aside is not None:
+        if aside is not None and late is not None:
             now = aside.work
-            others = np.unique(held.part.person[aside.rows(held.part)])
+            others = np.unique(late.person[aside.rows(late)])
             own = of_people(held.part, np.setdiff1d(others, people, assume_unique=True))
             if len(own.line):
                 found = combined(found, work(own), now(own))
@@ -117,6 +125,17 @@ class Shelf:
                 return standing.part
             return with_people(standing.part, changed, self._now(scope, rows, changed))
 
+    def next_on(self, day: int, after: int) -> int | None:
+        """The first instant of a local day at which rows stand, of those after another."""
+        with self._lock:
+            rows, (known, read, found) = self.book.rows, self._today
+            if known != day:
+                read, found = 0, np.zeros(0, dtype=np.int64)
+            found = np.append(found, rows.at[read:][rows.day[read:] == day])
+            self._today = day, len(rows.day), found
+        ahead = found[found > after]
+        return int(ahead.min()) if len(ahead) else None
+
     def stamp(self, by: str | None) -> int:
         """Another number where the values of a dimension are not those of the rows before."""
         if by != "country":
@@ -129,12 +148,13 @@ class Shelf:
         """The book's rows; what is kept moves on where many of them have changed."""
         with self.book.lock:
             rows, countries = self.book.rows, self.book.line_country
+            self._ended_now = self.book.ended
         if countries is not self._countries:
             before = self._countries
             self._relocated += not np.array_equal(before, countries[: len(before)])
             self._countries = countries
         if self._rows is None:
-            self._rows = rows
+            self._rows, self._ended = rows, self._ended_now
         changed = self._changed(rows)
         if len(changed) <= self._patience:
             return rows
@@ -144,7 +164,7 @@ class Shelf:
             self._parts.clear()
         else:
             self._move(rows, changed)
-        self._rows, self._touched = rows, None
+        self._rows, self._ended, self._touched = rows, self._ended_now, None
         return rows
 
     def _move(self, rows: Rows, people: NDArray[np.int32]) -> None:
@@ -162,16 +182,12 @@ class Shelf:
         self._moved.append(people)
 
     def _changed(self, rows: Rows) -> NDArray[np.int32]:
-        """The customers whose rows differ from those that were put in order."""
+        """The customers whose rows, the current ones, differ from those that were put in order."""
         assert self._rows is not None
         if self._touched is not None and self._touched[0] is rows:
             return self._touched[1]
-        old = len(self._rows.line)
-        people = rows.person[old:]
-        then, now = self._rows.superseded_at, rows.superseded_at[:old]
-        if then is not now:
-            people = np.concatenate([people, rows.person[:old][then != now]])
-        found = np.unique(people)
+        added, ended = rows.person[len(self._rows.line) :], self._ended_now[len(self._ended) :]
+        found = np.unique(np.concatenate([added, ended]))
         self._touched = (rows, found)
         return found
 

@@ -55,12 +55,9 @@ class Asked:
 
     def _ahead(self) -> int | None:
         """The next instant of today at which the ledger knows that something will change."""
-        plan, rows = self.plan, self.book.rows
-        if not plan.start <= plan.today < plan.end:
-            return None
-        today = rows.at[np.flatnonzero(rows.day == plan.today)]
-        later = today[today > plan.seen]
-        return int(later.min()) if len(later) else None
+        plan = self.plan
+        inside = plan.start <= plan.today < plan.end
+        return self.shelf.next_on(plan.today, plan.seen) if inside else None
 
     @cached_property
     def quotes(self) -> Quotes:
@@ -123,7 +120,8 @@ class Asked:
         """
         whole, aside = at._replace(until=None), None
         if at.until is not None:
-            aside = Aside(lambda part: later(part, at), lambda part: work(part, at))
+            day = self.plan.zone.day_of(at.until)
+            aside = Aside(day, lambda part: later(part, at), lambda part: work(part, at))
         return self.shelf.sum(scope, (*key, whole.key), lambda part: work(part, whole), aside)
 
     def stamp(self, by: str | None) -> Hashable:

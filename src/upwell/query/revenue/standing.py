@@ -53,11 +53,18 @@ class Standing:
         self._moves: deque[tuple[Part, Part]] = deque(maxlen=MOST_STEPS)
         self._moved = 0
         self._sums: OrderedDict[Hashable, tuple[int, Arrays]] = OrderedDict()
+        self._since: tuple[int, Part] | None = None
 
     def held(self, key: Hashable) -> Held:
         """What the sum of this key can be worked out from, whatever becomes of the rows."""
         at, found = self._sums.get(key, (-1, ()))
         return Held(self.part, self._moved, at, found, tuple(self._moves))
+
+    def since(self, day: int) -> Part:
+        """The rows of a local day and of those after it."""
+        if self._since is None or self._since[0] != day:
+            self._since = day, self.part.take(np.flatnonzero(self.part.day >= day))
+        return self._since[1]
 
     def keep(self, key: Hashable, moved: int, found: Arrays) -> None:
         """Keep what the rows came to at a move, unless a later one is known."""
@@ -71,6 +78,7 @@ class Standing:
         """Put the rows that these people have at a step in place of those they had."""
         self._moves.append((of_people(self.part, people), fresh))
         self._moved += 1
+        self._since = None
         self.part, self.step = with_people(self.part, people, fresh), step
 
 
