@@ -167,6 +167,20 @@ def test_what_is_not_watched_moves_nothing() -> None:
     run(story)
 
 
+def test_a_commit_that_moves_nothing_does_not_hold_up_the_next() -> None:
+    async def story(hub: Hub, shop: Shop) -> None:
+        page = Reader(hub)
+        page.watch("signups")
+        await page.next()
+        hub.publish(Change(Position(0, 2), 0, frozenset({Touched("mail", "churn", DAY)})))
+        await asyncio.sleep(0.05)
+        hub.publish(shop.sell(day=2))
+        moved = await asyncio.wait_for(page.next(), 5)
+        assert moved["totals"] == {"": 1}
+
+    run(story, msgspec.structs.replace(FAST, frame=10))
+
+
 def test_one_question_is_asked_once_for_all_who_may_see_the_same() -> None:
     async def story(hub: Hub, shop: Shop) -> None:
         pages = [Reader(hub) for _ in range(5)] + [Reader(hub, SCOPED) for _ in range(5)]

@@ -24,6 +24,8 @@ from upwell.web.site import site
 Beside = Callable[[House], Awaitable[None]]
 """Something that runs on the server's loop while it serves (the demo company)."""
 
+TURN = 0.001  # seconds until a thread that computes lets another one have its turn
+
 
 class Running:
     """A house with its joined parts, served at `host:port`."""
@@ -103,6 +105,8 @@ def run(
 
     with suppress(OSError, ValueError):  # where nothing can be written to
         faulthandler.enable()  # a crash in compiled code says where
+    # A commit gives its turn away at each statement: it must not wait 5 ms for the next every time.
+    sys.setswitchinterval(TURN)
     with own(data, "upwell demo" if demo else "upwell serve"):
         house = House(data, settings, now)
         try:

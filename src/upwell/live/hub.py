@@ -241,18 +241,20 @@ class Hub:
         self._asking = 0.0
         await self._absorb()
         sums, patience = self._start_due(started)
+        looked = self._now() - started
         if sums:
             await asyncio.wait(sums, timeout=self.pace.patience)
-        await self._rest(started)
+        # Where nothing was touched no frame follows: the next commit is looked at almost at once.
+        await self._rest(started, self.pace.frame if sums else looked / self.pace.telling)
         return patience
 
-    async def _rest(self, started: float) -> None:
+    async def _rest(self, started: float, least: float) -> None:
         """Asking and telling take their share of a core and no more: the dearer, the rarer."""
         telling = 0.0
         while True:
             telling += self._telling.take()
             dearest = max(self._asking / self.pace.asking, telling / self.pace.telling)
-            rest = started + max(self.pace.frame, dearest) - self._now()
+            rest = started + max(least, dearest) - self._now()
             if rest <= 0:
                 return
             await asyncio.sleep(min(rest, self.pace.frame))
