@@ -25,7 +25,7 @@ export type Page = (typeof PAGES)[number];
 /** Tabs of pages that have them; the first is the page itself. */
 export const TABS: Partial<Record<Page, readonly string[]>> = {
   revenue: ['', 'retention', 'months', 'cash'],
-  usage: ['', 'retention', 'engagement', 'lifecycle', 'paths', 'segments'],
+  usage: ['', 'retention', 'engagement', 'lifecycle', 'paths', 'segments', 'saved'],
   settings: ['', 'counting-rules'],
 };
 

@@ -1,57 +1,8 @@
 import { expect, test } from 'vitest';
 import type { EventName } from '../wire';
-import { behindFlow, behindWords, cohortsFrom, formatExcluded, formatSteps, funnelAsked, lifecycleBars, lifecycleSentence, parseFunnel, parseSteps, pathFlow, shares, startingReturn, startingSteps, windowWords } from './usage';
+import { askedWords, behindWords, cohortsFrom, lifecycleBars, lifecycleSentence, pathFlow, shares, startingReturn } from './usage';
 
 const name = (type: string, called = type, events = 1): EventName => ({ name: called, type, events, last_seen: '2026-11-22T10:00:00Z' });
-const one = (...events: string[]) => ({ events, optional: false });
-
-test.each(['session~signup~activation|invited~paid?', 'a%7Eb~50%25|why%3F?'])('%s is read and written back the same', (text) => {
-  expect(formatSteps(parseSteps(text))).toBe(text);
-});
-
-test('what stands in the address twice or not at all is left out', () => {
-  expect(parseSteps('a|a|~~b?')).toEqual([one('a'), { events: ['b'], optional: true }]);
-  expect(parseSteps('')).toEqual([]);
-});
-
-test('the address becomes the question', () => {
-  const choice = parseFunnel(
-    { steps: 'signup~activation|invited~paid?', window: '30d', order: 'any', not: formatExcluded(['refund']), drops: '1', by: 'country', where: 'plan:team~plan:pro~country:DE' },
-    [],
-  );
-  expect(funnelAsked(choice, { from: '2026-10-01', to: '2026-11-01' })).toEqual({
-    from: '2026-10-01',
-    to: '2026-11-01',
-    steps: [{ event: 'signup' }, { any: [{ event: 'activation' }, { event: 'invited' }] }, { event: 'paid', optional: true }],
-    window: '30d',
-    order: 'any',
-    exclude: [{ event: 'refund', mode: 'drop_actor' }],
-    by: 'country',
-    where: { plan: ['team', 'pro'], country: 'DE' },
-  });
-});
-
-test('nonsense in the address is left at its start', () => {
-  const choice = parseFunnel({ window: '0d', order: 'sideways' }, [one('a'), one('b')]);
-  expect(choice).toMatchObject({ steps: [one('a'), one('b')], window: '14d', order: 'ordered', exclude: [], by: '' });
-  expect(funnelAsked({ ...choice, steps: [one('a')] }, {})).toBeNull();
-});
-
-test('the first funnel goes from a visit to use, by what has come', () => {
-  expect(startingSteps([name('page_view'), name('session'), name('signup'), name('activation'), name('engagement', 'sent')])).toEqual([
-    one('session'),
-    one('signup'),
-    one('activation', 'engagement'),
-    one('engagement'),
-  ]);
-  expect(startingSteps([name('signup'), name('engagement', 'sent')])).toEqual([one('signup'), one('engagement')]);
-  expect(startingSteps([name('engagement', 'a'), name('engagement', 'b')])).toEqual([one('a'), one('b')]);
-  expect(startingSteps([])).toEqual([]);
-});
-
-test('a window in words', () => {
-  expect(['14d', '1h', '2w', '45m', '1w'].map(windowWords)).toEqual(['14 days', '1 hour', '2 weeks', '45 minutes', '1 week']);
-});
 
 test('cohorts begin with whole months, weeks or days', () => {
   const calendar = { today: '2026-11-22', weekStart: 0 };
@@ -70,14 +21,6 @@ test('a table of counts, or of money, becomes shares of what it began with', () 
     { start: '2026-02-01', size: '200.00', values: [1, 1.25] },
     { start: '2026-03-01', size: 0, values: [null, null] },
   ]);
-});
-
-test('a place in the flow leads to its users', () => {
-  const funnel = { steps: [{ event: 'a' }, { event: 'b' }] };
-  expect(behindFlow('2.1', funnel)).toEqual({ funnel, node: '2.1' });
-  expect(behindFlow('1.0>2.1', funnel)).toEqual({ funnel, node: '1.0', target: '2.1' });
-  expect(behindFlow('1.0>left/1', funnel)).toEqual({ funnel, node: '1.0', state: 'dropped' });
-  expect(behindFlow('open/1', funnel)).toEqual({ funnel, step: 1, state: 'open' });
 });
 
 test('every visit at a node of a path goes on or ends', () => {
@@ -113,4 +56,13 @@ test('who is in a segment, in words', () => {
   expect(behindWords({ did: { event: 'reply_sent', at_least: 3, from: '2026-11-01' } })).toBe('Did Reply sent 3 times or more, from 1 Nov 2026');
   expect(behindWords({ funnel: { steps: [{ event: 'signup' }, { any: [{ event: 'a' }, { event: 'b' }] }] }, state: 'dropped' })).toBe('Went no further in the funnel Signup → A or B');
   expect(behindWords({ lifecycle: { grain: 'week' }, kind: 'dormant', start: '2026-11-02' })).toBe('Gone quiet users of Week of 2 Nov 2026');
+});
+
+test('a saved question, in words', () => {
+  expect(askedWords({ funnel: { steps: [{ event: 'signup', label: 'Signup (plan: team)' }, { any: [{ event: 'a' }, { event: 'b_c' }] }] } })).toBe('Signup (plan: team) → A or B c');
+  expect(askedWords({ retention: { start: { event: 'signup' }, return: { event: 'session' }, grain: 'week' } })).toBe('Signup, then Session, by week');
+  expect(askedWords({ paths: { start: 'signup' } })).toBe('from Signup');
+  expect(askedWords({ paths: {} })).toBe('From anywhere');
+  expect(askedWords({ stickiness: { event: 'reply_sent' } })).toBe('Active by Reply sent');
+  expect(askedWords({ lifecycle: {} })).toBe('Any activity');
 });

@@ -15,7 +15,8 @@ export interface Call {
 
 const KEPT = 60; // answers, so that going back shows at once
 const FOLDING = 1500; // ms until what the server still counts is asked for again
-const PATIENCE = 3000; // ms between two readings of the same because something moved
+const PATIENCE = 5000; // ms between two readings of the same because something moved, at least
+const REST = 10; // and so many times what the last one took, so that a heavy question does not keep the server busy
 const kept = new Map<string, unknown>();
 
 function keep(id: string, answer: unknown): void {
@@ -39,6 +40,7 @@ export class Fetched<T> {
   /** What is shown answers the call before this one. */
   old = $derived(this.answer !== null && this.error === null && this.#shown !== this.#id);
   #again = 0;
+  #took = 0; // ms
   #read = 0; // the call under way, so that a late answer to an earlier one is dropped
 
   /** `moved` gives something else whenever what was read may have changed since. */
@@ -66,7 +68,7 @@ export class Fetched<T> {
       timer = setTimeout(() => {
         timer = 0;
         if (this.#id !== null) void this.#load(this.#id);
-      }, PATIENCE) as unknown as number;
+      }, Math.max(PATIENCE, REST * this.#took)) as unknown as number;
     });
     $effect(() => () => {
       clearTimeout(timer);
@@ -91,8 +93,10 @@ export class Fetched<T> {
     if (!call) return;
     this.#read += 1;
     const mine = this.#read;
+    const began = performance.now();
     try {
       const answer = call.body === undefined ? await desk.api.get<T>(call.path, call.params) : await desk.api.post<T>(call.path, call.body);
+      this.#took = performance.now() - began;
       keep(id, answer);
       if (mine === this.#read) this.#show(id, answer);
     } catch (thrown) {
