@@ -113,6 +113,7 @@ class SubscriptionState(
     partial: bool = False  # of prorations alone: what they do not name goes on
     dropped: tuple[str, ...] = ()  # items that were credited and not charged again
     deleted: bool = False
+    refunded: bool = False  # by counting rules: items are left out that count as never paid
 
 
 class Customer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="cus"):
@@ -186,7 +187,27 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=
     reconstructed: bool = False
 
 
-Record = SubscriptionState | Customer | Cash | Payment
+class Refund(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="ref"):
+    """Money given back of an invoice of a subscription; a negative amount: it failed, and is back.
+
+    `paid` is what was paid of the invoice in all. `spans` are the times that the invoice charged
+    for: the item of the subscription ('': all of them), start and end.
+    """
+
+    source: str
+    id: str
+    at: int
+    customer: str
+    subscription: str
+    invoice: str
+    amount: int
+    paid: int
+    currency: str
+    spans: tuple[tuple[str, int, int], ...] = ()
+    order: str = ""
+
+
+Record = SubscriptionState | Customer | Cash | Payment | Refund
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

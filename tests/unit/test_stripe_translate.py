@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from upwell.billing import Origin, Payment, Record, SubscriptionState
+from upwell.billing import Origin, Payment, Record, Refund, SubscriptionState
 from upwell.demo.stripe import FakeStripe
 from upwell.event import Delivery
 from upwell.sources.stripe import translate, units
@@ -448,6 +448,28 @@ def test_back_fill_and_webhooks_agree_on_what_invoices_say() -> None:
         }
     assert {kind for _, (kind, *_) in live.items()} >= {"revenue", "churn", "payment_failed"}
     assert any(isinstance(one, SubscriptionState) and one.reconstructed for one in records.values())
+
+
+def test_refunds_name_their_invoice_and_its_time_by_webhook_and_list_alike() -> None:
+    fake = company(7, [0])
+    invoices = [one for each in fake.events for one in [each.object] if one["object"] == "invoice"]
+    paid = next(one for one in invoices if one["amount_paid"] > 0)
+    (first,) = paid["lines"]["data"]
+    charge = next(one.object for one in fake.events if one.type == "charge.succeeded")
+    fake.refund(charge, amount=1_000)
+    fake.fail_refund(fake.refund(charge))
+    get = get_of(fake)
+    known = Catalogue.of(get)
+    _, told = facts(webhooks(fake, range(len(fake.events)), get, known))
+    _, records = facts(listed(fake, get, known)[:-1])
+    of = {name: record for name, record in told.items() if isinstance(record, Refund)}
+    assert of == {name: record for name, record in records.items() if isinstance(record, Refund)}
+    whole = paid["amount_paid"]
+    assert sorted(one.amount for one in of.values()) == [1_000 - whole, 1_000, whole - 1_000]
+    item = first["parent"]["subscription_item_details"]["subscription_item"]
+    span = tuple(first["period"][edge] * 1_000_000 for edge in ("start", "end"))
+    assert {one.spans for one in of.values()} == {((item, *span),)}
+    assert {(one.invoice, one.paid) for one in of.values()} == {(paid["id"], whole)}
 
 
 def test_objects_that_nobody_can_read_do_not_stop_reading() -> None:

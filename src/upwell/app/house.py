@@ -271,6 +271,9 @@ def ground_of(settings: Settings) -> Ground:
         fiscal_year_start=workspace.fiscal_year_start,
         gross_margin=workspace.gross_margin,
         closed_months=workspace.closed_months,
+        churn_recognition=workspace.churn_recognition,
+        refunded_invoices=workspace.refunded_invoices,
+        refund_with_cancel=workspace.refund_with_cancel,
         fx=workspace.fx,
         sources=tuple(
             Origin(id=s.id, product=s.product, product_from=s.product_from, assign=s.prices)

@@ -159,6 +159,25 @@ CHOICES: tuple[Choice, ...] = (
         },
     ),
     Choice(
+        name="refunded_invoices",
+        title="Invoices refunded in full",
+        about="A part given back never changes MRR.",
+        ways={
+            "keep": "MRR stays, the money goes on its own day",
+            "as_if_never_paid": "the time they were for has no MRR, as if they had never been paid",
+        },
+    ),
+    Choice(
+        name="refund_with_cancel",
+        title="A year given back",
+        about="Of a yearly plan that is ended at once with a refund; matters where churn is dated "
+        "at the end of the paid period.",
+        ways={
+            "keep": "churn is dated as any other",
+            "churn": "it has churned at the end and refund, whichever is later",
+        },
+    ),
+    Choice(
         name="fx",
         title="Currencies",
         ways={

@@ -16,6 +16,8 @@ from upwell.errors import Rejected, nearest
 Factors = Literal["exact", "four_weeks"]
 DiscountPolicy = Literal["forever_only", "recurring", "all", "none"]
 ChurnRecognition = Literal["ended", "service_end", "requested"]
+RefundedInvoices = Literal["keep", "as_if_never_paid"]
+RefundWithCancel = Literal["keep", "churn"]
 Granularity = Literal["day", "event_window", "period_net"]
 FxPolicy = Literal["constant", "period_end", "tx_date", "none"]
 CustomerChurn = Literal["standard", "stripe", "resubscribed", "naive", "daily"]
@@ -45,6 +47,8 @@ class MetricPolicy(msgspec.Struct, frozen=True, kw_only=True):
     reactivation_days: int | None = None
     ignore_same_month_roundtrip: bool = False
     churn_recognition: ChurnRecognition = "ended"
+    refunded_invoices: RefundedInvoices = "keep"
+    refund_with_cancel: RefundWithCancel = "keep"
     fx: FxPolicy = "constant"
     customer_churn: CustomerChurn = "standard"
     net_churn_with_reactivation: bool = False
@@ -56,6 +60,11 @@ class MetricPolicy(msgspec.Struct, frozen=True, kw_only=True):
     trial_days: int = 30
     recovery_days: int = 30
     closed_months: Literal["restate", "adjust"] = "restate"
+
+    @property
+    def reads_refunds(self) -> bool:
+        """Whether money given back may change MRR."""
+        return self.refunded_invoices != "keep" or self.refund_with_cancel != "keep"
 
 
 PRESETS: dict[str, MetricPolicy] = {

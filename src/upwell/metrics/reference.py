@@ -19,18 +19,6 @@ _BETTER = {"up": "more", "down": "less", "none": "neither"}
 
 _NOT_BUILT = (
     (
-        "take an invoice that was refunded in full out of the MRR of the past, as if it had never "
-        "been paid (ChartMogul and Stripe; off there, too)",
-        "MRR is worked out from the states of subscriptions, and a refund is no state of one: the "
-        "months that it would take away are those of an invoice, which the ledger does not read. "
-        "Revenue and cash have the refund on its own day.",
-    ),
-    (
-        "date the churn of a yearly plan that is ended at once with a refund at the refund",
-        "An end at once is churn on that day already (`churn_recognition` is `ended`). Only where "
-        "`service_end` is chosen would the refund have to bring it forward.",
-    ),
-    (
         "count the churn of the last 30 days at any moment (Stripe)",
         "Rates are over the bucket that is asked for. 30 days are asked for as a span, whose total "
         "is that rate.",
@@ -86,7 +74,9 @@ def rules_page() -> str:
             "choice. A set of rules makes all of them: `policy` in the configuration or in a "
             "question names it, and every answer carries the name. Changes to closed months "
             "(`closed_months`) are the workspace's own choice under every set, and so are rates "
-            "where the configuration names them (`fx`).",
+            "where the configuration names them (`fx`). The date of churn "
+            "(`churn_recognition`) and what refunds do to MRR (`refunded_invoices`, "
+            "`refund_with_cancel`; nothing in all of them) the workspace may choose for its own.",
             "",
             f"| choice | about | means | {names} |",
             "|---|---|---|" + "---|" * len(PRESETS),

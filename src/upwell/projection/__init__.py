@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from upwell.billing import SubscriptionState
 from upwell.event import DeadLetter, Delivery, Position, Touched
-from upwell.metrics.policy import MetricPolicy, policy_named
+from upwell.metrics.policy import MetricPolicy
 from upwell.period import Zone
 from upwell.projection import billing, closes, corrections, doubts, staff, store
 from upwell.projection.book import Book
@@ -140,8 +140,7 @@ class Projection:
         Raises Rejected for rules that do not exist, and Unavailable (folding) while those that
         nobody has asked for are being counted.
         """
-        own = policy_named(self.ground.policy)
-        wanted = policy_named(policy) if policy else own
+        own, wanted = self.ground.counting(), self.ground.counting(policy)
         if (key := rules(wanted)) == rules(own):
             return self._books.main
         found = self._books.others.get(key)

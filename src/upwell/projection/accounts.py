@@ -23,7 +23,7 @@ def batches(
     standing: bool = False,
 ) -> Iterator[list[Account]]:
     """Every account, some thousand versions at a time."""
-    only = "kind in ('sub', 'cus')" + (" and superseded_seq is null" if standing else "")
+    only = "kind in ('sub', 'cus', 'ref')" + (" and superseded_seq is null" if standing else "")
     own: list[Version] = []
     batch: list[Account] = []
     size, links = 0, dict(kin.links)  # a commit may link more meanwhile

@@ -26,6 +26,7 @@ from upwell.billing import (
     Payment,
     Price,
     Record,
+    Refund,
     Status,
     SubscriptionState,
 )
@@ -34,8 +35,11 @@ from upwell.period import Zone
 from upwell.projection import store
 
 CHUNK = 4_000  # subjects whose versions are read at once
-KINDS: dict[type, str] = {SubscriptionState: "sub", Customer: "cus", Cash: "cash", Payment: "pay"}
-LEDGER = ("sub", "cus")  # kinds that the ledger is made of
+KINDS: dict[type, str] = {
+    SubscriptionState: "sub", Customer: "cus", Cash: "cash", Payment: "pay", Refund: "ref",
+}  # fmt: skip
+LEDGER = ("sub", "cus", "ref")  # kinds that the ledger is made of
+MOVING = ("sub", "ref")  # those that may move it whatever else is known
 
 _ENCODE = msgspec.json.Encoder(order="deterministic")
 _CUSTOMER = msgspec.json.Decoder(Customer)
@@ -145,7 +149,7 @@ class Changed(NamedTuple):
 def subject_of(record: Record) -> int:
     """What the record is read together with: its customer, or only itself."""
     match record:
-        case SubscriptionState():
+        case SubscriptionState() | Refund():
             name = f"{record.source}\0{record.customer}"
         case Customer():
             name = f"{record.source}\0{record.id}"
@@ -455,7 +459,7 @@ def _version(told: Told, no: int) -> Version:
 def _product(record: Record) -> str | None:
     if isinstance(record, SubscriptionState):
         return record.items[0].product if record.items else None
-    return None if isinstance(record, Customer) else record.product
+    return None if isinstance(record, Customer | Refund) else record.product
 
 
 def _by_key(versions: Iterable[Version]) -> defaultdict[Key, list[Version]]:

@@ -17,13 +17,13 @@ import numpy as np
 from upwell.billing import Customer, SubscriptionState
 from upwell.errors import Rejected
 from upwell.event import DeadLetter, Delivery
-from upwell.metrics.policy import MetricPolicy, policy_named
+from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import mrr
 from upwell.money import ecb_rates
 from upwell.period import Zone
 from upwell.projection import billing
 from upwell.projection.accounts import batches, remerged, streamed
-from upwell.projection.billing import LEDGER, Changed, Told, Version
+from upwell.projection.billing import LEDGER, MOVING, Changed, Told, Version
 from upwell.projection.book import Book, People, Person, joined
 from upwell.projection.commit import Memory, Seen
 from upwell.projection.epochs import Times, epoch_of, epochs, moments_of
@@ -181,7 +181,7 @@ class Books:
         given = {self._kin.root(one.subject) for one in changed.versions if one.gives}
         for version in changed.fresh if moment is None else ():
             judged = bool(ground.exclude) or self._kin.root(version.subject) in given
-            if version.kind == "sub" or (version.kind == "cus" and judged):
+            if version.kind in MOVING or (version.kind == "cus" and judged):
                 at = Moment(version.version_seq, version.recorded_at)
                 moments[self._kin.root(version.subject)].add(at)
         versions: defaultdict[int, list[Version]] = defaultdict(list)
@@ -289,8 +289,7 @@ class Books:
         judged = any(ground.exclude for ground in known)
         times = Times([Moment(seq, at) for seq, at, _ in grounds], known)
         own = [
-            epoch_of(ground, Zone(ground.timezone), policy or policy_named(ground.policy))
-            for ground in known
+            epoch_of(ground, Zone(ground.timezone), policy or ground.counting()) for ground in known
         ]
         for batch in batches(old, self._kin, lambda versions: moments_of(versions, times, judged)):
             yield difference(book, batch, own, afresh=True)
@@ -309,7 +308,7 @@ class Books:
     ) -> None:
         """Bring a book up to date that was filled as of delivery `since`."""
         rows = old.execute(
-            "select distinct subject from billing where kind in ('sub', 'cus')"
+            "select distinct subject from billing where kind in ('sub', 'cus', 'ref')"
             " and (version_seq > ? or superseded_seq > ?)",
             [since, since],
         ).fetchall()

@@ -11,9 +11,9 @@ from typing import cast
 import duckdb
 import msgspec
 
-from upwell.metrics.policy import MetricPolicy, policy_named
+from upwell.metrics.policy import MetricPolicy
 from upwell.period import Zone
-from upwell.projection.billing import Version
+from upwell.projection.billing import MOVING, Version
 from upwell.projection.ground import GROUND, RELINKED, Ground
 from upwell.projection.kin import of_customer
 from upwell.projection.ledger import Epoch, Moment
@@ -40,13 +40,13 @@ def merges_only(one: Ground, other: Ground) -> bool:
 
 def counts_like(one: Ground, other: Ground) -> bool:
     """Whether a ledger counted on one configuration is the ledger of the other."""
-    policies = [rules(policy_named(ground.policy)) for ground in (one, other)]
+    policies = [rules(ground.counting()) for ground in (one, other)]
     return policies[0] == policies[1] and one.counts_like(other)
 
 
 def epoch_of(ground: Ground, zone: Zone, policy: MetricPolicy | None = None) -> Epoch:
     """What customers are counted under."""
-    return Epoch(rules(policy or policy_named(ground.policy)), ground, zone, ground.same)
+    return Epoch(rules(policy or ground.counting()), ground, zone, ground.same)
 
 
 def epochs(db: duckdb.DuckDBPyConnection) -> list[tuple[int, int, Ground]]:
@@ -91,7 +91,7 @@ def moments_of(versions: Sequence[Version], times: Times, judged: bool) -> list[
     found: dict[int, int] = {}
     judged = judged or any(version.gives for version in versions)
     for version in versions:
-        if version.kind == "sub" or judged:
+        if version.kind in MOVING or judged:
             found[version.version_seq] = version.recorded_at
             if version.superseded_seq is not None:
                 found[version.superseded_seq] = cast(int, version.superseded_at)

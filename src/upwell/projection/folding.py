@@ -76,7 +76,7 @@ class Folding:
         db.execute("begin")
         row = db.execute(
             "select (select value::bigint from meta where key = 'applied'),"
-            " (select count(*) from billing where kind in ('sub', 'cus'))"
+            " (select count(*) from billing where kind in ('sub', 'cus', 'ref'))"
         ).fetchone()
         since, total = row or (0, 0)
         for number, found in enumerate(self._books.history(db, book, wanted), 1):

@@ -17,7 +17,14 @@ import pyarrow as pa
 from upwell.billing import Origin
 from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS, Metric
 from upwell.metrics.own import Activation, Own, activating, catalogue
-from upwell.metrics.policy import FxPolicy
+from upwell.metrics.policy import (
+    ChurnRecognition,
+    FxPolicy,
+    MetricPolicy,
+    RefundedInvoices,
+    RefundWithCancel,
+    policy_named,
+)
 
 
 class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +68,9 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     gross_margin: Decimal = Decimal(1)
     closed_months: Literal["restate", "adjust"] = "restate"
     fx: FxPolicy | None = None  # None: as the counting rules say
+    churn_recognition: ChurnRecognition | None = None  # None: as the counting rules say
+    refunded_invoices: RefundedInvoices = "keep"
+    refund_with_cancel: RefundWithCancel = "keep"
     rates: tuple[tuple[str, Decimal], ...] = ()  # constant, by hand: worth of one in `currency`
     sources: tuple[Origin, ...] = ()
     activation: Activation = Activation()
@@ -75,6 +85,21 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def origin(self, source: str) -> Origin:
         """The configured source of that name; one that nobody configured belongs to no product."""
         return next((one for one in self.sources if one.id == source), Origin(id=source))
+
+    def counting(self, name: str | None = None) -> MetricPolicy:
+        """The counting rules of that name, or the workspace's own with what it chose of them.
+
+        Rejected where there are none of that name.
+        """
+        found = policy_named(name or self.policy)
+        if found.name != self.policy:
+            return found
+        return msgspec.structs.replace(
+            found,
+            churn_recognition=self.churn_recognition or found.churn_recognition,
+            refunded_invoices=self.refunded_invoices,
+            refund_with_cancel=self.refund_with_cancel,
+        )
 
     @cached_property
     def same(self) -> dict[tuple[str, str], tuple[str, str]]:

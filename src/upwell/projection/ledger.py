@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from upwell.billing import Customer, SubscriptionState
+from upwell.billing import Customer, Refund, SubscriptionState
 from upwell.event import LATEST
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.coding import CAUSE_CODES
@@ -22,6 +22,7 @@ from upwell.metrics.revenue.fx import constant_weights
 from upwell.metrics.revenue.inherited import inherited
 from upwell.metrics.revenue.ledger import Steps, Weights, fold
 from upwell.metrics.revenue.mrr import Course, Level
+from upwell.metrics.revenue.refunds import refunded
 from upwell.money import ecb_rates
 from upwell.period import Zone
 from upwell.projection.billing import Version, standing_at
@@ -108,21 +109,26 @@ class _Count:
         self._slot_last += [False] * len(account.moments) + [True]
         states: defaultdict[tuple[str, str], list[Version]] = defaultdict(list)
         people: defaultdict[tuple[str, str], list[Version]] = defaultdict(list)
+        refunds: defaultdict[tuple[str, str], list[Version]] = defaultdict(list)
         for version in account.versions:
             if version.kind == "sub":
                 states[version.source, version.id].append(version)
             elif version.kind == "cus":
                 people[version.source, version.id].append(version)
+            elif version.kind == "ref":
+                of = cast(Refund, version.record).subscription
+                refunds[version.source, of].append(version)
         if not self._afresh:
             for member in {(v.source, v.customer or "") for own in states.values() for v in own}:
                 self._stood(member, first)
         known: dict[tuple[int, ...], list[tuple[int, ...]]] = {}
         for slot, moment in enumerate(account.moments, first + 1):
             pairs: dict[int, int] = {}
-            for versions in states.values():
+            for key, versions in states.items():
                 standing = standing_at(versions, moment.seq)
                 if standing:
-                    self._count(standing, people, moment, slot, pairs, known)
+                    given = refunds.get(key, ())
+                    self._count(standing, people, given, moment, slot, pairs, known)
 
     def _stood(self, member: tuple[str, str], slot: int) -> None:
         """Note whose rows may have stood before."""
@@ -135,6 +141,7 @@ class _Count:
         self,
         standing: list[Version],
         people: Mapping[tuple[str, str], list[Version]],
+        given: Sequence[Version],
         moment: Moment,
         slot: int,
         pairs: dict[int, int],
@@ -148,18 +155,20 @@ class _Count:
             return
         person = self._book.people.number(*epoch.same.get(member, member))
         payers = _discounted(people.get(member, ()), moment)
-        memo = (moment.epoch, *(version.no for version in (*standing, *payers)))
+        back = standing_at(given, moment.seq) if epoch.policy.reads_refunds else []
+        memo = (moment.epoch, *(version.no for version in (*standing, *payers, *back)))
         found = known.get(memo)
         if found is None:
             whole = inherited(states, [cast(Customer, version.record) for version in payers])
+            refunds = [cast(Refund, version.record) for version in back]
+            told = refunded(whole.states, refunds, epoch.policy)
             course = Course(epoch.policy, LATEST)
-            if not payers:  # else its states are made anew each time
+            if not payers and not back:  # else its states are made anew each time
                 course = self._courses.setdefault((moment.epoch, latest.source, latest.id), course)
-            found = known[memo] = self._coded(
-                course.levels(whole.states), latest, len(self._behind)
-            )
+            found = known[memo] = self._coded(course.levels(told.states), latest, len(self._behind))
             self._behind += [version.seq for version in standing]
             self._behind += [payers[number].seq for number in whole.behind]
+            self._behind += [back[number].seq for number in told.behind]
         if not found:
             return
         pair = pairs.get(person)

@@ -80,6 +80,28 @@ class Workspace(_Table, frozen=True, kw_only=True):
             "each currency; by default as `policy` says."
         ),
     ] = None
+    churn_recognition: Annotated[
+        Literal["ended", "service_end", "requested"] | None,
+        Meta(
+            description="Churn is dated when the billing system `ended` the subscription, at the "
+            "`service_end` of the last paid period, or when it was `requested`; by default as "
+            "`policy` says."
+        ),
+    ] = None
+    refunded_invoices: Annotated[
+        Literal["keep", "as_if_never_paid"],
+        Meta(
+            description="What an invoice that was refunded in full does to the MRR of its time: "
+            "`keep`, or `as_if_never_paid`, which takes it away."
+        ),
+    ] = "keep"
+    refund_with_cancel: Annotated[
+        Literal["keep", "churn"],
+        Meta(
+            description="`churn` dates the churn of a yearly plan that is ended at once with a "
+            "refund at these, also where rules date it at the end of the paid period."
+        ),
+    ] = "keep"
     close_after_days: Annotated[
         Annotated[int, Meta(ge=0)] | None,
         Meta(

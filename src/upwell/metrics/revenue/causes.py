@@ -28,6 +28,7 @@ CAUSES = (
     "product_drop",
     "fx",
     "other",
+    "refund",
 )
 _BEGINS: dict[Standing, str] = {
     "trialing": "trial_end",
@@ -36,6 +37,7 @@ _BEGINS: dict[Standing, str] = {
     "unpaid": "recovered",
     "delinquent": "recovered",
     "failed": "recovered",
+    "refunded": "recovered",
 }
 _CEASES: dict[Standing, str] = {
     "paused": "pause",
@@ -44,6 +46,7 @@ _CEASES: dict[Standing, str] = {
     "failed": "payment_failed",
     "requested": "cancel",
     "ended": "cancel",
+    "refunded": "refund",
 }
 
 
@@ -67,6 +70,8 @@ def cause_of(
     `told` and `now` are the states shown, each with its instant; `before` and `basket` are what
     they come to.
     """
+    if told is not None and now is not None and told[0].refunded != now[0].refunded:
+        return "refund" if now[0].refunded else "recovered"
     if line not in before:
         return "plan" if any(other.product == line.product for other in before) else "new"
     if line not in basket:

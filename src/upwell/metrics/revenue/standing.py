@@ -18,7 +18,7 @@ from upwell.period import DAY_MICROS
 # "counts", or why not.
 Standing = Literal[
     "counts", "nothing", "incomplete", "trialing", "paused", "unpaid", "delinquent", "requested",
-    "ended", "failed",
+    "ended", "failed", "refunded",
 ]  # fmt: skip
 ENDS = frozenset({"canceled", "incomplete_expired"})
 PAYING = frozenset({"active", "past_due"})
@@ -47,6 +47,7 @@ def steady(
         and state.cancel_at is None
         and state.pause is None
         and not state.deleted
+        and not state.refunded
         and state.mrr is None
         and (following is None or following.ended_at is None)
     )
@@ -92,6 +93,8 @@ def standing(stretch: Stretch, policy: MetricPolicy, at: int) -> Standing:
             return "counts"
         return "failed" if _failed(stretch) else "ended"
     state, status = stretch.state, stretch.state.status
+    if state.refunded and not state.items:
+        return "refunded"
     if state.mrr is not None and not state.mrr:
         return "ended"  # from a source that says no more than the MRR, 0 is the end
     if status == "trialing":

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 
 from upwell.metrics.catalog import Ledger
-from upwell.metrics.policy import MetricPolicy, policy_named
+from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.fx import constant_weights
 from upwell.metrics.revenue.ledger import Weights
 from upwell.money import Rates
@@ -69,7 +69,7 @@ class Ledgers:
         rates, where it makes one.
         """
         ground = self.ground
-        found = policy_named(name or ground.policy)
+        found = ground.counting(name)
         fx = ground.fx or found.fx
         return msgspec.structs.replace(found, closed_months=ground.closed_months, fx=fx)
 

@@ -16,14 +16,14 @@ import duckdb
 import msgspec
 import structlog
 
-from upwell.billing import Customer, SubscriptionState
+from upwell.billing import Customer, Refund, SubscriptionState
 from upwell.errors import Unavailable
 from upwell.metrics.policy import MetricPolicy
 from upwell.projection import Projection, billing
 from upwell.projection.billing import Version
 from upwell.projection.recent import Heard
 from upwell.query.revenue.notices import Notices, Subscription, made
-from upwell.query.revenue.payers import discounted, inheriting
+from upwell.query.revenue.payers import discounted, giving_back, inheriting, refunds_of
 
 log = structlog.get_logger()
 
@@ -42,8 +42,12 @@ def stored(
     known: str,
     values: Sequence[int] = (),
     subjects: Iterable[int] | None = None,
+    policy: MetricPolicy | None = None,
 ) -> States:
-    """The states by subscription, of all subjects or some; `known` says which versions."""
+    """The states by subscription, of all subjects or some; `known` says which versions.
+
+    `policy` says what refunds do to them; None: nothing.
+    """
     wanted = "" if subjects is None else " and subject in (select unnest($1::ubigint[]))"
     more = [] if subjects is None else [sorted(subjects)]
     rows = db.execute(
@@ -60,10 +64,13 @@ def stored(
     while page := rows.fetchmany(10_000):
         for source, id_, body in page:
             found[source, id_].append(_STATE.decode(body))
-    return discounted(db, found, known, values)
+    states = discounted(db, found, known, values)
+    if policy is None or not policy.reads_refunds:
+        return states
+    return giving_back(states, refunds_of(db, states, known, values), policy)
 
 
-def heard_of(commits: Iterable[Heard]) -> States:
+def heard_of(commits: Iterable[Heard], policy: MetricPolicy) -> States:
     """The states of the subscriptions that some commits told of, as the last of these left them.
 
     None of a subscription without any date.
@@ -73,10 +80,15 @@ def heard_of(commits: Iterable[Heard]) -> States:
         own: defaultdict[Subscription, list[Version]] = defaultdict(list)
         payers: defaultdict[Subscription, list[Customer]] = defaultdict(list)
         repeating = set[Subscription]()
+        refunds: defaultdict[Subscription, list[Refund]] = defaultdict(list)
         for version in sorted(commit.versions, key=lambda v: (v.ts, v.ord, v.no)):
             key = (version.source, version.id)
             if version.kind == "sub":
                 own[key].append(version)
+                continue
+            if version.kind == "ref":
+                refund = cast(Refund, version.record)
+                refunds[refund.source, refund.subscription].append(refund)
                 continue
             payers[key].append(cast(Customer, version.record))
             if REPEATING in version.body:
@@ -87,7 +99,7 @@ def heard_of(commits: Iterable[Heard]) -> States:
             if any(_dated(version, repeating) for version in versions)
         }
         found.update(dict.fromkeys(own, ()))
-        found.update(inheriting(dated, payers))
+        found.update(giving_back(inheriting(dated, payers), refunds, policy))
     return found
 
 
@@ -101,7 +113,8 @@ def since(projection: Projection, number: int) -> Heard:
     db = projection.reader()
     after = _next(db)
     rows = db.execute(
-        "select distinct subject from billing where no >= ? and kind in ('sub', 'cus')", [number]
+        "select distinct subject from billing where no >= ? and kind in ('sub', 'cus', 'ref')",
+        [number],
     ).fetchall()
     subjects = projection.books.together(int(subject) for (subject,) in rows)
     return Heard.of(number, after, billing.fetch(db, subjects))
@@ -138,7 +151,7 @@ class Past:
             self._thread = threading.Thread(target=self._run, name="notices", daemon=True)
             self._thread.start()
         else:
-            self._take(stored(db, STANDING))
+            self._take(stored(db, STANDING, policy=policy))
             self._ready = True
 
     @property
@@ -183,7 +196,7 @@ class Past:
         parts = list(self._projection.books.parts(int(subject) for (subject,) in rows))
         for number, part in enumerate(parts):
             began = time.perf_counter()
-            states = stored(db, STANDING, subjects=part)
+            states = stored(db, STANDING, subjects=part, policy=self._policy)
             self._rest(2 * (time.perf_counter() - began))  # commits read the same file
             self._take(states)
             self._share = (number + 1) / len(parts)

@@ -1,17 +1,20 @@
-"""States as they count: with the discounts of the customers who pay for them."""
+"""States as they count: with the discounts of the customers who pay, and with refunds."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import duckdb
 import msgspec
 
-from upwell.billing import Customer, SubscriptionState
+from upwell.billing import Customer, Refund, SubscriptionState
+from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.inherited import inherited
+from upwell.metrics.revenue.refunds import refunded
 
 _CUSTOMER = msgspec.json.Decoder(Customer)
+_REFUND = msgspec.json.Decoder(Refund)
 Subscription = tuple[str, str]  # source and id
 
 
@@ -44,5 +47,36 @@ def inheriting(
         return dict(found)
     return {
         key: inherited(states, payers.get((key[0], states[-1].customer), ())).states
+        for key, states in found.items()
+    }
+
+
+def refunds_of(
+    db: duckdb.DuckDBPyConnection,
+    wanted: Iterable[Subscription],
+    condition: str,
+    values: Sequence[int],
+) -> dict[Subscription, list[Refund]]:
+    """The refunds of subscriptions; `condition`: what is known."""
+    rows = db.execute(
+        f"select body from billing where kind = 'ref' and {condition} order by ts, ord, no",
+        list(values),
+    ).fetchall()
+    chosen, found = set(wanted), defaultdict[Subscription, list[Refund]](list)
+    for (body,) in rows:
+        refund = _REFUND.decode(body)
+        if (key := (refund.source, refund.subscription)) in chosen:
+            found[key].append(refund)
+    return found
+
+
+def giving_back(
+    found: Mapping[Subscription, Sequence[SubscriptionState]],
+    refunds: Mapping[Subscription, Sequence[Refund]],
+    policy: MetricPolicy,
+) -> dict[Subscription, Sequence[SubscriptionState]]:
+    """States by subscription as the policy lets these refunds change them."""
+    return {
+        key: refunded(states, refunds[key], policy).states if key in refunds else states
         for key, states in found.items()
     }

@@ -56,7 +56,9 @@ class Told:
         """
         if known_at is not None:
             then = "recorded_at <= ? and (superseded_at is null or superseded_at > ?)"
-            states = stored(self._projection.reader(), then, [known_at, known_at])
+            states = stored(
+                self._projection.reader(), then, [known_at, known_at], policy=self._policy
+            )
             return [made(own, self._policy, seen) for own in states.values()]
         with self._lock:
             self._read_on(seen)
@@ -82,7 +84,7 @@ class Told:
         if recent.next <= self._next:
             return
         heard = recent.since(self._next) or [since(self._projection, self._next)]
-        states = heard_of(heard)
+        states = heard_of(heard, self._policy)
         dated = {key: made(own, self._policy, seen) for key, own in states.items() if own}
         undated = (key for key in states.keys() - dated.keys() if key in self._of)
         self._take(dated | {key: Notices(*key) for key in undated})

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import msgspec
 import numpy as np
 
-from upwell.billing import SubscriptionState
+from upwell.billing import Refund, SubscriptionState
 from upwell.metrics.choices import CHOICES, Choice
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.mrr import levels
+from upwell.metrics.revenue.refunds import refunded
 from upwell.money import major
 from upwell.projection import Projection
 from upwell.projection.book import Book
@@ -19,7 +20,7 @@ from upwell.query.plan import Plan
 from upwell.query.revenue.exchange import Exchange, worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import alive
-from upwell.query.revenue.payers import discounted
+from upwell.query.revenue.payers import discounted, refunds_of
 from upwell.query.revenue.proofs import Why, WhyCause
 from upwell.query.revenue.reading import Asked
 from upwell.query.revenue.sums import added
@@ -31,6 +32,7 @@ _NO_RULE = ("Unexplained", "No single rule says why: upwell verify counts everyt
 _STATE = msgspec.json.Decoder(SubscriptionState)
 Key = tuple[str, str, str]  # source, subscription, currency
 Amounts = dict[Key, int]
+KNOWN = "recorded_at <= ? and (superseded_at is null or superseded_at > ?)"
 
 
 class Then(msgspec.Struct, frozen=True):
@@ -160,8 +162,13 @@ def _shares(
             found[ROUNDING][key] = other - one  # less than the smallest coin
         elif other != one:
             again.add(key[:2])
-    for (source, subscription), states in _known(projection, again, then.seen).items():
-        for name, changes in steps(states, mine, theirs, then.until, plan.products):
+    known = _known(projection, again, then.seen)
+    refunds: Mapping[tuple[str, str], Sequence[Refund]] = {}
+    if mine.reads_refunds or theirs.reads_refunds:
+        refunds = refunds_of(projection.reader(), known, KNOWN, [then.seen, then.seen])
+    for (source, subscription), states in known.items():
+        given = refunds.get((source, subscription), ())
+        for name, changes in steps(states, mine, theirs, then.until, plan.products, given):
             for currency, change in changes.items():
                 if plan.only not in (None, currency):
                     continue
@@ -181,16 +188,17 @@ def steps(
     theirs: MetricPolicy,
     until: int,
     products: Collection[str],
+    refunds: Sequence[Refund] = (),
 ) -> Iterator[tuple[str, dict[str, int]]]:
     """What each choice changes of one subscription's MRR at an instant, by currency.
 
     Amounts are in 1e-6 minor units; one choice after the other becomes that of `theirs`, so that
     the changes add up to the whole difference.
     """
-    policy, before = mine, _at(states, mine, until, products)
+    policy, before = mine, _at(refunded(states, refunds, mine).states, mine, until, products)
     for name in differing(mine, theirs):
         policy = msgspec.structs.replace(policy, **{name: getattr(theirs, name)})
-        after = _at(states, policy, until, products)
+        after = _at(refunded(states, refunds, policy).states, policy, until, products)
         changes = {
             currency: change
             for currency in before.keys() | after.keys()
@@ -209,18 +217,17 @@ def _known(
     if not keys:
         return {}
     db = projection.reader()
-    known = "recorded_at <= ? and (superseded_at is null or superseded_at > ?)"
     rows = db.execute(
         f"""select source, id, body from billing
         where kind = 'sub' and source || chr(10) || id in (select unnest(?::varchar[]))
-          and {known}
+          and {KNOWN}
         order by ts, ord, no""",
         [keys, seen, seen],
     )
     found: defaultdict[tuple[str, str], list[SubscriptionState]] = defaultdict(list)
     for source, id_, body in rows.fetchall():
         found[source, id_].append(_STATE.decode(body))
-    return discounted(db, found, known, [seen, seen])
+    return discounted(db, found, KNOWN, [seen, seen])
 
 
 def _at(

@@ -117,6 +117,51 @@ def refund(read: Reading, found: shapes.Refund) -> None:
             reason=found.reason or "",
             **about,
         )
+    paid = read.extra.invoices.get(id_of(found.charge) or id_of(found.payment_intent))
+    if paid is not None:
+        _of_subscription(read, found, paid, currency)
+
+
+def _of_subscription(
+    read: Reading, found: shapes.Refund, paid: shapes.Invoice, currency: str
+) -> None:
+    """The same for counting rules by which refunds change MRR: which time was given back.
+
+    Prorations name no time that was paid as a whole.
+    """
+    customer, subscription = id_of(paid.customer), subscription_of(paid)
+    if not customer or not subscription:
+        return
+    amount = units.whole(found.amount, currency)
+    failed = ((-amount, "failed"),) if found.status == "failed" else ()
+    for part, order in ((amount, ""), *failed):
+        read.records.append(
+            billing.Refund(
+                source=read.source,
+                id=found.id,
+                at=found.created * MICROS,
+                order=order,
+                customer=customer,
+                subscription=subscription,
+                invoice=paid.id,
+                amount=part,
+                paid=units.whole(paid.amount_paid, currency),
+                currency=currency,
+                spans=tuple(sorted(set(_charged(paid)))),
+            )
+        )
+
+
+def _charged(found: shapes.Invoice) -> Iterator[tuple[str, int, int]]:
+    """The items that the invoice charges for, each with its time; '' where not all are here."""
+    whole = not (found.lines and found.lines.has_more)
+    for line in found.lines.data if found.lines else ():
+        own = line.parent.subscription_item_details if line.parent else None
+        item = own.subscription_item if own else line.subscription_item
+        prorated = own.proration if own else line.proration
+        span = line.period
+        if item and not prorated and span and span.start is not None and span.end is not None:
+            yield item if whole else "", span.start * MICROS, span.end * MICROS
 
 
 def dispute(read: Reading, found: shapes.Dispute) -> None:
