@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from itertools import pairwise, product
 from typing import NamedTuple
@@ -50,6 +51,10 @@ COUNTING: tuple[Counting, ...] = ("on", "on_or_after")
 PLANS = ["solo", "team"]
 BERLIN = Zone("Europe/Berlin")
 SPRING = BERLIN.opens(19_800)  # 18 March 2024, two weeks before the clocks change
+ENDS = st.one_of(
+    st.integers(1, 7).map(lambda columns: tuple(range(columns))),
+    st.lists(st.integers(1, 9), unique=True, max_size=4).map(lambda ends: (0, *sorted(ends))),
+)
 GRAINS: dict[Grain, int] = {"day": 8, "week": 35, "month": 200}  # and the days that events span
 
 
@@ -113,6 +118,10 @@ def returns_of(of: Timelines, asked: Asked, at: Ints) -> Returns:
     return Returns(of.actor[back], at[back])
 
 
+def share_of(part: int | None, whole: int | None) -> float:
+    return part / whole if part is not None and whole else math.nan
+
+
 def agree(
     expected: dict[tuple[str, int], plain_retention.Cohort],
     starts: Starts,
@@ -131,6 +140,11 @@ def agree(
                 assert {cell for cell in cells if cell is not None} <= {0}
                 continue
             assert cells == cohort.cells
+            below = [cohort.cells[0], *cohort.cells[:-1]]
+            first = [share_of(cell, cohort.cells[0]) for cell in cohort.cells]
+            np.testing.assert_equal(found.shares(code)[row], first)
+            previous = list(map(share_of, cohort.cells, below))
+            np.testing.assert_equal(found.shares(code, "previous")[row], previous)
             assert found.sizes[code, row] == cohort.size
             for k, stayed in product(range(frame.columns), (True, False)):
                 if asked.money:
@@ -157,10 +171,10 @@ def test_retention_is_that_of_brute_force(
     first = zero + data.draw(st.integers(-1, 3))
     end = first + data.draw(st.integers(0, 5))
     last = zero + data.draw(st.integers(-2, 9))
-    columns = data.draw(st.integers(1, 7))
+    columns, at_least = data.draw(ENDS), data.draw(st.sampled_from([1, 1, 2, 3]))
     plan = data.draw(st.sampled_from([None, "team"]))
     by_plan, money = data.draw(st.booleans()), data.draw(st.booleans())
-    asked = Asked(rule, counting, first, end, last, columns, plan, by_plan, money)
+    asked = Asked(rule, counting, first, end, last, columns, plan, by_plan, money, at_least)
     starts = starts_of(of, asked, bucket, hours=False)
     shift = zero - bucket_of(SPRING, "Europe/Berlin", grain, week_start)  # both count from anywhere
 
@@ -169,7 +183,7 @@ def test_retention_is_that_of_brute_force(
         return bucket_of(at, "Europe/Berlin", grain, week_start) + shift
 
     expected = plain_retention.retention(of.people, asked, told)
-    frame = calendar(first, end, columns, last)
+    frame = calendar(first, end, np.array(columns), last, at_least)
     agree(expected, starts, returns_of(of, asked, bucket), frame, asked)
 
 
@@ -183,10 +197,11 @@ def test_retention_by_hours_is_that_of_brute_force(
     of = data.draw(timelines(8))
     bucket = numbers(BERLIN.days(of.micros()), "day")
     first = 19_800 + data.draw(st.integers(-1, 3))
-    end, columns = first + data.draw(st.integers(0, 5)), data.draw(st.integers(1, 7))
+    end, columns = first + data.draw(st.integers(0, 5)), data.draw(ENDS)
+    at_least = data.draw(st.sampled_from([1, 1, 2, 3]))
     watermark = SPRING + data.draw(st.integers(-30, 300)) * HOUR_MICROS
     plan = data.draw(st.sampled_from([None, "team"]))
-    asked = Asked(rule, counting, first, end, 0, columns, plan)
+    asked = Asked(rule, counting, first, end, 0, columns, plan, at_least=at_least)
     found = plain_retention.by_hours(
         of.people,
         asked,
@@ -195,7 +210,7 @@ def test_retention_by_hours_is_that_of_brute_force(
         watermark,
     )
     closes = [BERLIN.opens(day + 1) for day in range(first, end)]
-    frame = exact(first, closes, columns, DAY_MICROS, watermark)
+    frame = exact(first, closes, np.array(columns), DAY_MICROS, watermark, at_least)
     starts = starts_of(of, asked, bucket, hours=True)
     returns = returns_of(of, asked, of.micros())
     agree({("", day): cohort for day, cohort in found.items()}, starts, returns, frame, asked)
@@ -203,11 +218,13 @@ def test_retention_by_hours_is_that_of_brute_force(
 
 @pytest.mark.parametrize("rule", RULES)
 @law
-@given(of=timelines(8), last=st.integers(19_799, 19_810))
-def test_who_came_on_or_after_a_day_only_becomes_less(rule: Rule, of: Timelines, last: int) -> None:
+@given(of=timelines(8), last=st.integers(19_799, 19_810), ends=ENDS)
+def test_who_came_on_or_after_a_day_only_becomes_less(
+    rule: Rule, of: Timelines, last: int, ends: tuple[int, ...]
+) -> None:
     bucket = numbers(BERLIN.days(of.micros()), "day")
-    asked = Asked(rule, "on_or_after", 19_800, 19_808, last, 9)
-    frame = calendar(asked.first, asked.end, asked.columns, last)
+    asked = Asked(rule, "on_or_after", 19_800, 19_808, last, ends)
+    frame = calendar(asked.first, asked.end, np.array(ends), last)
     starts, returns = starts_of(of, asked, bucket, hours=False), returns_of(of, asked, bucket)
     after, on = (retention(starts, returns, frame, counting) for counting in ("on_or_after", "on"))
     for row, exactly in zip(after.rows(), on.rows(), strict=True):

@@ -7,7 +7,9 @@ events, in any order of arrival.
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -24,7 +26,7 @@ class Event(NamedTuple):
 
 
 People = Mapping[int, list[Event]]
-Counter = Callable[[int], int]
+Places = Callable[[int], int]
 
 
 def bucket_of(at: int, zone: str, grain: str, week_start: int) -> int:
@@ -45,20 +47,30 @@ def bucket_of(at: int, zone: str, grain: str, week_start: int) -> int:
 
 
 class Asked(NamedTuple):
-    """One question: `first` and `end` are buckets, `last` the last one that is over."""
+    """One question: `first` and `end` are buckets, `last` the last one that is over.
+
+    `ends` is the last distance of each column, column 0 by itself; a bucket counts with at least
+    so many returns.
+    """
 
     rule: str
     counting: str
     first: int
     end: int
     last: int
-    columns: int
+    ends: tuple[int, ...]
     plan: str | None = None  # the property that starts must have
     by_plan: bool = False
     money: bool = False
+    at_least: int = 1
+
+    @property
+    def spans(self) -> list[tuple[int, int]]:
+        """The first and the last distance of each column."""
+        return [(0, 0), *((low + 1, high) for low, high in pairwise(self.ends))]
 
 
-def beginnings(events: Iterable[Event], asked: Asked, bucket: Counter) -> set[tuple[int, str]]:
+def beginnings(events: Iterable[Event], asked: Asked, bucket: Places) -> set[tuple[int, str]]:
     """The (bucket, value) of each cohort that a person is in."""
     starts = sorted((e for e in events if e.name == "start"), key=lambda e: e.at)
     fitting = [e for e in starts if asked.plan is None or e.plan == asked.plan]
@@ -78,7 +90,7 @@ class Cohort(NamedTuple):
     members: set[int]
 
 
-def retention(people: People, asked: Asked, bucket: Counter) -> dict[tuple[str, int], Cohort]:
+def retention(people: People, asked: Asked, bucket: Places) -> dict[tuple[str, int], Cohort]:
     """The table by value of the breakdown and bucket, cohorts without people left out."""
     members: dict[tuple[str, int], set[int]] = {}
     for person, events in people.items():
@@ -90,31 +102,37 @@ def retention(people: People, asked: Asked, bucket: Counter) -> dict[tuple[str, 
     }
 
 
-def _cohort(
-    cohort: int, members: set[int], people: People, asked: Asked, bucket: Counter
-) -> Cohort:
+def _cohort(cohort: int, members: set[int], people: People, asked: Asked, bucket: Places) -> Cohort:
     cells: list[int | None] = []
     who: list[set[int]] = []
-    for k in range(asked.columns):
-        furthest = asked.last if asked.counting == "on_or_after" and k else cohort + k
+    for k, (low, high) in enumerate(asked.spans):
+        furthest = asked.last if asked.counting == "on_or_after" and k else cohort + high
+        over = cohort + high <= asked.last
         back = {
-            person: [e for e in people[person] if cohort + k <= bucket(e.at) <= furthest]
+            person: [e for e in people[person] if cohort + low <= bucket(e.at) <= furthest]
             for person in members
         }
-        came = {p for p, found in back.items() if any(e.name == "return" for e in found)}
-        who.append(members if k == 0 else came if cohort + k <= asked.last else set())
+        came = {
+            person
+            for person, found in back.items()
+            if any(
+                n >= asked.at_least
+                for n in Counter(bucket(e.at) for e in found if e.name == "return").values()
+            )
+        }
+        who.append(members if k == 0 else came if over else set())
         if asked.money:
             total = sum(e.amount for found in back.values() for e in found)
-            cells.append(total if cohort + k <= asked.last else None)
+            cells.append(total if over else None)
         elif k == 0:
             cells.append(len(members))
         else:
-            cells.append(len(came) if cohort + k <= asked.last else None)
+            cells.append(len(came) if over else None)
     return Cohort(len(members), cells, who, members)
 
 
 def by_hours(
-    people: People, asked: Asked, bucket: Counter, closes: Callable[[int], int], now: int
+    people: People, asked: Asked, bucket: Places, closes: Callable[[int], int], now: int
 ) -> dict[int, Cohort]:
     """The same in windows of 24 hours from each one's first start of the cohort's bucket.
 
@@ -135,18 +153,19 @@ def by_hours(
                 opened[person] = min(
                     e.at for e in fitting if e.name == "start" and bucket(e.at) == cohort
                 )
-        over = [k for k in range(asked.columns + 400) if closes(cohort) + (k + 1) * HOURS_24 <= now]
+        over = [k for k in range(1000) if closes(cohort) + (k + 1) * HOURS_24 <= now]
         cells: list[int | None] = [len(opened)]
         who = [set(opened)]
-        for k in range(1, asked.columns):
-            windows = [j for j in over if j >= k] if asked.counting == "on_or_after" else [k]
-            came = {
-                person
-                for person, start in opened.items()
-                for e in people[person]
-                if e.name == "return" and e.at >= start and (e.at - start) // HOURS_24 in windows
-            }
-            cells.append(len(came) if k in over else None)
-            who.append(came if k in over else set())
+        for low, high in asked.spans[1:]:
+            after = asked.counting == "on_or_after"
+            windows = [j for j in over if j >= low] if after else range(low, high + 1)
+            came = set()
+            for person, start in opened.items():
+                returns = [e.at for e in people[person] if e.name == "return" and e.at >= start]
+                often = Counter((at - start) // HOURS_24 for at in returns)
+                if any(often[window] >= asked.at_least for window in windows):
+                    came.add(person)
+            cells.append(len(came) if high in over else None)
+            who.append(came if high in over else set())
         found[cohort] = Cohort(len(opened), cells, who, set(opened))
     return found

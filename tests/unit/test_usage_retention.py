@@ -99,6 +99,39 @@ def test_parts_by_a_property_of_the_start(asking: Asking) -> None:
     assert found.cohorts[0].values[:2] == (3, 2)
 
 
+def test_brackets_and_the_column_before(asking: Asking) -> None:
+    asking.house.take(batch(example()))
+    found = asking.retention(body(columns=None, brackets=[1, 3]))
+    assert table(found) == [[4, 2, 3], [2, 1, 1], [1, 1, None]]
+    assert found.columns == ("0", "1", "2–3")
+    assert found.cohorts[0].shares == (1.0, 0.5, 0.75)
+    before = asking.retention(body(columns=None, brackets=[1, 3], reference="previous"))
+    assert before.cohorts[0].shares == (1.0, 0.5, 1.5)
+    assert before.cohorts[2].shares == (1.0, 1.0, None)
+    assert before.mean == (1.0, 4 / 7, 4 / 3)
+    cell = {"retention": body(columns=None, brackets=[1, 3]), "cohort": "2026-06-01", "k": 2}
+    assert asking.who(cell) == ["a", "b", "d"]
+    assert asking.who({**cell, "stayed": False}) == ["c"]
+
+
+def test_coming_back_is_doing_it_often_enough(asking: Asking) -> None:
+    events = [*on_days({"a": "0", "b": "0"}, "A"), *on_days({"a": "1 1", "b": "1 2 2 2"}, "B")]
+    asking.house.take(batch(events))
+    for buckets in ("calendar", "exact_24h"):
+        asked = body(at_least=2, buckets=buckets)
+        assert table(asking.retention(asked))[0][:3] == [2, 1, 1]
+        assert asking.who({"retention": asked, "cohort": "2026-06-01", "k": 1}) == ["a"]
+
+
+def test_who_came_later_than_the_last_column_stayed_on(asking: Asking) -> None:
+    """On or after counts every bucket that is over, also beyond the columns shown."""
+    asking.house.take(batch([*on_days({"a": "0"}, "A"), *on_days({"a": "4"}, "B")]))
+    for buckets in ("calendar", "exact_24h"):
+        asked = body(columns=2, to="2026-06-02", counting="on_or_after", buckets=buckets)
+        asking.now = dt.datetime(2026, 6, 8, tzinfo=dt.UTC)
+        assert table(asking.retention(asked)) == [[1, 1]]
+
+
 def test_money_of_those_who_began(asking: Asking) -> None:
     """Column 0 is the money of the bucket itself; refunds take away; other currencies convert."""
     paid = on_days({"a": "0 1", "b": "1"}, "pay", money="10.50")
@@ -132,6 +165,12 @@ def test_by_week_and_by_hour(asking: Asking) -> None:
         ({"return": {"event": "Z"}}, "event", "Known: "),
         ({"grain": "year"}, "grain", "month"),
         ({"columns": 1_000}, "columns", "400"),
+        ({"columns": 0}, "columns", "400"),
+        ({"brackets": [3, 2]}, "brackets", "[1, 7, 30]"),
+        ({"brackets": [1, 2]}, "brackets", "no 'columns'"),
+        ({"columns": None, "brackets": [9_999]}, "brackets", "3,700"),
+        ({"at_least": 0}, "at_least", "1 to 1,000"),
+        ({"at_least": 2, "measure": "revenue"}, "at_least", "leave it out"),
         ({"from": "2026-07-01", "to": "2026-07-03"}, "from", "2026-06-06"),
         ({"where": {"plan": {}}}, "where", "Name a value"),
     ],

@@ -966,6 +966,9 @@ export interface RetentionAsked {
   measure?: 'actors' | 'revenue';
   by?: string;
   columns?: number;
+  brackets?: number[];
+  at_least?: number;
+  reference?: 'first' | 'previous';
 }
 
 /** Those who began in one bucket: `size` of them, and what became of them by distance. */
@@ -973,6 +976,7 @@ export interface UseCohort {
   start: string;
   size: number;
   values: (number | string | null)[];
+  shares: (number | null)[];
 }
 
 /** The table of one value of the breakdown; `other` gathers the rarest values. */
@@ -989,6 +993,7 @@ export interface RetentionAnswer {
   position: string;
   cohorts: UseCohort[];
   mean: (number | null)[];
+  columns: string[];
   parts: RetentionPart[];
   currency: string | null;
   unconverted: Unconverted[];

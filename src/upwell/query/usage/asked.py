@@ -9,6 +9,7 @@ import msgspec
 
 from upwell.errors import Rejected
 from upwell.metrics.funnel.rule import Entry, Mode, Order, Scope
+from upwell.metrics.retention import Counting, Reference, Rule
 from upwell.period import Grain
 
 DayGrain = Literal["day", "week", "month", "quarter", "year"]
@@ -105,17 +106,25 @@ class FunnelAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class RetentionAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/retention`; `columns` counts column 0."""
+    """`POST /v1/retention`; `columns` counts column 0.
+
+    `brackets` are the last distances of columns that hold several: [1, 7, 30] gives 0, 1, 2 to 7
+    and 8 to 30. A bucket counts as one of return with `at_least` so many returns. Shares and means
+    are of column 0, or of the `previous` column.
+    """
 
     begin: StepAsked = msgspec.field(name="start")
     back: StepAsked = msgspec.field(name="return")
     grain: Grain = "day"
-    cohort: Literal["first_time", "recurring", "first_ever"] = "first_time"
-    counting: Literal["on", "on_or_after"] = "on"
+    cohort: Rule = "first_time"
+    counting: Counting = "on"
     buckets: Literal["calendar", "exact_24h"] = "calendar"
     measure: Literal["actors", "revenue"] = "actors"
     by: str | None = None
     columns: int | None = None
+    brackets: tuple[int, ...] = ()
+    at_least: int = 1
+    reference: Reference = "first"
 
 
 class ActivityAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):

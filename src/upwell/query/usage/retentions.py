@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -10,17 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell import money
-from upwell.errors import Rejected
 from upwell.metrics import retention as engine
 from upwell.metrics.engagement import distinct
 from upwell.metrics.retention import Frame, Returns, Starts
 from upwell.metrics.revenue.ledger import begins
 from upwell.money import Rates
-from upwell.period import DAY_MICROS, HOUR_MICROS, Grain
 from upwell.query.question import Unconverted
-from upwell.query.usage import shapes
+from upwell.query.usage import frames, shapes
 from upwell.query.usage.amounts import amounts
 from upwell.query.usage.asked import Doing, PartAsked, RetentionAsked
+from upwell.query.usage.frames import refuse
 from upwell.query.usage.ground import Ground
 from upwell.query.usage.walk import Walk, Walks, walk
 from upwell.warehouse.slices import CURRENCY, VALUE
@@ -28,15 +28,7 @@ from upwell.warehouse.timelines import Timelines
 
 I64 = NDArray[np.int64]
 
-MOST = 400  # cohorts, and columns
-USUAL = 12  # columns, where fewer cohorts are asked for
 SHOWN = 25  # values of a breakdown that have a table of their own
-_WIDTHS: dict[Grain, int] = {
-    "hour": HOUR_MICROS,
-    "day": DAY_MICROS,
-    "week": 7 * DAY_MICROS,
-    "month": 30 * DAY_MICROS,
-}
 _COHORTS = {
     "first_time": "Whoever did it for the first time ever in a {}",
     "recurring": "Whoever did it in a {}",
@@ -60,12 +52,15 @@ class Table(NamedTuple):
 
 def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[], Rates]) -> Table:
     """The events of the question, as the engine takes them."""
-    frame = frame_of(asked, of)
+    frame = frames.frame_of(asked, of)
     calendar, exact = of.calendar(asked.grain), asked.buckets == "exact_24h"
     last = frame.first + len(frame.reach) - 1
-    until = calendar.opens(last + frame.columns)
+    beyond = int(frame.ends[-1]) + 1
+    until = calendar.opens(last + beyond)
     if exact:
-        until = of.closes + frame.columns * frame.width
+        until = of.closes + beyond * frame.width
+    if asked.counting == "on_or_after":  # also beyond the last column
+        until = of.now + 1
     worth = asked.measure == "revenue"
     back = walk(
         of,
@@ -80,7 +75,7 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
     for share in back.shares():
         starts, values = _began(asked, of, began.take(share))
         begun.append(starts)
-        own, missing = _returned(asked, of, back.take(share), rates)
+        own, missing = _returned(asked, of, back.take(share), frame, rates)
         returns.append(own)
         for currency, amount in missing.items():
             lost[currency] = lost.get(currency, 0) + amount
@@ -96,7 +91,7 @@ def _joined(parts: Sequence[Sequence[I64 | None]]) -> list[I64]:
 
 
 def _returned(
-    asked: RetentionAsked, of: Ground, back: Walk, rates: Callable[[], Rates]
+    asked: RetentionAsked, of: Ground, back: Walk, frame: Frame, rates: Callable[[], Rates]
 ) -> tuple[Returns, dict[str, int]]:
     """Who came back when, and with how much; and the money that has no rate."""
     rows = np.flatnonzero(back.does_any(asked.back.alternatives()))
@@ -106,27 +101,8 @@ def _returned(
     if asked.measure == "revenue":
         amount, lost = amounts(back, rows, of, rates())
         return Returns(who, at, amount), lost
-    return Returns(*distinct(who, at)), {}
-
-
-def frame_of(asked: RetentionAsked, of: Ground) -> Frame:
-    """The cohorts and columns; Rejected where there are too many, or none of the grain."""
-    calendar, exact = of.calendar(asked.grain), asked.buckets == "exact_24h"
-    if asked.grain not in _WIDTHS:
-        raise _refuse("grain", f"Retention is not kept by the {asked.grain}.", "Use month.")
-    first, now = calendar.at(of.opens), calendar.at(of.now)
-    end = min(calendar.at(of.closes - 1), now) + 1
-    columns = asked.columns or max(2, min(now - first + 1, max(USUAL, end - first)))
-    if not 1 <= columns <= MOST or end - first > MOST:
-        raise _refuse(
-            "grain" if asked.columns is None else "columns",
-            f"{end - first:,} cohorts by {columns:,} columns are no table that can be read.",
-            f"Ask for at most {MOST} of each: a coarser grain, or fewer days.",
-        )
-    if exact:
-        closes = [min(calendar.opens(number + 1), of.closes) for number in range(first, end)]
-        return engine.exact(first, closes, columns, _WIDTHS[asked.grain], of.now)
-    return engine.calendar(first, end, columns, now - 1)
+    # How often somebody came matters only where it is asked for.
+    return Returns(who, at) if frame.at_least > 1 else Returns(*distinct(who, at)), {}
 
 
 def _plain(asked: RetentionAsked) -> list[Doing]:
@@ -223,13 +199,14 @@ def answer(asked: RetentionAsked, of: Ground, table: Table) -> shapes.RetentionA
                 key=key,
                 other=code == table.other,
                 cohorts=_cohorts(asked, of, apart, code),
-                mean=_means(apart, code),
+                mean=_means(asked, apart, code),
             )
             for code, key in enumerate(table.keys)
         )
     return shapes.RetentionAnswer(
         cohorts=_cohorts(asked, of, found, 0),
-        mean=_means(found, 0),
+        mean=_means(asked, found, 0),
+        columns=frames.labels(table.frame),
         parts=parts,
         currency=of.currency if asked.measure == "revenue" else None,
         unconverted=tuple(
@@ -253,13 +230,18 @@ def _cohorts(
                 money.major(value, of.currency) if worth and value is not None else value
                 for value in row
             ),
+            shares=tuple(None if math.isnan(share) else share for share in shares),
         )
-        for place, row in enumerate(found.rows(code))
+        for place, (row, shares) in enumerate(
+            zip(found.rows(code), found.shares(code, asked.reference).tolist(), strict=True)
+        )
     )
 
 
-def _means(found: engine.Retention, code: int) -> tuple[float | None, ...]:
-    return tuple(None if mean is None else float(mean) for mean in found.means(code))
+def _means(asked: RetentionAsked, found: engine.Retention, code: int) -> tuple[float | None, ...]:
+    return tuple(
+        None if mean is None else float(mean) for mean in found.means(code, asked.reference)
+    )
 
 
 def people(
@@ -276,9 +258,10 @@ def people(
     start, k, stayed = cell
     cohort, frame = of.calendar(asked.grain).read(start), table.frame
     if not 0 <= cohort - frame.first < len(frame.reach):
-        raise _refuse("of", f"No cohort of the question begins on {start}.", "Take one of it.")
-    if k < 0 or k >= frame.columns or (k > 0 and k > frame.reach[cohort - frame.first]):
-        raise _refuse(
+        raise refuse("of", f"No cohort of the question begins on {start}.", "Take one of it.")
+    reach = frame.reach[cohort - frame.first]
+    if not 0 <= k < frame.columns or (k > 0 and frame.ends[k] > reach):
+        raise refuse(
             "of", f"Column {k} of that cohort is not known.", "Take a column that has a number."
         )
     starts = table.starts
@@ -295,9 +278,7 @@ def _code(table: Table, part: PartAsked) -> int:
     for code, key in enumerate(table.keys):
         if (key, code == table.other) == (part.key, part.other):
             return code
-    raise _refuse(
-        "of", f"No part of the table is '{part.key}'.", "Send one as the answer wrote it."
-    )
+    raise refuse("of", f"No part of the table is '{part.key}'.", "Send one as the answer wrote it.")
 
 
 def _words(asked: RetentionAsked) -> str:
@@ -305,13 +286,14 @@ def _words(asked: RetentionAsked) -> str:
     exact = "24 hours" if asked.grain in ("day", "hour") else f"{asked.grain}s of one's own"
     span = "local calendar" if asked.buckets == "calendar" else f"{exact} from the start"
     back = f"came back in that very {asked.grain}"
+    if asked.brackets:
+        back = f"came back in one of those {asked.grain}s"
     if asked.counting == "on_or_after":
         back = f"came back in that {asked.grain} or a later one that is over (so newer look worse)"
     if asked.measure == "revenue":
         back = f"the money of these events, by {asked.grain}"
+    if asked.at_least > 1:
+        back += f", {asked.at_least} times or more in one {asked.grain}"
+    base = "" if asked.reference == "first" else "; shares are of the column before"
     began = _COHORTS[asked.cohort].format(asked.grain)
-    return f"{began}; {back}; {span}; means are pooled over all that are over."
-
-
-def _refuse(where: str, message: str, fix: str) -> Rejected:
-    return Rejected("bad_retention", message, fix=fix, where=where)
+    return f"{began}; {back}; {span}{base}; means are pooled over all that are over."

@@ -141,12 +141,14 @@ class FunnelAnswer(Answered, frozen=True):
 class UseCohort(Shape, frozen=True):
     """Those who began in one bucket: `size` of them, and what became of them by distance.
 
-    `values[0]` is the size, or the money of that bucket as a decimal; None: not over yet.
+    `values[0]` is the size, or the money of that bucket as a decimal; None: not over yet. `shares`
+    are of column 0, or of the column before, as asked; None too where that is nothing.
     """
 
     start: str
     size: int
     values: tuple[int | str | None, ...]
+    shares: tuple[float | None, ...]
 
 
 class RetentionPart(Shape, frozen=True):
@@ -161,11 +163,13 @@ class RetentionPart(Shape, frozen=True):
 class RetentionAnswer(Answered, frozen=True):
     """Who came back; `mean` pools the cohorts that are old enough for each column.
 
+    `columns` are the distances, in buckets: "0", "1", or of a bracket "2–7".
     `currency` is that of the values, where they are money; `unconverted` has no rate.
     """
 
     cohorts: tuple[UseCohort, ...]
     mean: tuple[float | None, ...]
+    columns: tuple[str, ...]
     parts: tuple[RetentionPart, ...]
     currency: str | None
     unconverted: tuple[Unconverted, ...]
