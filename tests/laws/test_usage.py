@@ -18,9 +18,11 @@ from tests.oracle import paths as plain_paths
 from tests.oracle import retention as plain_retention
 from tests.oracle.retention import Asked, Event, bucket_of
 from upwell.metrics.engagement import (
+    Gaps,
     Kind,
     Pairs,
     coarser,
+    coming,
     distinct,
     gaps_of,
     lifecycle,
@@ -28,6 +30,8 @@ from upwell.metrics.engagement import (
     rolling,
     stickiness,
     sticky_people,
+    turnout,
+    within,
 )
 from upwell.metrics.paths import BETWEEN, OTHER, Graph, Walks, draw, fold, followers, walks
 from upwell.metrics.retention import (
@@ -43,6 +47,7 @@ from upwell.metrics.retention import (
     retention,
 )
 from upwell.period import DAY_MICROS, HOUR_MICROS, Grain, Zone, numbers
+from upwell.projection.sums import Sums
 
 Ints = NDArray[np.int64]
 law = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
@@ -408,3 +413,36 @@ def test_whatever_enters_a_node_leaves_it_or_ends_there(
         assert set(named) == exactly
     for step, source, target, n, actors, _ in zip(*(c.tolist() for c in found.edges), strict=True):
         assert len(followers(folded, step, source, target)) == actors <= n
+
+
+gaps_added = st.lists(
+    st.tuples(st.integers(1, 90), st.integers(1, 60), st.integers(-3, 9), st.integers(1, 400)),
+    max_size=6,
+)
+
+
+@law
+@given(st.lists(st.tuples(gaps_added, st.booleans()), max_size=6))
+def test_what_is_kept_of_gaps_moves_on_with_them(
+    batches: list[tuple[list[tuple[int, int, int, int]], bool]],
+) -> None:
+    """Asked in between or not, and however many were added since, it is that of all of them."""
+    works = {
+        "month": lambda *gaps: coming(Gaps(*gaps), 30),
+        "weeks": lambda *gaps: turnout(coarser(Gaps(*gaps), "week")),
+    }
+
+    def asked(of: Sums) -> list[list[int]]:
+        made = (of.table("mail", "active", name, work) for name, work in works.items())
+        return [within(table, 0, 150).tolist() for table in made]
+
+    sums, rows = Sums(), list[tuple[int, int, int]]()
+    for added, ask in batches:
+        new = [(d, max(-1, d - back), n) for d, back, n, often in added for _ in range(often)]
+        sums.add_gaps("mail", "active", new)
+        rows += new
+        if ask:
+            asked(sums)
+    whole = Sums()
+    whole.add_gaps("mail", "active", rows)
+    assert asked(sums) == asked(whole)

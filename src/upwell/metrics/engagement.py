@@ -99,19 +99,37 @@ def coarser(days: Gaps, grain: Grain, week_start: int = 0) -> Gaps:
 
 
 def lifecycle(gaps: Gaps, first: int, end: int, last: int) -> Lifecycle:
-    """New, returning, resurrecting and dormant people of buckets [first, end).
+    """New, returning, resurrecting and dormant people of buckets [first, end); `lifecycle_of`."""
+    return lifecycle_of(within(turnout(gaps), first - 1, end), first, last)
 
-    `last` is the last bucket that is over. New is the first bucket ever with such an event, so gaps
-    are of all history. active(p) = active(p-1) - dormant(p) + new(p) + resurrecting(p).
-    """
-    near = (gaps.bucket >= first - 1) & (gaps.bucket < end)
-    bucket, earlier, people = (column[near] for column in gaps)
-    kind = np.where(earlier == NONE, 0, np.where(earlier == bucket - 1, 1, 2))
-    buckets = end - first + 1
+
+def turnout(gaps: Gaps) -> Ints:
+    """By [new, returning, resurrecting] and bucket how many were active; adds up over gaps."""
+    buckets = int(gaps.bucket.max(initial=-1)) + 1
+    kind = np.where(gaps.earlier == NONE, 0, np.where(gaps.earlier == gaps.bucket - 1, 1, 2))
     # As floats: exact up to 9e15 people.
-    counts = np.bincount(kind * buckets + bucket - (first - 1), people, 3 * buckets)
-    new, returning, resurrecting = counts.astype(np.int64).reshape(3, buckets)
+    counts = np.bincount(kind * buckets + gaps.bucket, gaps.people, 3 * buckets)
+    return counts.astype(np.int64).reshape(3, buckets)
+
+
+def within(table: Ints, first: int, end: int) -> Ints:
+    """The columns [first, end) of a table, with zeros where it has none."""
+    found = np.zeros((*table.shape[:-1], max(0, end - first)), dtype=np.int64)
+    low, high = max(first, 0), min(end, table.shape[-1])
+    if low < high:
+        found[..., low - first : high - first] = table[..., low:high]
+    return found
+
+
+def lifecycle_of(counts: Ints, first: int, last: int) -> Lifecycle:
+    """The lifecycle of the buckets from `first` on, of which `counts` begin one bucket before.
+
+    `last` is the last bucket that is over. New is the first bucket ever with such an event, so
+    counts are of all history. active(p) = active(p-1) - dormant(p) + new(p) + resurrecting(p).
+    """
+    new, returning, resurrecting = counts
     active = new + returning + resurrecting
+    end = first + counts.shape[1] - 1
     dormant = active[:-1] - returning[1:]
     complete = np.arange(first, end) <= last
     return Lifecycle(new[1:], returning[1:], resurrecting[1:], dormant, active[1:], complete)
@@ -142,18 +160,22 @@ def _beside(
 
 
 def rolling(gaps: Gaps, width: int, first: int, end: int) -> Ints:
-    """Distinct people active in the `width` days up to and including each day of [first, end).
+    """Distinct people active in the `width` days up to and including each day of [first, end)."""
+    return within(np.cumsum(within(coming(gaps, width), 0, end)), first, end)
+
+
+def coming(gaps: Gaps, width: int) -> Ints:
+    """By day by how much the people active in the `width` days up to it are more than a day before.
 
     A day covers the `width` days from it; what the day before it of the same actor did not cover
-    is +1 at its start and -1 after its end, so that a year is one running sum.
+    is +1 at its start and -1 after its end, so that a year is one running sum. Adds up over gaps.
     """
     covered = np.where(gaps.earlier == NONE, NONE, gaps.earlier + width)
-    starts = np.clip(np.maximum(gaps.bucket, covered), first, end) - first
-    stops = np.clip(gaps.bucket + width, first, end) - first
+    starts, stops = np.maximum(gaps.bucket, covered), gaps.bucket + width
+    days = int(stops.max(initial=-1)) + 1
     # As floats: exact up to 9e15 people.
-    change = np.bincount(starts, gaps.people, end - first + 1)
-    change -= np.bincount(stops, gaps.people, end - first + 1)
-    return np.cumsum(change[:-1].astype(np.int64))
+    change = np.bincount(starts, gaps.people, days) - np.bincount(stops, gaps.people, days)
+    return change.astype(np.int64)
 
 
 def stickiness(pairs: Pairs, first: int, end: int) -> Stickiness:

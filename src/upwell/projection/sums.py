@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Callable, Hashable, Iterable
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,26 @@ RECENT = 1_000  # gaps that may be added before the columns are made again
 
 SeriesKey = tuple[str, str, str]  # product, event type, currency ('' for none)
 
+Work = Callable[[_Ints, _Ints, _Ints], _Ints]
+"""Makes a table of gaps (day, the active day before it or -1, how many); the last axis is time."""
+
+
+class _Table(NamedTuple):
+    work: Work
+    made: _Ints
+    taken: int  # of the gaps that were added since
+
+
+def _moved(table: _Table, since: list[tuple[int, int, int]]) -> _Table:
+    """The table with all gaps that were added since."""
+    if table.taken == len(since):
+        return table
+    more = table.work(*np.array(since[table.taken :], dtype=np.int64).T)
+    small, large = sorted((table.made, more), key=lambda one: one.shape[-1])
+    made = large.copy()
+    made[..., : small.shape[-1]] += small
+    return _Table(table.work, made, len(since))
+
 
 class Sums:
     """Every additive series by day and by hour, and the day-to-day gaps of every set of actors."""
@@ -38,6 +58,9 @@ class Sums:
         # The gaps as columns, for long spans, and what was added since those were made.
         self._recent: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
         self._columns: dict[tuple[str, str], tuple[_Ints, _Ints, _Ints]] = {}
+        # What is made of the gaps, and those that were added since some of it was.
+        self._tables: dict[tuple[str, str], dict[Hashable, _Table]] = defaultdict(dict)
+        self._since: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
         self.changed: dict[tuple[str, str], int] = {}  # (product, type) -> seq of its last change
         self._keys: dict[tuple[str, str], set[str]] = defaultdict(set)
 
@@ -69,10 +92,11 @@ class Sums:
         """Add `count` actors active on `day` whose active day before it was `earlier`."""
         key = (product, members)
         days, by_day = self.gaps.setdefault(key, {}), self.members.setdefault(key, {})
-        recent = self._recent.get(key)
+        recent, since = self._recent.get(key), self._since.get(key)
         for day, earlier, count in pairs:
-            if recent is not None:
-                recent.append((day, earlier, count))
+            for new in (recent, since):
+                if new is not None:
+                    new.append((day, earlier, count))
             gaps = days.setdefault(day, {})
             gaps[earlier] = gaps.get(earlier, 0) + count
             if not gaps[earlier]:
@@ -80,6 +104,10 @@ class Sums:
             by_day[day] = by_day.get(day, 0) + count
         if recent is not None and len(recent) > RECENT:
             del self._columns[key], self._recent[key]
+        if since is not None and len(since) > RECENT:
+            for name, table in self._tables[key].items():
+                self._tables[key][name] = _moved(table, since)._replace(taken=0)
+            since.clear()
 
     def currencies(self, product: str, kind: str) -> set[str]:
         """The currencies in which events of the type came; '' for those without one."""
@@ -105,27 +133,32 @@ class Sums:
             n for at, was, n in self._recent[key] if first <= at < end and was < first
         )
 
-    def gap_columns(self, product: str, members: str, since: int = 0) -> tuple[_Ints, _Ints, _Ints]:
-        """The gaps of days from `since` on: day, the active day before it (or -1), how many actors.
+    def _gaps(self, key: tuple[str, str]) -> tuple[_Ints, _Ints, _Ints]:
+        """All gaps: day, the active day before it (or -1), how many actors.
 
-        Rows in any order; the same pair of days may come again, also to take some back.
+        The same pair of days may come again, also to take some back.
+        """
+        days = self.gaps.get(key)
+        if not days:
+            return _EMPTY, _EMPTY, _EMPTY
+        columns = self._columns.get(key) or self._as_columns(key, days)
+        recent = np.array(self._recent[key], dtype=np.int64).reshape(-1, 3).T
+        day, earlier, count = (np.concatenate(pair) for pair in zip(columns, recent, strict=True))
+        return day, earlier, count
+
+    def table(self, product: str, members: str, name: Hashable, work: Work) -> _Ints:
+        """What `work` makes of all gaps of the set; it must add up over them.
+
+        Kept under the name, and moved on by what is added.
         """
         key = (product, members)
         with self.lock:
-            days = self.gaps.get(key)
-            if not days:
-                return _EMPTY, _EMPTY, _EMPTY
-            columns = self._columns.get(key) or self._as_columns(key, days)
-            recent = np.array(self._recent[key], dtype=np.int64).reshape(-1, 3)
-        low, recent = int(np.searchsorted(columns[0], since)), recent[recent[:, 0] >= since]
-        day, earlier, count = (column[low:] for column in columns)
-        if not len(recent):
-            return day, earlier, count
-        return (
-            np.concatenate([day, recent[:, 0]]),
-            np.concatenate([earlier, recent[:, 1]]),
-            np.concatenate([count, recent[:, 2]]),
-        )
+            since = self._since.setdefault(key, [])
+            if name not in self._tables[key]:
+                made = work(*self._gaps(key))
+                self._tables[key][name] = _Table(work, made, len(since))
+            found = self._tables[key][name] = _moved(self._tables[key][name], since)
+            return found.made
 
     def people(self, products: Iterable[str], members: str, first: int, end: int) -> int:
         """Different people of the set in all products together, of whom `products` is each one."""

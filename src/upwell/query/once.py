@@ -6,17 +6,22 @@ days of the people concerned, before the sums are read.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from upwell.metrics.engagement import Gaps
+from upwell.metrics.engagement import Gaps, coarser, coming, turnout, within
+from upwell.period import Grain
 from upwell.projection import Projection
 from upwell.projection.store import GAPS_AMONG
-from upwell.projection.sums import LINKED, PARTS, Sums
+from upwell.projection.sums import LINKED, PARTS, Sums, Work
 from upwell.query import scan
+
+Ints = NDArray[np.int64]
 
 
 class Once(NamedTuple):
@@ -44,15 +49,39 @@ class Once(NamedTuple):
             found -= self.linked.distinct(PARTS, self.members, first, end)
         return found
 
-    def gaps(self, since: int = 0) -> Gaps:
-        """The gaps between active days of these people, of days from `since` on."""
-        parts = [self.sums.gap_columns(p, self.members, since) for p in self.products]
+    def trailing(self, width: int, first: int, end: int) -> Ints:
+        """Different people of the `width` days up to and including each day of [first, end)."""
+
+        def work(*gaps: Ints) -> Ints:
+            return coming(Gaps(*gaps), width)
+
+        return within(np.cumsum(self._added(("coming", width), work, 0, end)), first, end)
+
+    def by_day(self, first: int, end: int) -> Ints:
+        """Different people of each day of [first, end)."""
+        found: Ints = self.turnout("day", 0, first, end).sum(axis=0)
+        return found
+
+    def turnout(self, grain: Grain, week_start: int, first: int, end: int) -> Ints:
+        """By [new, returning, resurrecting] the people of each bucket of [first, end)."""
+
+        def work(*gaps: Ints) -> Ints:
+            return turnout(coarser(Gaps(*gaps), grain, week_start))
+
+        return self._added(("turnout", grain, week_start), work, first, end)
+
+    def _added(self, name: Hashable, work: Work, first: int, end: int) -> Ints:
+        """What is made of these people's gaps and kept under a name, added up."""
+
+        def of(sums: Sums, place: str) -> Ints:
+            return within(sums.table(place, self.members, name, work), first, end)
+
+        found = of(self.sums, self.products[0])
+        for product in self.products[1:]:
+            found += of(self.sums, product)
         if self.linked is not None:
-            parts.append(self.linked.gap_columns(LINKED, self.members, since))
-            day, was, n = self.linked.gap_columns(PARTS, self.members, since)
-            parts.append((day, was, -n))
-        days, earlier, people = zip(*parts, strict=True)
-        return Gaps(np.concatenate(days), np.concatenate(earlier), np.concatenate(people))
+            found += of(self.linked, LINKED) - of(self.linked, PARTS)
+        return found
 
 
 def once(projection: Projection, products: tuple[str, ...], members: str) -> Once:

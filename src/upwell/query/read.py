@@ -21,7 +21,6 @@ from upwell.metrics.catalog import (
     Trailing,
     Unique,
 )
-from upwell.metrics.engagement import rolling
 from upwell.money import Quote, Rates, converted
 from upwell.period import to_date
 from upwell.projection import Projection
@@ -255,15 +254,15 @@ def _measure(
     """How the value of a span of days is read from the sums in memory."""
     rule, sums = plan.metric.rule, projection.sums
     if isinstance(rule, Distinct):
-        return ways[products].people
-    if isinstance(rule, MeanOfDays):
-        way = ways[products]
-        return lambda first, end: people.mean(
-            plan, first, end, lambda day: way.people(day, day + 1)
+        way, daily = ways[products], ways[products].by_day(plan.start, plan.last).tolist()
+        return lambda first, end: (
+            daily[first - plan.start] if end - first == 1 else way.people(first, end)
         )
+    if isinstance(rule, MeanOfDays):
+        daily = ways[products].by_day(plan.start, plan.last).tolist()
+        return lambda first, end: people.mean(plan, first, end, lambda day: daily[day - plan.start])
     if isinstance(rule, Trailing):
-        gaps = ways[products].gaps(plan.start - rule.days + 1)
-        table = rolling(gaps, rule.days, plan.start, plan.last).tolist()
+        table = ways[products].trailing(rule.days, plan.start, plan.last).tolist()
         return lambda first, end: table[end - 1 - plan.start] if first < end else 0
     assert isinstance(rule, Cohort)
     name = rule.kept

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from upwell.errors import Rejected
 from upwell.metrics import engagement as engine
-from upwell.metrics.engagement import Gaps, Kind, Pairs
+from upwell.metrics.engagement import Kind, Pairs
 from upwell.period import first_of_number, numbers
 from upwell.query import scan
 from upwell.query.once import once
@@ -28,10 +28,11 @@ STICKY = 400
 def lifecycle(asked: LifecycleAsked, of: Ground, lines: Timelines) -> shapes.LifecycleAnswer:
     """New, returning, resurrecting and dormant people of each bucket."""
     first, end, last = span(asked, of)
-    gaps = _kept(asked, of, first)
-    if gaps is None:
+    counts = _kept(asked, of, first, end)
+    if counts is None:
         gaps = engine.gaps_of(_pairs(asked, of, lines, (0, end)))
-    found, calendar = engine.lifecycle(gaps, first, end, last), of.calendar(asked.grain)
+        counts = engine.within(engine.turnout(gaps), first - 1, end)
+    found, calendar = engine.lifecycle_of(counts, first, last), of.calendar(asked.grain)
     columns = (column.tolist() for column in found)
     return shapes.LifecycleAnswer(
         points=tuple(
@@ -130,18 +131,16 @@ def _too_long(found: int, grain: str, most: int) -> Rejected:
     )
 
 
-def _kept(asked: ActivityAsked, of: Ground, first: int) -> Gaps | None:
-    """The gaps that are kept of all activity, from the bucket before `first` on.
+def _kept(asked: ActivityAsked, of: Ground, first: int, end: int) -> I64 | None:
+    """What is kept of all activity by bucket, from the one before `first` on.
 
-    None where they do not answer: for one event, or some of the people.
+    None where that does not answer: for one event, or some of the people.
     """
     if asked.event or asked.where or of.only is not None:
         return None
-    since = first_of_number(first - 1, asked.grain, of.week_start)
     way = once(of.projection, of.products, ACTIVE)
     with of.projection.sums.lock:
-        days = way.gaps(since)
-    return engine.coarser(days, asked.grain, of.week_start)
+        return way.turnout(asked.grain, of.week_start, first - 1, end)
 
 
 def _pairs(
