@@ -15,11 +15,12 @@ test('who signs up is asked for and whether they visit again', () => {
   expect(startingReturn([])).toEqual({ start: '', back: '' });
 });
 
-test('a table of counts, or of money, becomes shares of what it began with', () => {
-  expect(shares([{ start: '2026-01-01', size: 4, values: [4, 2, null] }, { start: '2026-02-01', size: 2, values: ['200.00', '250.00'] }, { start: '2026-03-01', size: 0, values: [0, 0] }])).toEqual([
+test('a table of counts, or of money, is shown by its shares and what each cohort began with', () => {
+  const counts = { start: '2026-01-01', size: 4, values: [4, 2, null], shares: [1, 0.5, null] };
+  const money = { start: '2026-02-01', size: 2, values: ['200.00', '250.00'], shares: [1, 1.25] };
+  expect(shares([counts, money])).toEqual([
     { start: '2026-01-01', size: 4, values: [1, 0.5, null] },
     { start: '2026-02-01', size: '200.00', values: [1, 1.25] },
-    { start: '2026-03-01', size: 0, values: [null, null] },
   ]);
 });
 

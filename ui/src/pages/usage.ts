@@ -41,14 +41,8 @@ export function startingReturn(names: readonly EventName[]): { start: string; ba
   return { start: types.has('signup') ? 'signup' : visit, back: visit };
 }
 
-/** Counts of a table of retention as shares of what each cohort began with. */
-export function shares(cohorts: readonly UseCohort[]): HeatmapCohort[] {
-  return cohorts.map(({ start, values }) => {
-    const size = values[0] ?? 0;
-    const whole = Number(size);
-    return { start, size, values: values.map((value) => (value === null ? null : whole ? Number(value) / whole : null)) };
-  });
-}
+/** A table of retention by its shares; the size is what each cohort began with, people or money. */
+export const shares = (cohorts: readonly UseCohort[]): HeatmapCohort[] => cohorts.map(({ start, values, shares }) => ({ start, size: values[0] ?? 0, values: shares }));
 
 /** Paths as a flow: every visit at a node goes on or ends there. */
 export function pathFlow({ nodes, edges }: PathsAnswer): FlowData {
