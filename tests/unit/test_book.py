@@ -105,6 +105,23 @@ def test_whoever_took_the_rows_keeps_them() -> None:
     assert book.version == version + 3000
 
 
+def test_whoever_took_the_codes_of_lines_keeps_them() -> None:
+    book = Book.of([Move("c0", 10, 100)])
+    taken = [(book.line_country, book.line_plan, book.line_subscription)]
+    for n in range(1, 1100):  # more than there is room for at first
+        book.lines.number(Line(f"s{n}", "mail", f"plan {n}", "month", "USD", f"c{n}", "stripe"))
+        book.code_lines()
+        if n % 300 == 0:  # somebody is found to live elsewhere: earlier ones are not
+            number = book.people.number("stripe", f"c{n}")
+            book.people.all[number] = book.people.all[number]._replace(country="DE")
+            book.moved([number])
+        taken.append((book.line_country, book.line_plan, book.line_subscription))
+    for n, (country, plan, subscription) in enumerate(taken):
+        home = [book.countries[code] for code in country]
+        assert home == ["DE" if at in (300, 600, 900) and at <= n else "" for at in range(n + 1)]
+        assert plan.tolist() == subscription.tolist() == list(range(n + 1))
+
+
 def test_unequal_rows_are_those_that_only_one_side_has() -> None:
     one = Book.of([Move("a", 10, 100), Move("a", 11, 5), Move("a", 11, 5)]).rows
     other = Book.of([Move("a", 11, 5), Move("a", 12, 1), Move("a", 10, 100)]).rows

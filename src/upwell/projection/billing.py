@@ -27,6 +27,7 @@ from upwell.billing import (
     Price,
     Record,
     Refund,
+    Schedule,
     Status,
     SubscriptionState,
 )
@@ -37,8 +38,9 @@ from upwell.projection import store
 CHUNK = 4_000  # subjects whose versions are read at once
 KINDS: dict[type, str] = {
     SubscriptionState: "sub", Customer: "cus", Cash: "cash", Payment: "pay", Refund: "ref",
+    Schedule: "sch",
 }  # fmt: skip
-LEDGER = ("sub", "cus", "ref")  # kinds that the ledger is made of
+LEDGER = ("sub", "cus", "ref", "sch")  # kinds that the ledger, and what stands beside it, is of
 MOVING = ("sub", "ref")  # those that may move it whatever else is known
 
 _ENCODE = msgspec.json.Encoder(order="deterministic")
@@ -149,7 +151,7 @@ class Changed(NamedTuple):
 def subject_of(record: Record) -> int:
     """What the record is read together with: its customer, or only itself."""
     match record:
-        case SubscriptionState() | Refund():
+        case SubscriptionState() | Refund() | Schedule():
             name = f"{record.source}\0{record.customer}"
         case Customer():
             name = f"{record.source}\0{record.id}"
@@ -259,6 +261,10 @@ def fetch(db: duckdb.DuckDBPyConnection, subjects: Iterable[int]) -> Iterator[Ve
     """All versions of some subjects."""
     wanted = sorted(subjects)
     columns = ", ".join(f"b.{name}" for name in COLUMNS)
+    if len(wanted) == 1:  # most webhooks: half the work of a join
+        found = db.execute(f"select {columns} from billing b where subject = ?::ubigint", wanted)
+        yield from (Version(*row) for row in sorted(found.fetchall()))
+        return
     for start in range(0, len(wanted), CHUNK):
         part = pa.table({"subject": pa.array(wanted[start : start + CHUNK], pa.uint64())})
         with store.given(db, "wanted", part):
@@ -459,7 +465,7 @@ def _version(told: Told, no: int) -> Version:
 def _product(record: Record) -> str | None:
     if isinstance(record, SubscriptionState):
         return record.items[0].product if record.items else None
-    return None if isinstance(record, Customer | Refund) else record.product
+    return None if isinstance(record, Customer | Refund | Schedule) else record.product
 
 
 def _by_key(versions: Iterable[Version]) -> defaultdict[Key, list[Version]]:

@@ -93,6 +93,20 @@ def unequal(one: Rows, other: Rows) -> tuple[Rows, Rows]:
     return both.take(order[starts[more > 0]]), both.take(order[starts[more < 0]])
 
 
+def _behind(store: NDArray[Any], known: int, more: NDArray[Any]) -> NDArray[Any]:
+    """The store with `more` behind its first `known` values; a larger one where it is full.
+
+    Whoever reads the first ones of it goes on to read the same.
+    """
+    count = known + len(more)
+    if count > len(store):
+        larger = np.zeros(max(1024, count * 3 // 2), dtype=store.dtype)
+        larger[:known] = store[:known]
+        store = larger
+    store[known:count] = more
+    return store
+
+
 def _copy(rows: Rows, into: Rows, start: int) -> None:
     columns: Iterable[tuple[NDArray[Any], NDArray[Any]]] = zip(rows, into, strict=True)
     for since, to in columns:
@@ -147,6 +161,7 @@ class Book:
         self.line_plan = self.line_interval = self.line_country = np.zeros(0, dtype=np.int32)
         self.line_product = self.line_currency = np.zeros(0, dtype=np.int16)
         self.line_subscription = self.line_source = np.zeros(0, dtype=np.int32)
+        self._line_stores: dict[str, NDArray[Any]] = {}  # with room to grow behind them
         self._countries = Names()
         self._store = no_rows()  # with room to grow behind `rows`
         self.ended = np.zeros(0, dtype=np.int32)
@@ -219,30 +234,31 @@ class Book:
             self.version += 1
 
     def _end(self, people: I32) -> None:
-        known, count = len(self.ended), len(self.ended) + len(people)
-        if count > len(self._ended_store):
-            self._ended_store = np.zeros(max(1024, count * 3 // 2), dtype=np.int32)
-            self._ended_store[:known] = self.ended
-        self._ended_store[known:count] = people
-        self.ended = self._ended_store[:count]
+        known = len(self.ended)
+        self._ended_store = _behind(self._ended_store, known, people)
+        self.ended = self._ended_store[: known + len(people)]
 
     def code_lines(self) -> None:
         """Make the codes of new lines readable; `show` does it, too."""
         lines, known = self.lines, len(self.line_plan)
-        if known == len(lines):
+        count = len(lines)
+        if known == count:
             return
 
-        def grown(old: NDArray[Any], codes: Sequence[int]) -> NDArray[Any]:
-            return np.concatenate([old, np.array(codes[known:], dtype=old.dtype)])
+        def grown(name: str, codes: Sequence[int]) -> NDArray[Any]:
+            column = getattr(self, f"line_{name}")
+            store = self._line_stores.get(name, column)
+            store = self._line_stores[name] = _behind(store, known, np.array(codes, column.dtype))
+            return store[:count]
 
-        self.line_product = grown(self.line_product, lines.product)
-        self.line_currency = grown(self.line_currency, lines.currency)
-        self.line_subscription = grown(self.line_subscription, lines.subscription)
-        self.line_source = grown(self.line_source, lines.source)
-        self.line_interval = grown(self.line_interval, lines.interval)
+        self.line_product = grown("product", lines.product[known:])
+        self.line_currency = grown("currency", lines.currency[known:])
+        self.line_subscription = grown("subscription", lines.subscription[known:])
+        self.line_source = grown("source", lines.source[known:])
+        self.line_interval = grown("interval", lines.interval[known:])
         countries = [self._country(member) for member in lines.member[known:]]
-        self.line_country = np.concatenate([self.line_country, np.array(countries, dtype=np.int32)])
-        self.line_plan = grown(self.line_plan, lines.plan)
+        self.line_country = grown("country", countries)
+        self.line_plan = grown("plan", lines.plan[known:])
 
     def moved(self, members: Iterable[int]) -> None:
         """Read the countries of some customers again."""
@@ -252,7 +268,7 @@ class Book:
             if mine.any():
                 fresh = self.line_country.copy()  # readers may hold the old one
                 fresh[mine] = [self._country(member) for member in payers[mine].tolist()]
-                self.line_country = fresh
+                self.line_country = self._line_stores["country"] = fresh
                 self.version += 1
 
     def _country(self, member: int) -> int:
