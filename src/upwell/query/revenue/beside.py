@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from upwell.billing import Payment
-from upwell.metrics.revenue import dunning, trials
+from upwell.metrics.revenue import dunning
 from upwell.metrics.revenue.rates import ratio
 from upwell.projection import Projection
 from upwell.query.lines import Amounts, Number, Reading, counted
@@ -23,8 +23,6 @@ from upwell.query.revenue.exchange import nanos_of, worth
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import alive
 from upwell.query.revenue.reading import Asked
-from upwell.query.revenue.sums import I64, Mask
-from upwell.query.revenue.sums import counted as occurring
 
 FINE = 10**6  # of a minor unit
 Spans = Sequence[tuple[int, int]]
@@ -73,31 +71,16 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
 
 def trial_conversion(plan: Plan, ledgers: Ledgers) -> Reading:
     """The share of trials that became paying, by the policy's way (R12)."""
-    policy, begun = ledgers.policy(plan.question.policy), spans_of(plan)[:-1]
+    spans, keys = spans_of(plan), keys_of(plan)
     said = ledgers.told(plan.question.policy).said(plan.seen, plan.known_at)
-    keys = np.array([*_keys_of(plan, said.products), -1])[said.product]
-    edges = np.array([*(opens for opens, _ in begun), *(end for _, end in begun[-1:])])
-    many = len(keys_of(plan))
-
-    def count(at: I64, which: Mask) -> I64:
-        """How many of the trials were in each bucket, as [key, bucket and all of them]."""
-        slot = np.searchsorted(edges, at, side="right") - 1
-        own = which & (keys >= 0) & (slot >= 0) & (slot < len(begun))
-        found = occurring(keys[own] * len(begun) + slot[own], many * len(begun))
-        each = found.reshape(many, len(begun))
-        return np.append(each, each.sum(axis=1, keepdims=True), axis=1)
-
-    of, everyone = said.trials, np.ones(len(keys), dtype=np.bool_)
-    if policy.trial_conversion == "ended":
-        above, below = count(of.converted, everyone), count(of.ended, everyone)
-    else:
-        converted, pending = trials.outcomes(of, policy, plan.seen)
-        above = count(of.started, converted)
-        below = count(of.started, ~pending)
+    edges = np.array([*(opens for opens, _ in spans[:-1]), *(end for _, end in spans[-1:])])
+    found = said.trials.counts(_keys_of(plan, said.products), len(keys), edges, plan.seen)
+    each = (np.append(one, one.sum(axis=1, keepdims=True), axis=1).tolist() for one in found)
+    above, below = each
     shares = {
-        (key, *span): ratio(int(above[n, place]), int(below[n, place]))
-        for n, key in enumerate(keys_of(plan))
-        for place, span in enumerate(spans_of(plan))
+        (key, *span): ratio(above[n][place], below[n][place])
+        for n, key in enumerate(keys)
+        for place, span in enumerate(spans)
     }
     return rates_of(plan, lambda *span: shares[span])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,14 +11,17 @@ from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.cancellations import set_for_later, set_to_cancel
 from upwell.metrics.revenue.mrr import Level
-from upwell.metrics.revenue.trials import Columns, Trial, row, trials
+from upwell.metrics.revenue.trials import Trial, row, trials
 from upwell.period import DAY_MICROS
 from upwell.projection.names import Names
-from upwell.query.revenue.columns import Rows
-from upwell.query.revenue.sums import I64, added
+from upwell.query.revenue.ladders import MOST_BESIDE, Growing, Ladder
+from upwell.query.revenue.sums import I64
+from upwell.query.revenue.tried import Trials, Tried
 
 AHEAD = 400 * DAY_MICROS  # how far levels are looked ahead, so that what is kept stays true
+CURRENCIES = 16  # bits of a group that number the currency; those above it the product
 Subscription = tuple[str, str]  # source and id
+Slips = tuple[Ladder, Ladder]  # changes of MRR in millionths of minor units, by group; they add up
 
 
 class Notices(NamedTuple):
@@ -33,64 +36,45 @@ class Notices(NamedTuple):
     later: tuple[Level, ...] = ()
 
 
-class Slips(NamedTuple):
-    """Changes of an amount of MRR, as columns; `change` is in millionths of minor units."""
-
-    product: I64
-    currency: I64
-    at: I64
-    change: I64
-
-
 class Said(NamedTuple):
-    """All notices at once, as columns whose products and currencies are numbers of the names."""
+    """All notices at once, whose products and currencies are numbers of the names."""
 
     products: list[str]
     currencies: list[str]
-    product: I64  # of each trial
-    trials: Columns
+    trials: Tried
     ending: Slips
     later: Slips
 
 
 class Kept:
-    """Notices as columns, of which a subscription's own are replaced together."""
+    """Notices in the order of time, of which a subscription's own are replaced together."""
 
-    def __init__(self) -> None:
+    def __init__(self, policy: MetricPolicy, beside: int = MOST_BESIDE) -> None:
         self._products, self._currencies = Names(), Names()
-        self._trials, self._ending, self._later = Rows(5), Rows(4), Rows(4)
+        self._trials = Trials(policy, beside)
+        self._ending, self._later = Growing(beside), Growing(beside)
 
-    def take(self, fresh: Mapping[Subscription, Notices]) -> None:
-        """Put what was said of these subscriptions in place of what was said before."""
-        self._trials.replace(
-            {
-                key: [(self._products.number(one.product), *row(trial)) for trial in one.trials]
-                for key, one in fresh.items()
-            }
-        )
-        self._ending.replace({key: self._changes(one.ending) for key, one in fresh.items()})
-        self._later.replace({key: self._changes(one.later) for key, one in fresh.items()})
+    def take(self, fresh: Notices, before: Notices | None) -> None:
+        """Put what was said of a subscription in place of what was said before."""
+        for one, sign in ((before, -1), (fresh, 1)):
+            if one is not None:
+                product = self._products.number(one.product)
+                self._trials.add((product, *row(trial), sign) for trial in one.trials)
+                self._ending.add(self._changes(one.ending, sign))
+                self._later.add(self._changes(one.later, sign))
 
-    def _changes(self, levels: Iterable[Level]) -> list[tuple[int, ...]]:
+    def _changes(self, levels: Iterable[Level], sign: int) -> Iterator[tuple[int, int, int]]:
         shown: dict[object, int] = {}
-        found = list[tuple[int, ...]]()
         for level in levels:
-            names = self._products.number(level.product), self._currencies.number(level.currency)
-            found.append((*names, level.at, level.amount - shown.get(level.line, 0)))
+            product = self._products.number(level.product)
+            group = product << CURRENCIES | self._currencies.number(level.currency)
+            yield group, level.at, sign * (level.amount - shown.get(level.line, 0))
             shown[level.line] = level.amount
-        return found
 
     def read(self) -> Said:
         """All of them as they stand."""
-        product, *trials = self._trials.read()
-        return Said(
-            list(self._products.all),
-            list(self._currencies.all),
-            product,
-            Columns(*trials),
-            Slips(*self._ending.read()),
-            Slips(*self._later.read()),
-        )
+        found = self._trials.read(), self._ending.read(), self._later.read()
+        return Said(list(self._products.all), list(self._currencies.all), *found)
 
 
 def amounts(
@@ -100,12 +84,12 @@ def amounts(
 
     `keys` and `codes` say which ones of `shape` a slip's product and currency are; -1: none.
     """
-    key, code = np.array([*keys, -1])[slips.product], np.array([*codes, -1])[slips.currency]
-    slot = np.searchsorted(closes, slips.at, side="right")
-    own = (key >= 0) & (code >= 0) & (slot < len(closes))
-    place = ((key * shape[1] + code) * len(closes) + slot)[own]
-    cells = added(place, slips.change[own], shape[0] * shape[1] * len(closes))
-    found: I64 = np.cumsum(cells.reshape(*shape, len(closes)), axis=-1)
+    found = np.zeros((*shape, len(closes)), dtype=np.int64)
+    for ladder in slips:
+        for place, group in enumerate(ladder.groups.tolist()):
+            key, code = keys[group >> CURRENCIES], codes[group & (1 << CURRENCIES) - 1]
+            if key >= 0 and code >= 0:
+                found[key, code] += ladder.before(place, closes)
     return found
 
 

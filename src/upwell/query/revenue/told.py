@@ -10,6 +10,7 @@ from threading import Lock
 
 from upwell.metrics.policy import MetricPolicy
 from upwell.projection import Projection
+from upwell.query.revenue.ladders import MOST_BESIDE
 from upwell.query.revenue.notices import Kept, Notices, Said, Subscription, made
 from upwell.query.revenue.past import AT_ONCE, Past, heard_of, since, stored
 
@@ -18,19 +19,24 @@ class Told:
     """The notices of every subscription that has any, under one set of counting rules.
 
     A past of more than `at_once` records is read in a thread; what commits have told since is taken
-    in by whoever asks.
+    in by whoever asks; `beside` is how much of that may lie beside what is in order.
     """
 
     def __init__(
-        self, projection: Projection, policy: MetricPolicy, at_once: int = AT_ONCE
+        self,
+        projection: Projection,
+        policy: MetricPolicy,
+        at_once: int = AT_ONCE,
+        beside: int = MOST_BESIDE,
     ) -> None:
         self._projection, self._policy, self._at_once = projection, policy, at_once
+        self._beside = beside
         self._lock = Lock()
         self._generation = -1
         self._next = 0  # the first version that was not taken in
         self._past: Past | None = None  # while it is being read
         self._of: dict[Subscription, Notices] = {}
-        self._kept = Kept()
+        self._kept = Kept(policy, beside)
         self._said: Said | None = None  # until something new is told
 
     def said(self, seen: int, known_at: int | None) -> Said:
@@ -39,9 +45,9 @@ class Told:
         Raises Unavailable (folding) while a long past is being read.
         """
         if known_at is not None:
-            then = Kept()
-            found = self.notices(seen, known_at)
-            then.take({(one.source, one.id): one for one in found})
+            then = Kept(self._policy)
+            for one in self.notices(seen, known_at):
+                then.take(one, None)
             return then.read()
         with self._lock:
             self._read_on(seen)
@@ -99,15 +105,15 @@ class Told:
         past = self._past
         if not past.found(awaited=awaited):
             return False
-        self._of, self._kept, self._past = {}, Kept(), None
+        self._of, self._kept, self._past = {}, Kept(self._policy, self._beside), None
         self._generation, self._next = past.generation, past.next
         self._take(past.notices)
         return True
 
     def _take(self, fresh: Mapping[Subscription, Notices]) -> None:
-        self._kept.take(fresh)
         self._said = None
         for key, one in fresh.items():
+            self._kept.take(one, self._of.get(key))
             if one.trials or one.ending or one.later:
                 self._of[key] = one
             else:
