@@ -1,21 +1,26 @@
 """Questions about use: funnels, retention, active users, paths, people; how they grow with events.
 
 Beside ClickHouse's engine with its own `windowFunnel` and exact uniques, on the same rows kept in
-the order that suits it best.
+the order that suits it best. What one size gave is kept beside its data, so that sizes can be
+measured one by one: `python -m bench.use 1000000 10000000` before `python -m bench use`, which
+measures those that this commit has no figures for.
 """
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
+import json
 import multiprocessing
-import resource
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from bench.figures import NONE, Section, Table, mb, ms, percentile
+from bench.figures import NONE, Machine, Section, Table, mb, ms, percentile
 from bench.peers.clickhouse import NAME as CLICKHOUSE
 from bench.peers.clickhouse import ClickHouse
 from bench.used import DAYS, PRODUCTS, SINCE, UNTIL, exported, fill
@@ -23,6 +28,7 @@ from bench.used import DAYS, PRODUCTS, SINCE, UNTIL, exported, fill
 SIZES = (1_000_000, 10_000_000, 100_000_000)
 QUICK = (100_000, 1_000_000)
 TIMES = 5
+MEMORY_TARGET = "2 GB"
 STEPS = ("signup", "activation", "session", "e1", "page_view")
 WINDOW = 14  # days
 END = dt.datetime.fromtimestamp(UNTIL / 1e6, dt.UTC).date()
@@ -42,13 +48,8 @@ TARGETS = {
 def run(work: Path, quick: bool) -> Section:
     """Ask each size the same, in a process of its own, and the peer the same of the same rows."""
     sizes = QUICK if quick else SIZES
-    ours, peers = [], []
-    for events in sizes:
-        data = work / f"use-{events}"
-        fill(data, events)
-        ours.append(_in_process(data))
-        peers.append(_clickhouse(data, events))
-        _agree(ours[-1], peers[-1])
+    found = [measured(work, events) for events in sizes]
+    ours, peers = [one["ours"] for one in found], [one["peer"] for one in found]
     head = [f"{events / 1e6:g} M events" for events in sizes]
     rows = []
     for name, target in TARGETS.items():
@@ -58,11 +59,14 @@ def run(work: Path, quick: bool) -> Section:
             cells += [_pair(own["times"][name]), ms(theirs) if theirs else NONE]
         rows.append((*cells, target))
     kept = [
-        ("Put in order for it, once", *(f"{own['built']:.1f} s" for own in ours)),
-        ("On disk for it, bytes an event", *(f"{own['bytes']:.1f}" for own in ours)),
-        ("First question after that", *(ms(own["first"]) for own in ours)),
-        ("Memory of the process, most", *(mb(own["memory"]) for own in ours)),
-        (f"{CLICKHOUSE} loaded and in order", *(f"{peer['loaded']:.1f} s" for peer in peers)),
+        ("Opened", *(f"{own['opened']:.1f} s" for own in ours), NONE),
+        ("Put in order for such questions, once", *(_seconds(own["built"]) for own in ours), NONE),
+        ("On disk, bytes an event", *(f"{own['stored']:.1f}" for own in ours), NONE),
+        ("… and in order", *(f"{own['bytes']:.1f}" for own in ours), NONE),
+        ("First question after that", *(ms(own["first"]) for own in ours), NONE),
+        ("Memory when it stands open", *(mb(own["open"]) for own in ours), NONE),
+        ("Memory at the most", *(mb(own["memory"]) for own in ours), MEMORY_TARGET),
+        (f"{CLICKHOUSE} loaded and in order", *(_seconds(one["loaded"]) for one in peers), NONE),
     ]
     return Section(
         name="use",
@@ -73,7 +77,11 @@ def run(work: Path, quick: bool) -> Section:
                 columns=("", *(x for h in head for x in (h, CLICKHOUSE)), "target at 100 M"),
                 rows=tuple(rows),
             ),
-            Table(title="What it takes", columns=("", *head), rows=tuple(kept)),
+            Table(
+                title="What it takes",
+                columns=("", *head, "target at 100 M"),
+                rows=tuple(kept),
+            ),
         ),
         notes=(
             "Upwell: the answer to the question as the server gives it, without HTTP, never one "
@@ -84,9 +92,34 @@ def run(work: Path, quick: bool) -> Section:
             "Both counted the same: "
             + "; ".join(f"{own['compared']:,} numbers" for own in ours)
             + " (steps of three funnels, cells of the retention table, monthly users by day).",
+            "Memory: what the process holds for itself, sampled as it opens and answers. What is "
+            "looked up by event (keys, active days, the order) lies in files besides, of which the "
+            "system keeps what it has room for.",
         ),
-        figures={"ours": [_plain(own) for own in ours], "peers": [_plain(p) for p in peers]},
+        figures={"ours": ours, "peers": peers},
     )
+
+
+def measured(work: Path, events: int) -> dict[str, Any]:
+    """What one size gives, here and at the peer; kept beside its data for the same commit."""
+    data, commit = work / f"use-{events}", Machine.here().commit
+    kept = data / f"measured-{commit}.json"
+    if kept.exists():
+        found: dict[str, Any] = json.loads(kept.read_text())
+        return found
+    print(f"  {events:,} events …", flush=True)
+    fill(data, events)
+    own = _in_process(data)
+    print("  … and at the peer", flush=True)
+    peer = _clickhouse(data, events)
+    _agree(own, peer)
+    found = {"ours": _plain(own), "peer": _plain(peer)}
+    kept.write_text(json.dumps(found))
+    return found
+
+
+def _seconds(found: float) -> str:
+    return f"{found:.1f} s" if found else NONE
 
 
 def _pair(times: list[float]) -> str:
@@ -115,6 +148,7 @@ def _measure(data: Path, pipe: Connection) -> None:
     import msgspec
 
     from upwell.access import SYSTEM
+    from upwell.errors import Unavailable
     from upwell.projection import Projection
     from upwell.query import Desk, Question
     from upwell.query.usage.door import Usage
@@ -122,26 +156,34 @@ def _measure(data: Path, pipe: Connection) -> None:
     from upwell.warehouse.timelines import Timelines
 
     now = dt.datetime.fromtimestamp(UNTIL / 1e6, dt.UTC)
+    found: dict[str, Any] = {"times": {}, "numbers": {}}
+    memory = _Memory()
+    began = time.perf_counter()
     projection, state = Projection(data), State.open(data / "state.sqlite")
+    found["opened"], found["open"] = time.perf_counter() - began, _Memory.now()
+    print(f"  open after {found['opened']:.0f} s", flush=True)
     lines = Timelines(data / "timelines", projection.reader)
 
     def ask(kind: str, body: dict[str, Any]) -> Any:
-        # A new door remembers nothing.
-        return Usage(projection, lines, state, lambda: now).by_name(kind, body, SYSTEM)
+        usage = Usage(projection, lines, state, lambda: now)  # a new door remembers nothing
+        while True:
+            try:
+                return usage.by_name(kind, body, SYSTEM)
+            except Unavailable as error:  # a page asks again, too
+                print(f"    {error.problem.message}", flush=True)
 
     def mau() -> Any:
         asked = {"metric": "mau", "product": PRODUCTS[:1], "from": _back(365), "to": str(END)}
         question = msgspec.convert(asked, Question)
         return Desk(projection).answer(question, SYSTEM, now)
 
-    found: dict[str, Any] = {"times": {}, "numbers": {}}
     began = time.perf_counter()
     Usage(projection, lines, state, lambda: now).warm()
     found["built"] = time.perf_counter() - began
-    files = sum(path.stat().st_size for path in (data / "timelines").iterdir())
-    found["bytes"] = (
-        files / projection.reader().execute("select count(*) from events").fetchall()[0][0]
-    )
+    print(f"  in order after {found['built']:.0f} s", flush=True)
+    events = projection.reader().execute("select count(*) from events").fetchall()[0][0]
+    found["bytes"] = sum(path.stat().st_size for path in (data / "timelines").iterdir()) / events
+    found["stored"] = (data / "projection.duckdb").stat().st_size / events
     month, year, company = _funnel(30), _funnel(DAYS), _funnel(DAYS, PRODUCTS)
     drop = {"of": {"funnel": month, "step": 2, "state": "dropped"}}
     questions: dict[str, Callable[[], Any]] = {
@@ -163,16 +205,36 @@ def _measure(data: Path, pipe: Connection) -> None:
             began = time.perf_counter()
             answer = question()
             times.append(time.perf_counter() - began)
+        print(f"    {name}: {_pair(times)}", flush=True)
         if name.startswith(("Funnel", "…")):
             found["numbers"][name] = [step.count for step in answer.steps]
         elif name.startswith("Retention"):
             found["numbers"][name] = [list(c.values) for c in answer.cohorts]
         elif name.startswith("Monthly"):
             found["numbers"][name] = [point.value for point in answer.series[0].points]
-    found["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    found["memory"] = memory.most
     pipe.send(found)
     projection.close()
     state.close()
+
+
+class _Memory:
+    """What this process holds that is in no file, at the most since it was made."""
+
+    def __init__(self) -> None:
+        self.most = 0
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    @staticmethod
+    def now() -> int:
+        """Bytes."""
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
+
+    def _watch(self) -> None:
+        while True:
+            self.most = max(self.most, self.now())
+            time.sleep(0.05)
 
 
 def _back(days: int) -> str:
@@ -291,3 +353,18 @@ def _cells(theirs: list[Any], own: list[list[Any]]) -> tuple[list[Any], list[Any
         if k and value is not None
     ]
     return [counted.get((row, k), 0) for row, k, _ in cells], [value for *_, value in cells]
+
+
+def main() -> None:
+    """Measure some sizes and keep what they gave, for `python -m bench use` to show."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="+", type=int, metavar="EVENTS")
+    work = Path(tempfile.gettempdir()) / "upwell-bench"
+    parser.add_argument("--work", type=Path, default=work, metavar="DIR", help="[%(default)s]")
+    chosen = parser.parse_args()
+    for events in chosen.sizes:
+        print(json.dumps(measured(chosen.work, events), indent=1))
+
+
+if __name__ == "__main__":
+    main()

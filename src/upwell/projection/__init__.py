@@ -38,6 +38,7 @@ from upwell.projection.ground import GROUND, Ground, Relinked
 from upwell.projection.keys import Hashes, hash_keys, only_new, places
 from upwell.projection.ledger import Moment
 from upwell.projection.refold import goals, load, own_metrics, refold, relocate
+from upwell.projection.room import Room
 from upwell.projection.staged import Staged, facts_of, stacked, told_of
 from upwell.projection.sums import Sums
 
@@ -464,7 +465,7 @@ class Projection:
         found = dict(self._db.execute("select key, value from meta").fetchall())
         applied, text = int(found["applied"]), found.get("ground")
         ground = GROUND.decode(text) if text else Ground()
-        memory = load(self._db, ground)
+        memory = load(self._db, ground, Room(self.path.parent / "exchange"))
         self._count_rows(self._db)
         self.closes = closes.load(self._db)
         self.ground, self.zone, self._memory = ground, Zone(ground.timezone), memory

@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from upwell.projection.keys import hash_text
+from upwell.projection.room import Room
 from upwell.projection.runs import I64, KeyIndex
+from upwell.projection.store import BATCH, batches
 
 ROOM = 65_536  # places kept free for actors yet to come
 
@@ -17,20 +19,20 @@ ROOM = 65_536  # places kept free for actors yet to come
 class Actors:
     """Names to numbers, from 1 on, in the order in which they first came."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room | None = None) -> None:
         self.count = 0
         self.products: list[str] = []
         self._codes: dict[str, int] = {}
-        self._index = KeyIndex()
+        self._index = KeyIndex(room)
         self._product: NDArray[np.int32] = np.zeros(ROOM, np.int32)
 
     def load(self, db: duckdb.DuckDBPyConnection) -> None:
         """Take all that the file has."""
-        found = db.execute("select high, low, no from actors").fetchnumpy()
-        self._index.add(found["high"], found["low"], found["no"])
-        self.count = int(found["no"].max()) if len(found["no"]) else 0
-        rows = db.sql("select no, product from actors").to_arrow_table()
-        self._place(rows["no"].to_numpy(), rows["product"])
+        self._index.load(lambda: batches(db, "select high, low, no from actors"))
+        self.count = int(db.execute("select coalesce(max(no), 0) from actors").fetchall()[0][0])
+        rows = db.sql("select no, product from actors").to_arrow_reader(BATCH)
+        for batch in map(pa.Table.from_batches, ([part] for part in rows)):
+            self._place(batch["no"].to_numpy(), batch["product"])
 
     def number(
         self, db: duckdb.DuckDBPyConnection, product: pa.ChunkedArray, actor: pa.ChunkedArray

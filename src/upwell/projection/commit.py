@@ -36,6 +36,7 @@ from upwell.projection.histories import (
 from upwell.projection.linking import identities, linked
 from upwell.projection.people import PeopleMap
 from upwell.projection.persons import Persons
+from upwell.projection.room import Room
 from upwell.projection.runs import KeyIndex
 from upwell.projection.sums import LINKED, PARTS, Sums
 
@@ -75,19 +76,24 @@ class Seen(NamedTuple):
 
 @dataclass(slots=True)
 class Memory:
-    """What is held in memory beside the file, and loaded from it."""
+    """What is held in memory beside the file, and loaded from it; what is long lies in `room`."""
 
-    keys: KeyIndex = field(default_factory=KeyIndex)
-    actors: Actors = field(default_factory=Actors)
+    room: Room = field(default_factory=Room)
+    keys: KeyIndex = field(init=False)
+    actors: Actors = field(init=False)
     persons: Persons = field(default_factory=Persons)
     people: PeopleMap = field(default_factory=PeopleMap)
-    days: dict[str, ActiveDays] = field(default_factory=lambda: defaultdict(ActiveDays))
-    visits: Visits = field(default_factory=Visits)
-    cohorts: dict[str, CohortHistory] = field(
-        default_factory=lambda: {name: CohortHistory(rule) for name, rule in COHORTS.items()}
-    )
+    days: dict[str, ActiveDays] = field(init=False)
+    visits: Visits = field(init=False)
+    cohorts: dict[str, CohortHistory] = field(init=False)
     sums: Sums = field(default_factory=Sums)
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        room = self.room
+        self.keys, self.actors, self.visits = KeyIndex(room), Actors(room), Visits(room)
+        self.days = defaultdict(lambda: ActiveDays(room))
+        self.cohorts = {name: CohortHistory(rule, room) for name, rule in COHORTS.items()}
 
 
 @dataclass(slots=True)

@@ -7,8 +7,8 @@ between what that history gave before and what it gives now. Order and batching 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -19,7 +19,8 @@ from upwell.metrics.engagement import NONE
 from upwell.metrics.own import Activation
 from upwell.period import DAY_MICROS
 from upwell.projection.crowd import Crowd, Labels, heads
-from upwell.projection.runs import NOTHING, OrderedSet, distinct, insert
+from upwell.projection.room import PIECE, Batches, Columns, Room
+from upwell.projection.runs import NOTHING, Multimap, OrderedSet, distinct, insert
 
 DAY_BITS = 20  # days reach the year 4840
 SECOND_BITS = 34  # seconds reach the year 2514
@@ -36,7 +37,10 @@ _NO_VALUES: Packed = np.empty(0, dtype=np.uint64)
 
 
 class Gaps(NamedTuple):
-    """Columns: on `day` a person was active, `earlier` (or -1) the time before; sign +1 or -1."""
+    """Columns: on `day` a person was active, `earlier` (or -1) the time before.
+
+    `sign` is +1 or -1, or how many there are of it.
+    """
 
     actor: Ints
     day: Ints
@@ -64,12 +68,28 @@ class Changed(NamedTuple):
 class ActiveDays:
     """For one set of people: each actor's active days; how far apart those of a person lie."""
 
-    def __init__(self) -> None:
-        self._known = OrderedSet()
+    def __init__(self, room: Room | None = None) -> None:
+        self._known = OrderedSet(room)
 
-    def load(self, actors: Ints, days: Ints) -> None:
-        """Take stored pairs, each once; nothing is counted."""
-        self._known.add(np.sort(_pack(actors, days, DAY_BITS)))
+    def load(self, read: Callable[[], Batches], actors: int) -> None:
+        """Take stored pairs of actor, up to `actors`, and day, each once; nothing is counted."""
+        self._known.load(lambda: _packed(read(), DAY_BITS), (actors + 1) << DAY_BITS)
+
+    def gaps(self, product_of: Callable[[Ints], Ints], but: Ints) -> Gaps:
+        """Right after `load`: the gaps of all actors `but` some, counted; `actor` is a product."""
+        keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
+        for piece in self._known.pieces(PIECE):
+            actor, day = _unpack(piece[1:], DAY_BITS)
+            earlier = _days(_before(piece, DAY_BITS)[1:])
+            alone = ~np.isin(actor, but)
+            place = product_of(actor[alone]) << DAY_BITS | day[alone]
+            key = place << DAY_BITS | earlier[alone] + 1
+            key = np.sort(key)
+            first = np.flatnonzero(heads(key))
+            more = np.diff(first, append=len(key))
+            keys, counts = added(np.concatenate([keys, key[first]]), np.concatenate([counts, more]))
+        mask = (1 << DAY_BITS) - 1
+        return Gaps(keys >> 2 * DAY_BITS, keys >> DAY_BITS & mask, (keys & mask) - 1, counts)
 
     def take(self, actors: Ints, days: Ints, crowd: Crowd) -> Changed:
         """Add days; people of several actors are counted before and after, others by neighbours."""
@@ -123,12 +143,13 @@ class Opened(NamedTuple):
 class Visits:
     """Page views of each actor by the second; a visit opens where a person's pause is long."""
 
-    def __init__(self) -> None:
-        self._known = OrderedSet()
+    def __init__(self, room: Room | None = None) -> None:
+        self._known = OrderedSet(room)
 
-    def load(self, actors: Ints, seconds: Ints) -> None:
-        """Take stored page views, each once; nothing is counted."""
-        self._known.add(np.sort(_pack(actors, seconds, SECOND_BITS)))
+    def load(self, read: Callable[[], Batches], actors: int) -> None:
+        """Take stored page views, actor (up to `actors`) and second; nothing is counted."""
+        top = (actors + 1) << SECOND_BITS
+        self._known.load(lambda: _packed(read(), SECOND_BITS), top, once=True)
 
     def take(self, actors: Ints, seconds: Ints, crowd: Crowd) -> Opened:
         """Visits that open or no longer open."""
@@ -193,6 +214,10 @@ def _pack(subjects: Ints, values: Ints, bits: int) -> Packed:
     return (subjects.astype(np.uint64) << np.uint64(bits)) | values.astype(np.uint64)
 
 
+def _packed(batches: Batches, bits: int) -> Iterator[Columns]:
+    return ((_pack(subjects, values, bits),) for subjects, values in batches)
+
+
 def _unpack(packed: Packed, bits: int) -> tuple[Ints, Ints]:
     mask = np.uint64((1 << bits) - 1)
     return (packed >> np.uint64(bits)).astype(np.int64), (packed & mask).astype(np.int64)
@@ -201,15 +226,16 @@ def _unpack(packed: Packed, bits: int) -> tuple[Ints, Ints]:
 class CohortHistory:
     """For one cohort rule: when each actor entered, when it did what counts as the goal."""
 
-    def __init__(self, rule: Cohort) -> None:
+    def __init__(self, rule: Cohort, room: Room | None = None) -> None:
         self.rule = rule
-        self._entered: dict[int, list[int]] = {}
-        self._goals: dict[int, list[int]] = {}
+        self._entered, self._goals = Multimap(room), Multimap(room)
 
-    def load(self, rows: Iterable[tuple[int, bool, int]]) -> None:
-        """Take stored (actor, is entry, micros) at once; nothing is counted."""
-        for actor, entry, ts in rows:
-            insort((self._entered if entry else self._goals).setdefault(actor, []), ts)
+    def load(
+        self, entered: Callable[[], Batches], goals: Callable[[], Batches], actors: int
+    ) -> None:
+        """Take stored pairs of actor, up to `actors`, and micros; nothing is counted."""
+        self._entered.load(entered, actors)
+        self._goals.load(goals, actors)
 
     def take(
         self,
@@ -222,33 +248,47 @@ class CohortHistory:
         `goal` says what brings an actor there; `reached` False counts people who entered, True
         those of them who reached it.
         """
-        new: dict[int, list[tuple[bool, int]]] = {}
-        for actor, entry, ts in rows:
-            new.setdefault(actor, []).append((entry, ts))
-        alone = np.fromiter(new, np.int64, len(new))
+        new = list(rows)
+        alone = np.unique(np.fromiter((actor for actor, _, _ in new), np.int64, len(new)))
         parties = [[actor] for actor in alone[~crowd.has(alone)].tolist()]
+        concerned = np.union1d(alone, crowd.actor)
+        entered, goals = _by_actor(self._entered, concerned), _by_actor(self._goals, concerned)
         change: Counter[tuple[int, int, bool]] = Counter()
         for party in (*parties, *crowd.parties(crowd.was)):
-            change.subtract(self._state(party, goal))
-        for actor, events in new.items():
-            for entry, ts in events:
-                insort((self._entered if entry else self._goals).setdefault(actor, []), ts)
+            change.subtract(_state(party, goal, entered, goals))
+        for actor, entry, ts in new:
+            insort((entered if entry else goals)[actor], ts)
         for party in (*parties, *crowd.parties(crowd.now)):
-            change.update(self._state(party, goal))
+            change.update(_state(party, goal, entered, goals))
+        for way, known in ((True, self._entered), (False, self._goals)):
+            pairs = [(actor, ts) for actor, entry, ts in new if entry == way]
+            columns = np.array(pairs, np.int64).reshape(-1, 2)
+            known.add(columns[:, 0], columns[:, 1])
         return change
 
-    def _state(
-        self, party: Sequence[int], goal: Callable[[int], Activation]
-    ) -> list[tuple[int, int, bool]]:
-        """What one person, of several actors of one product, gives."""
-        firsts = [self._entered[actor][0] for actor in party if actor in self._entered]
-        if not firsts:
-            return []
-        first = min(firsts)
-        rule = goal(party[0])
-        last = first + rule.days * DAY_MICROS
-        goals = (self._goals.get(actor, ()) for actor in party)
-        done = sum(bisect_right(own, last) - bisect_left(own, first) for own in goals)
-        inside = done >= rule.times
-        entered = (party[0], first, False)
-        return [entered, (party[0], first, True)] if inside else [entered]
+
+Times = dict[int, list[int]]
+
+
+def _by_actor(known: Multimap, actors: Ints) -> Times:
+    found: Times = defaultdict(list)
+    for actor, ts in zip(*(column.tolist() for column in known.of(actors)), strict=True):
+        insort(found[actor], ts)
+    return found
+
+
+def _state(
+    party: Sequence[int], goal: Callable[[int], Activation], entered: Times, goals: Times
+) -> list[tuple[int, int, bool]]:
+    """What one person, of several actors of one product, gives."""
+    firsts = [entered[actor][0] for actor in party if entered[actor]]
+    if not firsts:
+        return []
+    first = min(firsts)
+    rule = goal(party[0])
+    last = first + rule.days * DAY_MICROS
+    times = (goals[actor] for actor in party)
+    done = sum(bisect_right(own, last) - bisect_left(own, first) for own in times)
+    inside = done >= rule.times
+    counted = (party[0], first, False)
+    return [counted, (party[0], first, True)] if inside else [counted]

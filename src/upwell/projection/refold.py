@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import Literal
 
@@ -19,8 +19,9 @@ from upwell.period import DAY_MICROS, Zone
 from upwell.projection import linking, store
 from upwell.projection.commit import Memory, Seen
 from upwell.projection.ground import Ground
-from upwell.projection.histories import COHORTS
+from upwell.projection.histories import COHORTS, Ints
 from upwell.projection.keys import IDX_BITS
+from upwell.projection.room import Batches, Room
 
 CHUNK = 200_000
 AT_ONCE = 5_000_000  # events whose active days are told apart at a time: it is done in memory
@@ -146,46 +147,52 @@ def relocate(
     db.execute("alter table moved rename to events")
 
 
-def load(db: duckdb.DuckDBPyConnection, ground: Ground) -> Memory:
-    """What memory holds, read from the tables."""
-    memory = Memory()
-    found = db.execute(
-        f"select key_high, key_low, (seq << {IDX_BITS}) | idx as place from events"
-        " where superseded_at is null"
-    ).fetchnumpy()
-    memory.keys.add(found["key_high"], found["key_low"], found["place"])
+def load(db: duckdb.DuckDBPyConnection, ground: Ground, room: Room | None = None) -> Memory:
+    """What memory holds, read from the tables; long columns lie in `room`."""
+    memory = Memory(room or Room())
+
+    def read(sql: str, *values: object) -> Callable[[], Batches]:
+        return lambda: store.batches(db, sql, values)
+
+    memory.keys.load(
+        read(
+            f"select key_high, key_low, (seq << {IDX_BITS}) | idx as place from events"
+            " where superseded_at is null"
+        )
+    )
     memory.actors.load(db)
     memory.persons.load(db)
     memory.people.load(db)
     memory.seen = _seen(db)
+    most = memory.actors.count
+    joined = db.execute("select actor from persons").fetchnumpy()["actor"]
     for members in ground.sets:
-        found = db.execute(
-            "select actor, day from actor_days where members = ?", [members]
-        ).fetchnumpy()
-        memory.days[members].load(found["actor"], found["day"].astype(np.int64))
-        rows = db.execute(store.GAPS, {"members": members}).fetchall()
-        for product, own in groupby(rows, key=itemgetter(0)):
-            memory.sums.add_gaps(product, members, [row[1:] for row in own])
-    found = db.execute(
-        "select distinct actor, ts // 1000000 as second from events where type = 'page_view'"
-        " and actor is not null and not excluded and superseded_at is null"
-    ).fetchnumpy()
-    memory.visits.load(np.asarray(found["actor"]), np.asarray(found["second"]))
+        own = "select actor, day::bigint from actor_days where members = ?"
+        memory.days[members].load(read(own, members), most)
+        _add_gaps(memory, members, joined)
+        rows = db.execute(store.GAPS_KNOWN, {"members": members}).fetchall()
+        for product, gaps in groupby(rows, key=itemgetter(0)):
+            memory.sums.add_gaps(product, members, [row[1:] for row in gaps])
+    stands = "actor is not null and not excluded and superseded_at is null"
+    seconds = f"select actor, ts // 1000000 from events where type = 'page_view' and {stands}"
+    memory.visits.load(read(seconds), most)
+    goals = f"select actor, ts from {store.steps('events')} where goal and {stands}"
     for history in memory.cohorts.values():
-        history.load(
-            db.execute(
-                f"""select actor, entry, ts from (
-                  select actor, ts, unnest([true, false]) as entry, type, goal
-                  from {store.steps("events")}
-                  where actor is not null and not excluded and superseded_at is null
-                    and (type = $entry or goal))
-                where case when entry then type = $entry else goal end""",
-                {"entry": history.rule.entry},
-            ).fetchall()
-        )
+        entries = f"select actor, ts from events where type = ? and {stands}"
+        history.load(read(entries, history.rule.entry), read(goals), most)
     _load_series(db, memory, "days", "day")
     _load_series(db, memory, "hours", "hour")
     return memory
+
+
+def _add_gaps(memory: Memory, members: str, joined: Ints) -> None:
+    """The gaps between active days of all actors but those who are joined with others."""
+    gaps = memory.days[members].gaps(memory.actors.product_of, joined)
+    bounds = np.searchsorted(gaps.actor, np.arange(len(memory.actors.products) + 1)).tolist()
+    for (low, high), product in zip(pairwise(bounds), memory.actors.products, strict=True):
+        columns = (gaps.day, gaps.earlier, gaps.sign)
+        rows = zip(*(column[low:high].tolist() for column in columns), strict=True)
+        memory.sums.add_gaps(product, members, rows)
 
 
 def membership(ground: Ground, members: str) -> tuple[str, list[object]]:

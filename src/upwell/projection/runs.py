@@ -2,29 +2,55 @@
 
 Each structure is a short list of sorted arrays of falling size. New values arrive as a small run;
 runs of similar size are merged, so that a value is moved a logarithmic number of times and a
-look-up asks a logarithmic number of arrays, for a whole batch at once.
+look-up asks a logarithmic number of arrays, for a whole batch at once. Long runs lie in files.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from upwell.projection.room import Batches, Columns, Room
 
 U64 = NDArray[np.uint64]
 I64 = NDArray[np.int64]
 GROWTH = 4  # a run is merged into its elder unless that one is this many times larger
 
 
-class KeyIndex:
-    """128-bit keys, each with the place it was first seen at; a look-up is exact."""
+ANY = 2**64 - 1
 
-    def __init__(self) -> None:
-        self._runs: list[tuple[U64, U64, I64]] = []
+
+class Runs:
+    """Columns, sorted by the first within each run."""
+
+    def __init__(self, room: Room | None = None) -> None:
+        self._room = room or Room()
+        self._runs: list[tuple[NDArray[Any], ...]] = []
 
     def __len__(self) -> int:
-        return sum(len(high) for high, _, _ in self._runs)
+        return sum(len(first) for first, *_ in self._runs)
+
+    def load(self, read: Callable[[], Batches], top: int = ANY, *, once: bool = False) -> None:
+        """Take all there is so far, in batches and in any order; `read` is called twice.
+
+        The first column is 0 to `top`; `once`: equal rows count as one.
+        """
+        found = self._room.sorted(read, top, once=once)
+        if found and len(found[0]):
+            self._runs.append(found)
+
+    def _take(self, run: Columns) -> None:
+        """Take a sorted run."""
+        while self._runs and len(self._runs[-1][0]) < GROWTH * len(run[0]):
+            run = self._room.merged(self._runs.pop(), run)
+        self._runs.append(run)
+
+
+class KeyIndex(Runs):
+    """128-bit keys, each with the place it was first seen at; a look-up is exact."""
 
     def find(self, high: U64, low: U64) -> I64:
         """The place of each key, or -1 where it is new."""
@@ -55,38 +81,41 @@ class KeyIndex:
         if not len(high):
             return
         order = np.argsort(high, kind="stable")  # keys that share their high half may stand anyhow
-        run = (high[order], low[order], place[order])
-        while self._runs and len(self._runs[-1][0]) < GROWTH * len(run[0]):
-            elder = self._runs.pop()
-            merged = np.concatenate([elder[0], run[0]])
-            order = np.argsort(merged, kind="stable")  # two sorted halves: one merge
-            run = (
-                merged[order],
-                np.concatenate([elder[1], run[1]])[order],
-                np.concatenate([elder[2], run[2]])[order],
-            )
-        self._runs.append(run)
+        self._take((high[order], low[order], place[order]))
+
+
+class Multimap(Runs):
+    """Pairs of a key and a value; the same pair may come again."""
+
+    def of(self, keys: I64) -> tuple[I64, I64]:
+        """All pairs of these keys, in no order."""
+        found = [(np.empty(0, np.int64), np.empty(0, np.int64))]
+        for key, value in self._runs:
+            place = _within(np.searchsorted(key, keys), np.searchsorted(key, keys, "right"))
+            found.append((key[place], value[place]))
+        who, what = zip(*found, strict=True)
+        return np.concatenate(who), np.concatenate(what)
+
+    def add(self, keys: I64, values: I64) -> None:
+        """Take pairs in any order."""
+        if len(keys):
+            order = np.argsort(keys, kind="stable")
+            self._take((keys[order], values[order]))
 
 
 NOTHING = np.uint64(0)  # smaller than every value: "no neighbour before"
 BEYOND = np.uint64(2**64 - 1)  # larger than every value: "no neighbour after"
 
 
-class OrderedSet:
+class OrderedSet(Runs):
     """A set of 64-bit values that knows, for a whole batch, each value's neighbours."""
-
-    def __init__(self) -> None:
-        self._runs: list[U64] = []
-
-    def __len__(self) -> int:
-        return sum(map(len, self._runs))
 
     def neighbours(self, values: U64) -> tuple[NDArray[np.bool_], U64, U64]:
         """Whether each value is here, the largest one below it, the smallest one above it."""
         here = np.zeros(len(values), dtype=np.bool_)
         below = np.full(len(values), NOTHING)
         above = np.full(len(values), BEYOND)
-        for run in self._runs:
+        for (run,) in self._runs:
             at = np.searchsorted(run, values)
             here |= (at < len(run)) & (run[np.minimum(at, len(run) - 1)] == values)
             before = np.where(at > 0, run[np.maximum(at - 1, 0)], NOTHING)
@@ -96,25 +125,35 @@ class OrderedSet:
             above = np.minimum(above, after)
         return here, below, above
 
+    def pieces(self, size: int) -> Iterator[U64]:
+        """All values right after they were loaded, in order: `size` at a time, and the one before.
+
+        The first piece begins with NOTHING.
+        """
+        for (run,) in self._runs:
+            for low in range(0, len(run), size):
+                before = run[low - 1 : low] if low else np.array([NOTHING])
+                yield np.concatenate([before, run[low : low + size]])
+
     def of(self, subjects: U64, shift: int) -> U64:
         """All values of these subjects (the bits above `shift`), in no order."""
         bits = np.uint64(shift)
         found = [np.empty(0, dtype=np.uint64)]
-        for run in self._runs:
+        for (run,) in self._runs:
             low = np.searchsorted(run, subjects << bits)
-            count = np.searchsorted(run, (subjects + np.uint64(1)) << bits) - low
-            place = np.repeat(low - np.cumsum(count) + count, count) + np.arange(count.sum())
-            found.append(run[place])
+            found.append(run[_within(low, np.searchsorted(run, (subjects + np.uint64(1)) << bits))])
         return np.concatenate(found)
 
     def add(self, values: U64) -> None:
         """Take sorted, distinct values that are not in the set yet."""
-        if not len(values):
-            return
-        run = values
-        while self._runs and len(self._runs[-1]) < GROWTH * len(run):
-            run = np.sort(np.concatenate([self._runs.pop(), run]), kind="stable")
-        self._runs.append(run)
+        if len(values):
+            self._take((values,))
+
+
+def _within(low: NDArray[np.intp], high: NDArray[np.intp]) -> NDArray[np.intp]:
+    """All places of the ranges [low, high), one range after another."""
+    count = high - low
+    return np.repeat(low - np.cumsum(count) + count, count) + np.arange(count.sum())
 
 
 def distinct(values: U64) -> U64:

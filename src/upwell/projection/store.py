@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from upwell.errors import Rejected, Unavailable
 from upwell.event import DIMENSIONS
@@ -21,6 +23,7 @@ from upwell.period import DAY_MICROS
 from upwell.projection.sums import LINKED, PARTS
 
 FORMAT = 1
+BATCH = 1_000_000  # rows that are read into columns at a time
 VISIT = "@visit"  # sums that come from histories, kept beside those of event types
 ENTERED = "@entered"
 REACHED = "@reached"
@@ -204,15 +207,16 @@ select product, day, coalesce(earlier, -1) as earlier, count(*)::bigint as n fro
   from people)
 group by all order by product, day
 """
-GAPS = f"""
-with days as (select * from actor_days where members = $members),
-known as (select * from days join persons using (actor)),
+GAPS_KNOWN = f"""
+with known as (
+  select * from actor_days join persons using (actor) where members = $members),
 people as (
-  select product, actor as who, day from days where actor not in (select actor from persons)
-  union all select distinct product, own, day from known
+  select distinct product, own as who, day from known
   union all select distinct '{LINKED}', person, day from known where person in ({SEVERAL})
   union all select distinct '{PARTS}', own, day from known where person in ({SEVERAL}))
 {_CHAINED}"""
+"""Gaps of the actors who are one with others; those of everybody else follow from their days."""
+
 AMONG = """
 select person from persons join actors on no = persons.actor
 where product in (select unnest(?::varchar[])) group by person having count(distinct own) > 1
@@ -320,6 +324,14 @@ def given(db: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> Iterator[
         # After a failure even this may be refused; the rollback drops the view too.
         with suppress(duckdb.Error):
             db.unregister(name)
+
+
+def batches(
+    db: duckdb.DuckDBPyConnection, sql: str, values: Sequence[object] = ()
+) -> Iterator[tuple[NDArray[Any], ...]]:
+    """The rows of a statement as columns of numbers, some at a time."""
+    for batch in db.sql(sql, params=list(values)).to_arrow_reader(BATCH):
+        yield tuple(column.to_numpy(zero_copy_only=False) for column in batch.columns)
 
 
 def put_aside(path: Path) -> None:
