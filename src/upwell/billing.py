@@ -24,6 +24,7 @@ Status = Literal[
     "paused",
 ]
 PauseBehavior = Literal["void", "keep_as_draft", "mark_uncollectible"]
+ScheduleStatus = Literal["not_started", "active", "completed", "released", "canceled"]
 Duration = Literal["once", "repeating", "forever"]
 
 
@@ -78,6 +79,14 @@ class Item(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
     until: int | None = None  # of a reconstructed state: the end of the time that was charged for
 
 
+class Scheduled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What is set to become of a subscription from `at` on; without items it is to end."""
+
+    at: int
+    items: tuple[Item, ...] = ()
+    discounts: tuple[Discount, ...] = ()
+
+
 class SubscriptionState(
     msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="sub"
 ):
@@ -113,6 +122,7 @@ class SubscriptionState(
     partial: bool = False  # of prorations alone: what they do not name goes on
     dropped: tuple[str, ...] = ()  # items that were credited and not charged again
     deleted: bool = False
+    scheduled: Scheduled | None = None  # by a schedule, where committed MRR is asked for
     refunded: bool = False  # by counting rules: items are left out that count as never paid
 
 
@@ -207,7 +217,33 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=F
     order: str = ""
 
 
-Record = SubscriptionState | Customer | Cash | Payment | Refund
+class Phase(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What a subscription is to be for from `start` until `end`."""
+
+    start: int
+    end: int | None = None
+    items: tuple[Item, ...] = ()
+    discounts: tuple[Discount, ...] = ()
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, tag="sch"):
+    """What is set for the life of a subscription, as the schedule stands from `at` on.
+
+    `phases` in order of time; after the last the subscription goes on as it is, or `ends`.
+    """
+
+    source: str
+    id: str
+    at: int
+    customer: str
+    subscription: str
+    order: str = ""
+    status: ScheduleStatus = "active"
+    phases: tuple[Phase, ...] = ()
+    ends: bool = False
+
+
+Record = SubscriptionState | Customer | Cash | Payment | Refund | Schedule
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,6 +14,7 @@ from upwell.demo.stripe.bills import Bills
 from upwell.demo.stripe.changes import Changes
 from upwell.demo.stripe.hooks import Delivered
 from upwell.demo.stripe.lives import Lives, Outcome
+from upwell.demo.stripe.schedules import Schedules
 from upwell.demo.stripe.till import Till
 from upwell.demo.stripe.world import Event, Hears, Json, World
 
@@ -58,6 +59,7 @@ class Account:
         self._bills = Bills(self.world, self._till, retries)
         self._lives = Lives(self.world, self._bills, outcome, give_up=give_up)
         self._changes = Changes(self.world, self._lives, self._bills)
+        self._schedules = Schedules(self.world, self._changes)
 
     @property
     def now(self) -> int:

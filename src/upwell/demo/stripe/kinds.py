@@ -85,6 +85,7 @@ KINDS: dict[str, Kind] = {
             "status": _status,
         },
     ),
+    "subscription_schedules": Kind("subscription_schedule", "subscription", _CUSTOMER),
     "subscription_items": Kind(
         "subscription_item", "subscription", {"subscription": _same("subscription")}
     ),

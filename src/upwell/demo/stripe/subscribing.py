@@ -10,6 +10,7 @@ from upwell.demo.stripe.calendar import period_end
 from upwell.demo.stripe.changes import Edit, Proration
 from upwell.demo.stripe.lines import Draft
 from upwell.demo.stripe.lives import ENDED
+from upwell.demo.stripe.schedules import Stage
 from upwell.demo.stripe.selling import Selling
 from upwell.demo.stripe.world import DAY, Json, Refused
 
@@ -174,6 +175,45 @@ class Subscribing(Selling):
         """Withdraw a cancellation that has not come about."""
         with self.lock:
             return self._changes.keep(self._alive(subscription))
+
+    # -- schedules
+
+    def schedule(
+        self,
+        subscription: Named,
+        *stages: tuple[Named, int, int],
+        ends: bool = False,
+    ) -> Json:
+        """Set what follows the present period: prices with quantities, each until a second.
+
+        After the last the subscription goes on as it then is, or `ends`.
+        """
+        with self.lock:
+            row = self._alive(subscription)
+            return self._schedules.begin(row, self._stages(stages), ends=ends)
+
+    def reschedule(
+        self, schedule: Named, *stages: tuple[Named, int, int], ends: bool = False
+    ) -> Json:
+        """Set something else to follow the present phase."""
+        with self.lock:
+            row = self._of("subscription_schedule", schedule)
+            return self._schedules.change(row, self._stages(stages), ends=ends)
+
+    def release_schedule(self, schedule: Named) -> Json:
+        """Nothing is set any more; the subscription goes on."""
+        with self.lock:
+            return self._schedules.release(self._of("subscription_schedule", schedule))
+
+    def cancel_schedule(self, schedule: Named) -> Json:
+        """End the schedule and its subscription now."""
+        with self.lock:
+            return self._schedules.cancel(self._of("subscription_schedule", schedule))
+
+    def _stages(self, stages: Sequence[tuple[Named, int, int]]) -> list[Stage]:
+        return [
+            Stage(end, [(self._of("price", price), quantity)]) for price, quantity, end in stages
+        ]
 
     # -- trials, pauses, discounts, usage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
@@ -40,7 +40,7 @@ def requests(
     """
     found: list[Request] = []
     standing_request = False
-    known = levels(states, msgspec.structs.replace(policy, churn_recognition="ended"), until)
+    known = levels(states, replace(policy, churn_recognition="ended"), until)
     for stretch in stretches(states, policy):
         state = stretch.state
         asked = state.cancel_at is not None or terminal(state)
@@ -78,18 +78,25 @@ def set_for_later(
 ) -> list[Level]:
     """Levels of what MRR still lacks of committed MRR: what was set by then and is to come.
 
-    An end takes away (negative); a pause that will be over and a discount that ends bring back.
+    An end takes away (negative); a pause that will be over and a discount that ends bring back; a
+    schedule does either.
     Trials are no commitment, and patience with a late payment that may end is none either.
     """
-    patient = msgspec.structs.replace(policy, past_due_days=None)
+    patient = replace(policy, past_due_days=None)
 
     def lacking(told: Stretch, at: int, value: Mapping[Line, int]) -> Mapping[Line, int]:
-        if told.steady or standing(told, policy, at) not in ("counts", "paused"):
+        plan, shown = told.state.scheduled, told.state
+        if plan is None and told.steady:
             return {}
-        alone = msgspec.structs.replace(told, following=None)
-        last = max([at, *dates(alone, patient), *discount_dates(told.state, policy)]) + 1
+        if standing(told, policy, at) not in ("counts", "paused"):
+            return {}
+        if plan is not None:
+            shown = replace(shown, items=plan.items, discounts=plan.discounts)
+        alone = replace(told, following=None)
+        ahead = [*dates(alone, patient), *discount_dates(shown, policy)]
+        last = max([at, plan.at if plan else at, *ahead]) + 1
         counts = standing(alone, patient, last) == "counts"
-        later = pricer(policy).basket(told.state, last) if counts else {}
+        later = pricer(policy).basket(shown, last) if counts else {}
         return {line: later.get(line, 0) - value.get(line, 0) for line in {**value, **later}}
 
     return _followed(states, policy, until, lacking, "other")
@@ -117,7 +124,7 @@ def _followed(
         if told is None:
             continue
         now = shows(told, at, value)
-        for line in {**value, **now}:
+        for line in {**shown, **value, **now}:
             amount = now.get(line, 0)
             if amount != shown.get(line, 0):
                 name = told.state.id

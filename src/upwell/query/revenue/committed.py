@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 
 import numpy as np
@@ -64,23 +65,39 @@ def settled(asked: Asked, part: Part, ledgers: Ledgers) -> Part:
     """The rows of MRR that add up to committed MRR.
 
     What is set for later stands on the last row of its line; lines that will be over are left out.
+    A line that is only to come stands on one that its subscription has.
     """
-    plan = asked.plan
+    plan, book = asked.plan, asked.book
     until = min(plan.seen + 1, plan.zone.opens(plan.last))
     later = {
         (notice.source, notice.id, *level.line): level.amount
         for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at)
         for level in notice.later
-        if level.at < until
+        if level.at < until and level.product in plan.products
     }
     delta = part.delta.copy()
     kept = np.ones(len(delta), dtype=np.bool_)
-    sums = added(part.line, part.delta, len(asked.book.lines))
-    for number in np.unique(part.line).tolist():
-        change = later.get(key_of(asked.book.lines[number]), 0)
-        if not change:
-            continue
+    sums = added(part.line, part.delta, len(book.lines))
+    for number, change in _placed(asked, np.unique(part.line).tolist(), later).items():
         own = np.flatnonzero(part.line == number)
         kept[own] = sums[number] + change != 0
         delta[own[np.argmax(part.at[own])]] += change
     return part._replace(delta=delta).take(kept)
+
+
+def _placed(asked: Asked, numbers: Sequence[int], later: Mapping[Key, int]) -> dict[int, int]:
+    """By how much committed MRR is another than MRR, by number of a line that has rows."""
+    found: defaultdict[int, int] = defaultdict(int)
+    lines = {key_of(asked.book.lines[number]): number for number in numbers}
+    homes = {_home(asked, key): number for key, number in lines.items()}
+    for key, change in later.items():
+        number = lines.get(key, homes.get(_home(asked, key)))
+        if change and number is not None:
+            found[number] += change
+    return found
+
+
+def _home(asked: Asked, key: Key) -> tuple[str, ...]:
+    """The subscription of a line in its currency, and in its product where these are apart."""
+    source, subscription, product, _, _, currency = key
+    return source, subscription, currency, product if asked.by == "product" else ""

@@ -16,14 +16,21 @@ import duckdb
 import msgspec
 import structlog
 
-from upwell.billing import Customer, Refund, SubscriptionState
+from upwell.billing import Customer, Refund, Schedule, SubscriptionState
 from upwell.errors import Unavailable
 from upwell.metrics.policy import MetricPolicy
 from upwell.projection import Projection, billing
 from upwell.projection.billing import Version
 from upwell.projection.recent import Heard
 from upwell.query.revenue.notices import Notices, Subscription, made
-from upwell.query.revenue.payers import discounted, giving_back, inheriting, refunds_of
+from upwell.query.revenue.payers import (
+    discounted,
+    giving_back,
+    inheriting,
+    planned,
+    refunds_of,
+    schedules_of,
+)
 
 log = structlog.get_logger()
 
@@ -34,6 +41,9 @@ REPEATING = '"duration":"repeating"'
 
 States = Mapping[Subscription, Sequence[SubscriptionState]]
 _STATE = msgspec.json.Decoder(SubscriptionState)
+_SCHEDULED = (
+    "select (source, json_extract_string(body, '$.subscription')) from billing where kind = 'sch'"
+)
 _AHEAD = " or ".join(f"body like '%{mark}%'" for mark in (*DATED, REPEATING))
 
 
@@ -55,16 +65,17 @@ def stored(
           where kind = 'sub' and {known}{wanted})
         select source, id, body from chosen where (source, id) in (
           select (source, id) from chosen where {_AHEAD}
+            or (source, id) in ({_SCHEDULED} and {known})
             or (source, customer) in (select (source, id) from billing
               where kind = 'cus' and body like '%{REPEATING}%'))
         order by ts, ord, no""",
-        [*values, *more],
+        [*values, *more, *values],
     )
     found: defaultdict[Subscription, list[SubscriptionState]] = defaultdict(list)
     while page := rows.fetchmany(10_000):
         for source, id_, body in page:
             found[source, id_].append(_STATE.decode(body))
-    states = discounted(db, found, known, values)
+    states = planned(discounted(db, found, known, values), schedules_of(db, known, values))
     if policy is None or not policy.reads_refunds:
         return states
     return giving_back(states, refunds_of(db, states, known, values), policy)
@@ -81,6 +92,7 @@ def heard_of(commits: Iterable[Heard], policy: MetricPolicy) -> States:
         payers: defaultdict[Subscription, list[Customer]] = defaultdict(list)
         repeating = set[Subscription]()
         refunds: defaultdict[Subscription, list[Refund]] = defaultdict(list)
+        schedules: defaultdict[Subscription, list[Schedule]] = defaultdict(list)
         for version in sorted(commit.versions, key=lambda v: (v.ts, v.ord, v.no)):
             key = (version.source, version.id)
             if version.kind == "sub":
@@ -90,16 +102,20 @@ def heard_of(commits: Iterable[Heard], policy: MetricPolicy) -> States:
                 refund = cast(Refund, version.record)
                 refunds[refund.source, refund.subscription].append(refund)
                 continue
+            if version.kind == "sch":
+                schedule = cast(Schedule, version.record)
+                schedules[schedule.source, schedule.subscription].append(schedule)
+                continue
             payers[key].append(cast(Customer, version.record))
             if REPEATING in version.body:
                 repeating.add(key)
         dated = {
             key: [cast(SubscriptionState, version.record) for version in versions]
             for key, versions in own.items()
-            if any(_dated(version, repeating) for version in versions)
+            if key in schedules or any(_dated(version, repeating) for version in versions)
         }
         found.update(dict.fromkeys(own, ()))
-        found.update(giving_back(inheriting(dated, payers), refunds, policy))
+        found.update(giving_back(planned(inheriting(dated, payers), schedules), refunds, policy))
     return found
 
 
@@ -113,7 +129,8 @@ def since(projection: Projection, number: int) -> Heard:
     db = projection.reader()
     after = _next(db)
     rows = db.execute(
-        "select distinct subject from billing where no >= ? and kind in ('sub', 'cus', 'ref')",
+        "select distinct subject from billing where no >= ?"
+        " and kind in ('sub', 'cus', 'ref', 'sch')",
         [number],
     ).fetchall()
     subjects = projection.books.together(int(subject) for (subject,) in rows)
@@ -189,7 +206,8 @@ class Past:
     def _read(self) -> bool:
         db = self._projection.reader()
         rows = db.execute(
-            f"""select distinct subject from billing where kind = 'sub' and ({_AHEAD}
+            f"""select distinct subject from billing
+            where kind = 'sch' or kind = 'sub' and ({_AHEAD}
               or (source, customer) in (select (source, id) from billing
                 where kind = 'cus' and body like '%{REPEATING}%'))"""
         ).fetchall()

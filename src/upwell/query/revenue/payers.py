@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 import duckdb
 import msgspec
 
-from upwell.billing import Customer, Refund, SubscriptionState
+from upwell.billing import Customer, Refund, Schedule, SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.inherited import inherited
 from upwell.metrics.revenue.refunds import refunded
+from upwell.metrics.revenue.scheduled import scheduled
 
 _CUSTOMER = msgspec.json.Decoder(Customer)
 _REFUND = msgspec.json.Decoder(Refund)
+_SCHEDULE = msgspec.json.Decoder(Schedule)
 Subscription = tuple[str, str]  # source and id
 
 
@@ -78,5 +80,31 @@ def giving_back(
     """States by subscription as the policy lets these refunds change them."""
     return {
         key: refunded(states, refunds[key], policy).states if key in refunds else states
+        for key, states in found.items()
+    }
+
+
+def schedules_of(
+    db: duckdb.DuckDBPyConnection, condition: str, values: Sequence[int]
+) -> dict[Subscription, list[Schedule]]:
+    """What was said of schedules, by subscription; `condition`: what is known."""
+    rows = db.execute(
+        f"select body from billing where kind = 'sch' and {condition} order by ts, ord, no",
+        list(values),
+    ).fetchall()
+    found: defaultdict[Subscription, list[Schedule]] = defaultdict(list)
+    for (body,) in rows:
+        schedule = _SCHEDULE.decode(body)
+        found[schedule.source, schedule.subscription].append(schedule)
+    return found
+
+
+def planned(
+    found: Mapping[Subscription, Sequence[SubscriptionState]],
+    schedules: Mapping[Subscription, Sequence[Schedule]],
+) -> dict[Subscription, Sequence[SubscriptionState]]:
+    """States by subscription with what these schedules set for later."""
+    return {
+        key: scheduled(states, schedules[key]) if key in schedules else states
         for key, states in found.items()
     }

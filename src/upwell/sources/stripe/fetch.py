@@ -49,6 +49,7 @@ STEPS = (
         {"status": "all", "expand": ("data.customer", "data.discounts")},
         "Subscriptions",
     ),
+    Step("subscription_schedules", "/v1/subscription_schedules", {}, "Subscriptions"),
     Step("customers", "/v1/customers", {}, "Customers"),
     Step(
         "invoices",

@@ -78,7 +78,9 @@ Reference = str | Named | None
 Payer = str | Customer | None
 
 
-def id_of(reference: str | Named | Customer | Coupon | Discount | Price | None) -> str:
+def id_of(
+    reference: str | Named | Customer | Coupon | Discount | Price | Plan | None,
+) -> str:
     """The id of a reference, expanded or not; '' where there is none."""
     if reference is None:
         return ""
@@ -254,6 +256,44 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: int | None = None
     cancellation_details: Cancellation | None = None
     pause_collection: Pause | None = None
+    metadata: dict[str, str] | None = None
+
+
+class PhaseDiscount(msgspec.Struct, frozen=True, kw_only=True):
+    """A coupon that a phase begins with, or a discount that it goes on with."""
+
+    coupon: str | Coupon | None = None
+    discount: str | Discount | None = None
+
+
+class PhaseItem(msgspec.Struct, frozen=True, kw_only=True):
+    price: str | Price | None = None
+    plan: str | Plan | None = None
+    quantity: Decimal | None = None
+    discounts: tuple[PhaseDiscount, ...] | None = None
+    tax_rates: tuple[str | TaxRate, ...] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class Phase(msgspec.Struct, frozen=True, kw_only=True):
+    start_date: int
+    end_date: int | None = None
+    currency: str | None = None
+    items: tuple[PhaseItem, ...] = ()
+    discounts: tuple[PhaseDiscount, ...] | None = None
+    coupon: str | Coupon | None = None  # as older versions say it
+    default_tax_rates: tuple[str | TaxRate, ...] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class Schedule(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    customer: Payer = None
+    status: str = ""
+    subscription: Reference = None
+    released_subscription: str | None = None
+    end_behavior: str = "release"
+    phases: tuple[Phase, ...] = ()
     metadata: dict[str, str] | None = None
 
 

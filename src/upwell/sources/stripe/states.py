@@ -29,6 +29,9 @@ RANKS = {
     "unpaid": 6,
     "incomplete_expired": 8,
     "canceled": 9,
+    "not_started": 0,  # this and the others are those of schedules
+    "completed": 9,
+    "released": 9,
 }
 RECOVERED = 7  # active again after past_due, unpaid or a pause
 NOT_ASKED = frozenset({"payment_failed", "payment_disputed"})
@@ -73,7 +76,7 @@ def state_of(
         raise Waits(frozenset({Want("items", found.id)}))
     wants: set[Want] = set()
     items = tuple(_item(read, found, one, currency, wants) for one in listed if not one.deleted)
-    discounts = _discounts(read, found.id, _given(found), currency, wants)
+    discounts = discounts_of(read, found.id, _given(found), currency, wants)
     if wants:
         raise Waits(frozenset(wants))
     said, pause = found.cancellation_details, found.pause_collection
@@ -187,13 +190,14 @@ def _given(found: shapes.Subscription) -> tuple[str | shapes.Discount, ...]:
     return (found.discount,) if found.discount else ()
 
 
-def _discounts(
+def discounts_of(
     read: Reading,
     of: str,
     given: tuple[str | shapes.Discount, ...] | None,
     currency: str,
     wants: set[Want],
 ) -> tuple[billing.Discount, ...]:
+    """Discounts of a subscription that are told of, whole or by their names."""
     found = []
     for each in given or ():
         whole = read.extra.discounts.get(each) if isinstance(each, str) else each
@@ -220,22 +224,25 @@ def _item(
     if price is None:
         raise Unusable("no_price", f"Item {item.id} of subscription {found.id} has no price.")
     made = priced(read, price, currency, wants)
-    rates = item.tax_rates or found.default_tax_rates or ()
-    inclusive = sum(
-        (
-            (rate.effective_percentage or rate.percentage or Decimal(0)) / 100
-            for rate in rates
-            if isinstance(rate, shapes.TaxRate) and rate.inclusive
-        ),
-        Decimal(0),
-    )
     return billing.Item(
         id=item.id,
         product=_product_of(read, found, item, price),
         price=made or billing.Price(id=price.id, plan="", currency=currency),
         quantity=Decimal(1) if item.quantity is None else item.quantity,
-        inclusive_tax=inclusive,
-        discounts=_discounts(read, found.id, item.discounts, currency, wants),
+        inclusive_tax=inclusive(item.tax_rates or found.default_tax_rates),
+        discounts=discounts_of(read, found.id, item.discounts, currency, wants),
+    )
+
+
+def inclusive(rates: tuple[str | shapes.TaxRate, ...] | None) -> Decimal:
+    """The rate of all tax within a price."""
+    return sum(
+        (
+            (rate.effective_percentage or rate.percentage or Decimal(0)) / 100
+            for rate in rates or ()
+            if isinstance(rate, shapes.TaxRate) and rate.inclusive
+        ),
+        Decimal(0),
     )
 
 

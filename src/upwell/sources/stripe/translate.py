@@ -18,7 +18,7 @@ from upwell import billing
 from upwell.billing import Origin
 from upwell.event import Delivery, Translated
 from upwell.period import MICROS
-from upwell.sources.stripe import history, money, shapes, states
+from upwell.sources.stripe import history, money, schedules, shapes, states
 from upwell.sources.stripe.reading import Moment, Reading, Unusable, Waits, Want, micros
 
 _DELIVERED = msgspec.json.Decoder(shapes.Delivered)
@@ -157,6 +157,8 @@ def _object(found: Reading, raw: msgspec.Raw, moment: Moment, past: bool) -> Non
             found.records += history.of_invoice(found, invoice)
     elif name == "customer":
         _customer(found, _decode(raw, shapes.Customer), moment, moment.event == "customer.deleted")
+    elif name == "subscription_schedule":
+        schedules.schedule(found, _decode(raw, shapes.Schedule), moment)
     elif name == "refund":
         money.refund(found, _decode(raw, shapes.Refund))
     elif name == "dispute":
@@ -178,6 +180,7 @@ _DECODERS = {
         shapes.Invoice,
         shapes.InvoiceItem,
         shapes.Customer,
+        shapes.Schedule,
         shapes.Refund,
         shapes.Dispute,
         shapes.BalanceTransaction,
