@@ -45,7 +45,9 @@ class Reading:
         wanted: Collection[str] | None,
         span: tuple[int, int],
         person: I64 | None,
+        share: int = SHARE,
     ) -> None:
+        self._share = share
         self._parts, self._kinds, self._span = parts, kinds, span
         self._wanted = np.array(
             [wanted is None or kind in wanted for kind in kinds], dtype=np.bool_
@@ -60,10 +62,10 @@ class Reading:
             name: _numbered([part.properties[name] for _, part in parts]) for name in names
         }
 
-    def shares(self, size: int = SHARE) -> list[tuple[int, int]]:
-        """Ranges of people, rising and without gaps, of about `size` events each."""
-        pieces = self.rows // size + 1
-        sample = [self._person[part.actor[::SAMPLED]] for _, part in self._parts]
+    def shares(self) -> list[tuple[int, int]]:
+        """Ranges of people, rising and without gaps, of about as many events each."""
+        pieces, step = self.rows // self._share + 1, min(SAMPLED, self._share)
+        sample = [self._person[part.actor[::step]] for _, part in self._parts]
         people = np.sort(np.concatenate([np.zeros(0, np.int64), *sample]))
         inner = [int(people[len(people) * n // pieces]) for n in range(1, pieces)]
         edges = sorted({0, *inner, len(self._person)})

@@ -25,7 +25,7 @@ from upwell.errors import Unavailable
 from upwell.event import LATEST
 from upwell.warehouse import slices
 from upwell.warehouse.folder import Folder, Run
-from upwell.warehouse.reading import Reading, Selection
+from upwell.warehouse.reading import SHARE, Reading, Selection
 from upwell.warehouse.slices import I64, Column, Part, Slice
 
 FRESH = 250_000  # events that are read from the table at each question, before runs are written
@@ -41,8 +41,10 @@ class Timelines:
         folder: Path,
         reader: Callable[[], duckdb.DuckDBPyConnection],
         fresh: int = FRESH,
+        share: int = SHARE,
     ) -> None:
-        self._folder, self._reader, self._most = Folder(folder), reader, fresh
+        self._folder, self._reader = Folder(folder), reader
+        self._most, self._share = fresh, share
         self._lock = threading.RLock()
         self._manifest = self._folder.open()
         self._codes = {kind: code for code, kind in enumerate(self._manifest.kinds)}
@@ -113,7 +115,7 @@ class Timelines:
             found.append((at, part._replace(properties=columns)))
             if properties:
                 told(done / len(runs))
-        return Reading([*found, *tails], known, kinds, span, person)
+        return Reading([*found, *tails], known, kinds, span, person, self._share)
 
     def read(
         self,

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import replace
-from threading import Lock
 from typing import Any, TypeVar
 
 import msgspec
@@ -35,6 +33,7 @@ from upwell.query.usage.asked import (
 )
 from upwell.query.usage.courses import doings_of
 from upwell.query.usage.ground import I64, Ground, ground
+from upwell.query.usage.known import Known
 from upwell.query.usage.properties import properties
 from upwell.query.usage.questions import Questions
 from upwell.query.usage.segments import Saved
@@ -69,7 +68,7 @@ class Usage:
     ) -> None:
         self.projection, self.lines, self.clock, self._rates = projection, lines, clock, rates
         self.saved, self.questions = Saved(state), Questions(state, self.by_name, clock)
-        self._answers, self._people = _Known(REMEMBERED), _Known(REMEMBERED_PEOPLE)
+        self._answers, self._people = Known(REMEMBERED), Known(REMEMBERED_PEOPLE)
         self._long, self._turns = long, Turns()
 
     def funnel(self, asked: FunnelAsked, viewer: Viewer) -> shapes.FunnelAnswer:
@@ -239,7 +238,7 @@ class Usage:
 
     def _refresh_for(self, asked: ActivityAsked) -> None:
         """Let the timelines hold everything, where they are read: kept days answer the rest."""
-        if asked.event or asked.where:
+        if asked.walked:
             self._refresh()
 
     def _known(self, asked: Scoped, of: Ground, read: Callable[[Ground], Answer]) -> Answer:
@@ -291,26 +290,3 @@ class Usage:
             projection.changed(read, EVENT_TYPES),
             of.now // MINUTE,
         )
-
-
-class _Known:
-    """What was found last, by all that it depends on; bounded."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._found = OrderedDict[tuple[object, ...], Any]()
-        self._lock = Lock()
-
-    def once(self, marker: tuple[object, ...], read: Callable[[], Found]) -> Found:
-        """What is known under the marker, or what `read` finds now."""
-        with self._lock:
-            if marker in self._found:
-                self._found.move_to_end(marker)
-                known: Found = self._found[marker]
-                return known
-        made = read()
-        with self._lock:
-            self._found[marker] = made
-            while len(self._found) > self._most:
-                self._found.popitem(last=False)
-        return made

@@ -28,7 +28,6 @@ from upwell.warehouse.timelines import Timelines
 
 I64 = NDArray[np.int64]
 
-SHOWN = 25  # values of a breakdown that have a table of their own
 _COHORTS = {
     "first_time": "Whoever did it for the first time ever in a {}",
     "recurring": "Whoever did it in a {}",
@@ -81,9 +80,9 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
             lost[currency] = lost.get(currency, 0) + amount
     starts, keys, other = Starts(*_joined(begun)), list[str | None]([None]), None
     if asked.by is not None:
-        starts, keys, other = _shown(starts, values)
-    who, at, *amounts_ = _joined([one if worth else one[:2] for one in returns])
-    return Table(starts, Returns(who, at, *amounts_), frame, keys, other, lost)
+        starts, keys, other = _shown(starts, values, asked.top)
+    who, at, *amount = _joined([one if worth else one[:2] for one in returns])
+    return Table(starts, Returns(who, at, *amount), frame, keys, other, lost)
 
 
 def _joined(parts: Sequence[Sequence[I64 | None]]) -> list[I64]:
@@ -161,12 +160,14 @@ def _once(person: I64, bucket: I64, code: I64, at: I64) -> I64:
     return np.sort(at[order[first]])
 
 
-def _shown(starts: Starts, values: list[str]) -> tuple[Starts, list[str | None], int | None]:
+def _shown(
+    starts: Starts, values: list[str], top: int
+) -> tuple[Starts, list[str | None], int | None]:
     """The starts with values numbered by how many began with them; the rarest are one."""
     counts = np.bincount(starts.code, minlength=len(values) + 1)  # the first: no value
     ranked = np.argsort(-counts, kind="stable")
     ranked = ranked[counts[ranked] > 0]
-    shown, beyond = ranked[:SHOWN], ranked[SHOWN:]
+    shown, beyond = ranked[:top], ranked[top:]
     table = np.zeros(len(counts), dtype=np.int64)
     table[shown] = np.arange(len(shown))
     table[beyond] = len(shown)
