@@ -59,7 +59,7 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
         case "mrr_set_to_cancel":
             return committed.set_to_cancel(plan, ledgers)
         case "cancelling_mrr":
-            return cancelling(plan, ledgers, projection)
+            return clicks.read(plan, ledgers, projection)
         case "cmrr":
             return committed.committed(plan, ledgers)
         case "usage_run_rate":
@@ -161,11 +161,6 @@ def cash(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
         slots = found.setdefault(name, {}).setdefault(currency, {})
         slots[place] = slots.get(place, 0) + nanos_of(net * FINE, currency)
     return sum_up(plan, found, ledgers.rates)
-
-
-def cancelling(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
-    """What the subscriptions brought in whose cancellation was asked for in each bucket."""
-    return sum_up(plan, clicks.amounts(plan, ledgers, projection), ledgers.rates)
 
 
 def before(

@@ -18,7 +18,7 @@ from upwell.query.question import Unconverted
 from upwell.query.revenue import measures
 from upwell.query.revenue.closed import closed_months
 from upwell.query.revenue.cuts import Cuts
-from upwell.query.revenue.exchange import worth
+from upwell.query.revenue.exchange import worth, worths
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.measures import FLOWS
 from upwell.query.revenue.part import (
@@ -187,17 +187,16 @@ def _wholes(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bars]:
     before = [exchange.closing(currency, asked.plan.start - 1) for currency in currencies]
     after = [row[-1] if row else None for row in quotes.closing]
     rates = [_together(row) for row in quotes.moving]
-    moved = [measures.of_kinds(table, *FLOWS[FLOW_OF[name]]) for name in MOVES]
 
-    late = measures.of_kinds(table, (RESTATEMENT,), 1)
-
-    def flow(amounts: I64) -> int:
-        total = 0
-        for code, row in enumerate(amounts.tolist()):
-            if any(row):
-                for quote, slots in rates[code]:
-                    total += worth(sum(row[slot] for slot in slots), currencies[code], quote)
-        return total
+    def flows(amounts: I64) -> list[int]:
+        """What movements of each key come to; those at one rate are valued together."""
+        totals = [0] * len(amounts)
+        for code, parts in enumerate(rates):
+            for quote, slots in parts:
+                sums = amounts[:, code, slots].sum(axis=1).tolist()
+                own = worths(sums, currencies[code], [quote] * len(sums))
+                totals = [total + value for total, value in zip(totals, own, strict=True)]
+        return totals
 
     def stock(amounts: I64, at: Sequence[Quote | None]) -> int:
         return sum(
@@ -206,11 +205,13 @@ def _wholes(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bars]:
             if (quote := at[code]) is not None
         )
 
+    late = flows(measures.of_kinds(table, (RESTATEMENT,), 1))
+    moved = [flows(measures.of_kinds(table, *FLOWS[FLOW_OF[name]])) for name in MOVES]
     return [
         Bars(
             stock(table.opening[key], before),
-            tuple(flow(one[key]) for one in moved),
-            flow(late[key]),
+            tuple(one[key] for one in moved),
+            late[key],
             stock(ends[key], after),
         )
         for key in keys
