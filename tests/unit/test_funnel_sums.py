@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -93,10 +94,19 @@ def test_first_last_and_step_two() -> None:
     outcome = run(told, asked)
     assert touches(told, asked, outcome, value, "first").tolist() == [CHROME, CHROME, NO_VALUE]
     assert touches(told, asked, outcome, value, "last").tolist() == [FIREFOX, CHROME, NO_VALUE]
-    second = at_step(outcome, value, 2)
+    second = at_step(outcome, asked, value, 2)
     assert second.tolist() == [FIREFOX, NO_VALUE, NO_VALUE]
     shown = parts(outcome, second, without=False)
     assert [(part.value, len(part.outcome.actor)) for part in shown] == [(FIREFOX, 1)]
+
+
+def test_the_value_of_a_step_done_in_any_order() -> None:
+    """Step 2 is B, also where it was done first."""
+    told = lines(["B0 A1", "A0 B1", "A0"], "AB")
+    asked = msgspec.structs.replace(rule(2), order="any")
+    value = np.array([CHROME, FIREFOX, CHROME, FIREFOX, CHROME], dtype=np.int32)
+    found = at_step(run(told, asked), asked, value, 2)
+    assert found.tolist() == [CHROME, FIREFOX, NO_VALUE]
 
 
 def test_values_beyond_the_cap() -> None:

@@ -157,6 +157,9 @@ def test_filters_and_breakdowns(asking: Asking) -> None:
         ("solo", [1, 1]),
         (None, [1, 0]),
     ]
+    few = asking.funnel(body("AB", by="plan", top=1, attribution="all_steps"))
+    assert [(part.key, part.other) for part in few.parts] == [("team", False), (None, True)]
+    assert "users can appear in more than one row" in few.rule
     step = {"event": "A", "where": {"plan": "solo"}}
     assert counts(asking.funnel(body("", steps=[step, {"event": "B"}]))) == [1, 1]
 
@@ -222,6 +225,7 @@ def test_answers_follow_new_events(asking: Asking) -> None:
         ({"steps": [{"event": "signu"}, {"event": "A"}]}, "event", "'signup'"),
         ({"steps": [{"event": "A"}]}, "steps", "Add a step."),
         ({"window": "soon"}, "window", "14d"),
+        ({"by": "plan", "top": 0}, "top", "1 to 200"),
         ({"between": 51}, "between", "at most 50"),
         ({"bins": 0}, "bins", "1 to 90"),
         ({"trend": "hour", "from": "2026-01-01"}, "grain", "coarser"),

@@ -79,6 +79,18 @@ def test_stickiness(asking: Asking, more: dict[str, Any]) -> None:
     assert (found.people, found.mean_active, found.share) == (5, 12 / 7, 12 / 35)
 
 
+def test_a_day_counts_with_so_many_events(asking: Asking) -> None:
+    asking.house.take(batch(on_days({"a": "0 0 1 1", "b": "0 0 0 2", "c": "1"}, "A")))
+    for at_least, exact in ((1, (1, 2)), (2, (1, 1)), (3, (1, 0)), (4, (0, 0))):
+        asked = days(1, 8, at_least=at_least)
+        assert asking.stickiness(asked).exact[:2] == exact
+        assert asking.stickiness(asked).people == sum(exact)
+    assert asking.who({"stickiness": days(1, 8, at_least=2), "times": 2}) == ["a"]
+    assert "2 times or more in a day" in asking.stickiness(days(1, 8, at_least=2)).rule
+    with pytest.raises(Rejected, match="no rule for what counts"):
+        asking.stickiness(days(1, 8, at_least=0))
+
+
 def test_what_cannot_be_asked_says_what_to_change(asking: Asking) -> None:
     asking.house.take(batch(on_days(ACTIVE, "Ask")))
     for change, where, fix in (

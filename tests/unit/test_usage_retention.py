@@ -97,6 +97,8 @@ def test_parts_by_a_property_of_the_start(asking: Asking) -> None:
         ("s", (1, 1)),
     ]
     assert found.cohorts[0].values[:2] == (3, 2)
+    few = asking.retention(body(by="plan", top=1))
+    assert [(part.key, part.other) for part in few.parts] == [("team", False), (None, True)]
 
 
 def test_brackets_and_the_column_before(asking: Asking) -> None:

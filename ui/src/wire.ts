@@ -824,6 +824,7 @@ export interface StepAsked {
 export interface Excluded {
   event: string;
   where?: Record<string, string | number | boolean | (string | number | boolean)[] | Condition>;
+  product?: string | string[];
   between?: [number, number];
   mode?: 'drop_actor' | 'end_attempt';
 }
@@ -844,6 +845,7 @@ export interface FunnelAsked {
   order_tolerance_ms?: number;
   by?: string;
   attribution?: string;
+  top?: number;
   trend?: Grain;
   bins?: number;
   between?: number;
@@ -965,6 +967,7 @@ export interface RetentionAsked {
   buckets?: 'calendar' | 'exact_24h';
   measure?: 'actors' | 'revenue';
   by?: string;
+  top?: number;
   columns?: number;
   brackets?: number[];
   at_least?: number;
@@ -1028,7 +1031,7 @@ export interface LifecycleAnswer {
   points: LifecyclePoint[];
 }
 
-/** `POST /v1/stickiness`. */
+/** `POST /v1/stickiness`: a bucket counts with `at_least` so many events. */
 export interface StickinessAsked {
   product?: string | string[];
   from?: string;
@@ -1037,6 +1040,7 @@ export interface StickinessAsked {
   segment?: string;
   grain?: DayGrain;
   event?: string;
+  at_least?: number;
 }
 
 /** How often people come: `exact[k - 1]` in k buckets of the range, `cumulative` in k or more. */

@@ -71,9 +71,14 @@ class Stickiness(NamedTuple):
         return ratio(int(self.active.sum()), len(self.active) * self.people)
 
 
-def distinct(actor: Ints, bucket: Ints) -> Pairs:
-    """Pairs from rows sorted by actor, then bucket, with repeats: days made weeks, for example."""
-    first = begins(actor, bucket)
+def distinct(actor: Ints, bucket: Ints, at_least: int = 1) -> Pairs:
+    """Pairs from rows sorted by actor, then bucket, with repeats: days made weeks, for example.
+
+    Those with fewer than `at_least` rows are left out.
+    """
+    first = np.flatnonzero(begins(actor, bucket))
+    if at_least > 1:
+        first = first[np.diff(first, append=len(actor)) >= at_least]
     return Pairs(actor[first], bucket[first])
 
 

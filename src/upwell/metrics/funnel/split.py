@@ -48,9 +48,11 @@ def touches(
     return found
 
 
-def at_step(outcome: Outcome, value: Codes, step: int) -> Codes:
+def at_step(outcome: Outcome, rule: FunnelRule, value: Codes, step: int) -> Codes:
     """The value of the event that did `step` (from 1); NO_VALUE where it has none or none did."""
-    rows = outcome.rows[:, step - 1]
+    # In any order a step may stand in any column; -1 stands for what no step was done by.
+    here = np.append(rule.step_of, -1)[outcome.alternatives] == step - 1
+    rows = np.where(here, outcome.rows, -1).max(axis=1)
     return np.where(rows >= 0, value[rows], NO_VALUE) if len(value) else value
 
 

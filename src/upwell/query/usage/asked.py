@@ -63,8 +63,14 @@ class Excluded(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     event: str
     where: Where = {}
+    product: str | tuple[str, ...] = ()
     between: tuple[int, int] | None = None
     mode: Mode = "end_attempt"
+
+    @property
+    def doing(self) -> Doing:
+        """The event."""
+        return Doing(event=self.event, where=self.where, product=self.product)
 
 
 class Scoped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -85,9 +91,24 @@ class Scoped(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return named(self.product)
 
 
+MOST_VALUES = 200  # of a breakdown, apart
+
+
+def check_top(top: int) -> None:
+    """Nothing, or Rejected where so many values of a breakdown cannot stand apart."""
+    if not 1 <= top <= MOST_VALUES:
+        raise Rejected(
+            "bad_top",
+            f"{top:,} values cannot stand apart.",
+            fix=f"Ask for 1 to {MOST_VALUES}; the rest stand together as other.",
+            where="top",
+        )
+
+
 class FunnelAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/funnel`; `bins` of the histogram of times, by default as many as suit the count.
 
+    `top` values of the breakdown `by` stand apart, the rest together as other.
     `between`: so many of the other events on each link of the flow are named; 0: none are read.
     """
 
@@ -100,6 +121,7 @@ class FunnelAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True)
     order_tolerance_ms: int = 0
     by: str | None = None
     attribution: str = "first_touch"
+    top: int = 25
     trend: Grain | None = None
     bins: int | None = None
     between: int = 0
@@ -108,6 +130,7 @@ class FunnelAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class RetentionAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/retention`; `columns` counts column 0.
 
+    `top` values of the breakdown `by` stand apart, the rest together as other.
     `brackets` are the last distances of columns that hold several: [1, 7, 30] gives 0, 1, 2 to 7
     and 8 to 30. A bucket counts as one of return with `at_least` so many returns. Shares and means
     are of column 0, or of the `previous` column.
@@ -121,6 +144,7 @@ class RetentionAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     buckets: Literal["calendar", "exact_24h"] = "calendar"
     measure: Literal["actors", "revenue"] = "actors"
     by: str | None = None
+    top: int = 25
     columns: int | None = None
     brackets: tuple[int, ...] = ()
     at_least: int = 1
@@ -133,13 +157,25 @@ class ActivityAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     grain: DayGrain = "day"
     event: str | None = None
 
+    @property
+    def walked(self) -> bool:
+        """Whether it takes the events: of days only is kept who was active at all."""
+        return bool(self.event or self.where)
+
 
 class LifecycleAsked(ActivityAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`POST /v1/lifecycle`."""
 
 
 class StickinessAsked(ActivityAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/stickiness`."""
+    """`POST /v1/stickiness`: a bucket counts with `at_least` so many events."""
+
+    at_least: int = 1
+
+    @property
+    def walked(self) -> bool:
+        """Whether it takes the events: how often is not kept either."""
+        return super().walked or self.at_least > 1
 
 
 class PathsAsked(Scoped, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -48,7 +48,7 @@ class _Share(NamedTuple):
 def doings_of(asked: FunnelAsked) -> tuple[list[Doing], list[Doing]]:
     """The alternatives of all steps in one list, and what is excluded."""
     steps = [doing for step in asked.steps for doing in step.alternatives()]
-    return steps, [Doing(event=one.event, where=one.where) for one in asked.exclude]
+    return steps, [one.doing for one in asked.exclude]
 
 
 def followed(walks: Walks, asked: FunnelAsked, rule: FunnelRule, of: Ground) -> Course:
@@ -58,7 +58,7 @@ def followed(walks: Walks, asked: FunnelAsked, rule: FunnelRule, of: Ground) -> 
     made = tuple[Part, ...]()
     if split:
         outcomes, codes = zip(*split, strict=True)
-        made = _ranked(joined(outcomes), np.concatenate(codes), asked.attribution)
+        made = _ranked(joined(outcomes), np.concatenate(codes), asked)
     trend = [one.trend for one in found if one.trend is not None]
     return Course(
         joined([one.outcome for one in found]),
@@ -159,10 +159,11 @@ def _split(
             fix=f"Use first_touch, last_touch, all_steps, or step:1 to step:{len(rule.steps)}.",
             where="attribution",
         )
-    return outcome, at_step(outcome, codes, int(step[1]))
+    return outcome, at_step(outcome, rule, codes, int(step[1]))
 
 
-def _ranked(outcome: Outcome, codes: Codes, attribution: str) -> tuple[Part, ...]:
-    if attribution == "all_steps":
-        return apart(outcome, codes)
-    return parts(outcome, codes, without=not attribution.startswith("step"))
+def _ranked(outcome: Outcome, codes: Codes, asked: FunnelAsked) -> tuple[Part, ...]:
+    if asked.attribution == "all_steps":
+        return apart(outcome, codes, cap=asked.top)
+    without = not asked.attribution.startswith("step")
+    return parts(outcome, codes, cap=asked.top, without=without)

@@ -93,7 +93,7 @@ def _same(asked: Scalar, value: str) -> bool:
         return value == ("true" if asked else "false")
     if isinstance(asked, str):
         return asked == value
-    return _number(value) == asked
+    return str(asked) == value or _number(value) == asked  # the text: longer than a float holds
 
 
 def _number(value: str) -> float | None:

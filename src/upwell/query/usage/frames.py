@@ -10,7 +10,7 @@ from upwell.errors import Rejected
 from upwell.metrics import retention as engine
 from upwell.metrics.retention import Frame
 from upwell.period import DAY_MICROS, HOUR_MICROS, Grain
-from upwell.query.usage.asked import RetentionAsked
+from upwell.query.usage.asked import RetentionAsked, check_top
 from upwell.query.usage.ground import Ground
 
 MOST = 400  # cohorts, and columns
@@ -27,6 +27,7 @@ _WIDTHS: dict[Grain, int] = {
 
 def frame_of(asked: RetentionAsked, of: Ground) -> Frame:
     """The cohorts and columns; Rejected where there are too many, or none of the grain."""
+    check_top(asked.top)
     calendar, exact = of.calendar(asked.grain), asked.buckets == "exact_24h"
     if asked.grain not in _WIDTHS:
         raise refuse("grain", f"Retention is not kept by the {asked.grain}.", "Use month.")

@@ -12,7 +12,7 @@ from upwell.metrics.funnel.split import OTHER
 from upwell.metrics.funnel.sums import MAX_OWN_BINS, step_sums, whole
 from upwell.period import DAY_MICROS, HOUR_MICROS, MICROS
 from upwell.query.usage import courses, routes, shapes, trends
-from upwell.query.usage.asked import FunnelAsked, PartAsked
+from upwell.query.usage.asked import FunnelAsked, PartAsked, check_top
 from upwell.query.usage.ground import THREADS, Ground
 from upwell.query.usage.walk import Walks
 
@@ -21,6 +21,11 @@ _UNITS = {"s": MICROS, "m": 60 * MICROS, "h": HOUR_MICROS, "d": DAY_MICROS, "w":
 _MODES = {
     "end_attempt": "an excluded event ends the attempt, and who had come so far still counts",
     "drop_actor": "who did an excluded event on the way is left out of every step",
+}
+_VALUES = {
+    "first_touch": "the first value that a user has in range counts",
+    "last_touch": "the last value that a user has in range counts",
+    "all_steps": "each value has a funnel of its own: users can appear in more than one row",
 }
 
 
@@ -50,6 +55,7 @@ def rule_of(asked: FunnelAsked, of: Ground) -> FunnelRule:
         tolerance=asked.order_tolerance_ms * 1000,
     )
     rules.check(rule)
+    check_top(asked.top)
     if not 0 <= asked.between <= MOST_BETWEEN:
         raise _refuse(
             "between",
@@ -200,6 +206,9 @@ def _words(asked: FunnelAsked) -> str:
     window = _spoken(asked.window)
     said = [f"{order}, within {window} of {since}", f"a user's {entry} entry counts"]
     said += [_MODES[mode] for mode in dict.fromkeys(one.mode for one in asked.exclude)]
+    if asked.by is not None:
+        step = asked.attribution.removeprefix("step:")
+        said.append(_VALUES.get(asked.attribution, f"the value at step {step} counts"))
     text = "; ".join(said)
     return text[0].upper() + text[1:] + "."
 

@@ -23,6 +23,7 @@ I64 = NDArray[np.int64]
 ACTIVE = "active"
 MOST = {"day": 3_700}  # buckets, by grain; others are as few as the days they are made of
 STICKY = 400
+MOST_TIMES = 1_000  # events in a bucket
 
 
 def lifecycle(asked: LifecycleAsked, of: Ground, lines: Timelines) -> shapes.LifecycleAnswer:
@@ -119,6 +120,13 @@ def _sticky(asked: StickinessAsked, of: Ground) -> tuple[int, int]:
     first, end, _ = span(asked, of)
     if end - first > STICKY:
         raise _too_long(end - first, asked.grain, STICKY)
+    if not 1 <= asked.at_least <= MOST_TIMES:
+        raise Rejected(
+            "bad_stickiness",
+            f"{asked.at_least:,} events are no rule for what counts as active.",
+            fix=f"Ask for 1 to {MOST_TIMES:,}.",
+            where="at_least",
+        )
     return first, end
 
 
@@ -136,7 +144,7 @@ def _kept(asked: ActivityAsked, of: Ground, first: int, end: int) -> I64 | None:
 
     None where that does not answer: for one event, or some of the people.
     """
-    if asked.event or asked.where or of.only is not None:
+    if asked.walked or of.only is not None:
         return None
     way = once(of.projection, of.products, ACTIVE)
     with of.projection.sums.lock:
@@ -155,7 +163,7 @@ def _pairs(
     What lies before the bucket `near` is put together in the one before it, where only whether
     there was something matters.
     """
-    if asked.event or asked.where:
+    if asked.walked:
         return _walked(asked, of, lines, within)
     first, end = (
         max(0, first_of_number(number, asked.grain, of.week_start)) if number else 0
@@ -189,10 +197,12 @@ def _walked(
     found = walk(
         of, lines, doings, asked.where, (opens, min(calendar.opens(within[1]), of.now + 1))
     )
+    at_least = asked.at_least if isinstance(asked, StickinessAsked) else 1
     made = []
     for part in found:
         rows = np.flatnonzero(part.does_any(doings))
-        made.append(engine.distinct(part.found.person[rows], calendar.of(part.found.ts[rows])))
+        bucket = calendar.of(part.found.ts[rows])
+        made.append(engine.distinct(part.found.person[rows], bucket, at_least))
     return Pairs(*map(np.concatenate, zip(*made, strict=True)))
 
 
@@ -215,4 +225,7 @@ def _sorted(of: Ground, person: I64, bucket: I64) -> Pairs:
 
 def _words(asked: ActivityAsked) -> str:
     what = f"with the event '{asked.event}'" if asked.event else "with any activity"
-    return f"Users {what} in a {asked.grain}."
+    times = ""
+    if isinstance(asked, StickinessAsked) and asked.at_least > 1:
+        times = f" {asked.at_least} times or more"
+    return f"Users {what}{times} in a {asked.grain}."
