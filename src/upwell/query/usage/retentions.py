@@ -81,8 +81,8 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
     starts, keys, other = Starts(*_joined(begun)), list[str | None]([None]), None
     if asked.by is not None:
         starts, keys, other = _shown(starts, values, asked.top)
-    who, at, *amount = _joined([one if worth else one[:2] for one in returns])
-    return Table(starts, Returns(who, at, *amount), frame, keys, other, lost)
+    who, at, *brought = _joined([one if worth else one[:2] for one in returns])
+    return Table(starts, Returns(who, at, *brought), frame, keys, other, lost)
 
 
 def _joined(parts: Sequence[Sequence[I64 | None]]) -> list[I64]:
