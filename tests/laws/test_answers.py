@@ -283,7 +283,7 @@ def agree(town: Town, asked: model.Asked) -> None:
             shown = [point.value for point in got.points]
             assert all(map(same, shown, values)), (shown, list(map(str, values)))
             assert same(got.total, total), (got.total, str(total))
-    assert bool(found.note) == bool(unknown)
+    assert bool(found.note) == bool(unknown or model.others_now(town.house, asked))
     if not unknown:
         assert found.unlinked == model.unlinked(town.house, asked)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,6 +119,19 @@ def test_an_id_that_stands_for_nobody_joins_nobody(tmp_path: Path) -> None:
                 ]
             ),
         )
+        assert people(house.projection) == []
+
+
+@pytest.mark.parametrize("into", [None, "", "null", "Anonymous", True])
+def test_parting_from_nobody_takes_nothing_back(tmp_path: Path, into: object) -> None:
+    """A program that had no id at hand must not part somebody from everybody."""
+    linked = is_("mail", "ann", 9, "merge", into="bob")
+    parted = Event("mail", "unmerge", NOW - 8 * MINUTE, actor="ann", metadata={"into": into})
+    with world(tmp_path) as house:
+        house.take(config(Rules()), batch([linked, parted]))
+        assert people(house.projection) == [[("mail", "ann"), ("mail", "bob")]]
+        right(house.projection)
+        house.take(batch([is_("mail", "ann", 7, "unmerge")]))
         assert people(house.projection) == []
 
 

@@ -119,9 +119,11 @@ def identities(draw: st.DrawFn) -> Event:
     """Somebody is somebody else, or has a trait, or no longer is one with others."""
     kind = draw(st.sampled_from(("identify", "identify", "merge", "merge", "unmerge")))
     others = st.sampled_from(("ann", "bob", "cleo@acme.example", "dan"))
-    data: dict[str, str | int] = {}
+    data: dict[str, str | int | None] = {}
     if kind == "merge" or (kind == "unmerge" and draw(st.booleans())):
-        data["into"] = draw(others)
+        data["into"] = draw(
+            st.one_of(others, others, st.sampled_from((None, "", "NULL", "anonymous")))
+        )
     if kind == "identify":
         data[draw(st.sampled_from(("anonymous_id", "user_id", "external_id")))] = draw(others)
         if draw(st.booleans()):

@@ -406,6 +406,14 @@ def _did(
     ]  # fmt: skip
 
 
+def others_now(house: House, asked: Asked) -> bool:
+    """Whether it was said after the past time asked for who is one with whom, or taken back."""
+    if asked.known_at is None or asked.metric in PLUS:
+        return False
+    said = [v for v in house.versions if v.event.type in ("identify", "merge", "unmerge")]
+    return any(v.known(_seen(house, asked)) != v.known(None) for v in said)
+
+
 def unlinked(house: House, asked: Asked) -> int | None:
     """How many of the people counted are not known to be the same in two of the products."""
     if asked.metric not in ("actors", "visitors") or len(asked.products) < 2:

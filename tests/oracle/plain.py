@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 MICROS = 1_000_000
 HOUR = 3600 * MICROS
 TYPES = {"activation", "engagement", "page_view", "signup", "session"}
+NOBODY = {"", "null", "anonymous"}  # some of the ids that stand for nobody
 NOT_ACTIVITY = {"report", "identify", "merge", "unmerge"}
 ACTIVE = {"engagement", "session", "page_view", "activation", "signup"}
 DIMENSIONS = ("plan", "country", "channel", "reason", "name")
@@ -294,11 +295,14 @@ def _standing(events: Iterable[Event], rules: tuple[str, ...]) -> Iterable[set[A
         others: list[Any] = []
         if event.type == "unmerge":
             other = (event.product, data["into"]) if data.get("into") else None
-            if other != me:  # nobody can be parted from oneself
+            nobody = "into" in event.metadata and data.get("into", "").lower() in NOBODY
+            if other != me and not nobody:  # nobody can be parted from oneself
                 parted = {me, other} - {None}
                 links = [link for link in links if not parted <= link]
         elif event.type == "merge":
-            others = [(event.product, data["into"])] if data.get("into") else []
+            others = (
+                [] if data.get("into", "").lower() in NOBODY else [(event.product, data["into"])]
+            )
         elif event.type == "identify":
             names = ("anonymous_id", "user_id")
             others = [(event.product, data[name]) for name in names if data.get(name)]

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from tests.laws.world import batch
 from tests.oracle.plain import Event
-from tests.unit.usage_house import START, Asking, on_days, opened
+from tests.unit.usage_house import DAY, START, Asking, on_days, opened
 from upwell.access import SYSTEM
 from upwell.errors import Rejected
+from upwell.period import to_micros
 from upwell.query import Answer, Desk, Question
 
 FIRST = dt.date(2026, 6, 1)
@@ -76,6 +77,31 @@ def test_what_was_known_is_counted_from_the_events(tmp_path: Path) -> None:
         assert known.scanned
         assert known.series[0].points == now.series[0].points
         assert known.series[0].total == now.series[0].total == 1
+
+
+def test_people_are_as_known_now_and_the_answer_says_so(tmp_path: Path) -> None:
+    """Two were counted in November; in December they turned out to be one."""
+    with opened(tmp_path, 1_000) as asking:
+        take(asking, {"a": {0}, "phone": {3}})
+        then = dt.datetime(2026, 12, 1, tzinfo=dt.UTC)
+        later = then + dt.timedelta(days=3)
+        question = Question(
+            metric="mau",
+            product=("mail",),
+            start=FIRST,
+            end=FIRST + dt.timedelta(days=9),
+            known_at=then,
+        )
+        desk = Desk(asking.house.projection)
+        before = desk.answer(question, SYSTEM, then)
+        assert (before.series[0].total, before.note) == (2, "")
+        joined = Event("mail", "identify", START, actor="a", metadata={"anonymous_id": "phone"})
+        asking.house.take(batch([joined], to_micros(then) + DAY))
+        after = desk.answer(question, SYSTEM, later)
+        assert after.series[0].total == 1
+        assert "as known now" in after.note
+        added = msgspec.structs.replace(question, metric="page_views")
+        assert desk.answer(added, SYSTEM, later).note == ""
 
 
 def test_the_span_before_is_compared_to_the_same_instant(tmp_path: Path) -> None:

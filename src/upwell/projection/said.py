@@ -40,7 +40,9 @@ def said(
     """What one identity event says, under the workspace's rules; nothing where it names nobody."""
     traits: dict[str, Any] = msgspec.json.decode(metadata) if metadata else {}
     if kind == "unmerge":
-        yield Said(other=_id(traits, "into"), cuts=True)
+        other = _id(traits, "into")
+        if other or "into" not in traits:  # an `into` that names nobody parts nobody
+            yield Said(other=other, cuts=True)
         return
     if _nobody(actor):
         return

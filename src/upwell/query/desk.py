@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from upwell import money
 from upwell.access import Viewer
 from upwell.errors import Rejected
-from upwell.metrics.catalog import Ledger, Ratio
+from upwell.metrics.catalog import (
+    Cohort,
+    Distinct,
+    Ledger,
+    MeanOfDays,
+    Ratio,
+    Sessions,
+    Trailing,
+)
 from upwell.metrics.undefined import UNDEFINED
 from upwell.money import Rates
 from upwell.period import to_instant
@@ -31,8 +39,12 @@ from upwell.query.remembered import Remembered
 from upwell.query.revenue import Ledgers, elapsed, movements
 from upwell.query.revenue.closed import note_of
 from upwell.query.revenue.linked import among
-from upwell.query.then import freshness, unknown_then
+from upwell.query.then import freshness, others_now, unknown_then
 
+COUNTS_PEOPLE = Distinct | MeanOfDays | Trailing | Sessions | Cohort
+PEOPLE_NOW = (
+    "Who is one user is as known now: of some it was said later that they are one, or are not."
+)
 MINUTE, QUARTER = (
     60_000_000,
     900_000_000,
@@ -138,6 +150,8 @@ class Desk:
             for line in (line for pair in pairs for line in pair if line is not None):
                 if unknown.issuperset(_products_of(asked, line)):
                     line.values, line.total = [None] * len(line.values), None
+        if not unknown.issuperset(asked.products) and self._of_others_then(asked):
+            note = f"{note} {PEOPLE_NOW}".strip()
         return Answer(
             question=asked.question,
             series=tuple(
@@ -241,6 +255,14 @@ class Desk:
                 points=self._points(before, compared), total=written(compared.total, compared)
             ),
         )
+
+    def _of_others_then(self, asked: Plan) -> bool:
+        """Whether the past is told by people who were not yet known to be one, or apart."""
+        if asked.known_at is None:
+            return False
+        if isinstance(asked.metric.rule, Ratio):
+            return any(map(self._of_others_then, self._sides(asked)))
+        return isinstance(asked.metric.rule, COUNTS_PEOPLE) and others_now(asked, self.projection)
 
     def _unknown(self, asked: Plan) -> frozenset[str]:
         """The products of which nothing was known at the past time asked for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from upwell.projection import Projection
+from upwell.projection.said import KINDS
 from upwell.query import scan
 from upwell.query.plan import Plan
 
@@ -20,6 +21,17 @@ def unknown_then(asked: Plan, projection: Projection) -> frozenset[str]:
       where product in (select unnest(?::varchar[])) and recorded_at <= ?"""
     came = {name for (name,) in scan.run(projection, sql, [late, asked.seen], queue=False)}
     return frozenset(late) - came
+
+
+def others_now(asked: Plan, projection: Projection) -> bool:
+    """Whether anything was said after the past time asked for, or taken back, of who is one user.
+
+    Of any product: a link may lead over one that was not asked for.
+    """
+    sql = f"""select count(*) from events where type in {KINDS} and not excluded
+      and case when superseded_at is null then recorded_at > ?
+        else recorded_at <= ? and superseded_at > ? end"""
+    return bool(scan.run(projection, sql, [asked.seen] * 3, queue=False)[0][0])
 
 
 def freshness(asked: Plan, projection: Projection) -> dict[str, int]:
