@@ -27,12 +27,14 @@ name = "Mail"
 STEPS = "steps=signup%7Eimported%7Cinvited%7Eshared"
 PAGES = {
     "use-funnels": f"/usage?{STEPS}&by=country",
+    "use-options": f"/usage?{STEPS}&not=session*2-3!&since=step&by=country&whose=step:2",
     "use-routes": f"/usage?{STEPS}&view=table",
     "use-retention": "/usage/retention",
     "use-engagement": "/usage/engagement",
     "use-lifecycle": "/usage/lifecycle?range=90d&grain=week",
     "use-paths": "/usage/paths",
     "use-segments": "/usage/segments",
+    "use-saved": "/usage/saved",
 }
 MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
@@ -245,3 +247,121 @@ def test_a_question_that_cannot_be_asked_says_what_to_change(used: House, visito
     page.get_by_role("button", name="Start again").click()
     visit.settle()
     expect(flow(page)).to_be_visible()
+
+
+def test_a_step_is_narrowed_to_values_that_its_event_really_has(
+    used: House, visitor: Visitor
+) -> None:
+    visit = visitor(used)
+    page = visit.go(f"/usage?{STEPS}")
+    page.get_by_role("button", name="Only some of Signup").click()
+    page.get_by_label("Find a property or value").fill("DE")
+    page.get_by_role("menuitemcheckbox", name="DE").click()
+    page.keyboard.press("Escape")
+    visit.settle()
+    assert "signup%7Bcountry:DE%7D" in visit.where()
+    expect(page.get_by_role("listitem", name="Step 1")).to_contain_text("only country: DE")
+    expect(finding_of(page, "of 3 users did all 3 steps")).to_be_visible()
+
+
+def test_what_must_not_happen_lies_between_two_steps_and_ends_or_hides(
+    used: House, visitor: Visitor
+) -> None:
+    visit = visitor(used)
+    page = visit.go("/usage?steps=signup%7Eimported%7Eshared")
+    expect(finding_of(page, "9 of 28 users did all 3 steps")).to_be_visible()
+    page.get_by_role("button", name="More ways to count").click()
+    pick(page, "Without:", "imported")
+    visit.settle()
+    expect(finding_of(page, "0 of 28 users did all 3 steps")).to_be_visible()
+    page.get_by_role("combobox", name="after").select_option("2. Imported")
+    visit.settle()
+    expect(finding_of(page, "9 of 28 users did all 3 steps")).to_be_visible()
+    page.get_by_role("combobox", name="after").select_option("1. Signup")
+    page.get_by_role("radio", name="leaves the user out").click()
+    visit.settle()
+    assert "not=imported%21" in visit.where()
+    expect(finding_of(page, "0 of 16 users did all 3 steps")).to_be_visible()
+
+
+def test_a_question_is_saved_opened_changed_renamed_and_deleted(
+    used: House, visitor: Visitor
+) -> None:
+    visit = visitor(used)
+    page = visit.go(f"/usage?{STEPS}")
+    page.get_by_role("button", name="Saved questions").click()
+    page.get_by_label("Name of the question").fill("Who shares")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_text("Saved as “Who shares”.")).to_be_visible()
+    link = re.search(r"saved=(sav_\w+)", visit.where())
+    assert link
+
+    # Whoever is sent its link sees it; what is changed says so, and can be kept.
+    page.goto(f"{used.served.address}/usage?saved={link[1]}")
+    visit.settle()
+    expect(finding_of(page, "11 of 28 users did all 3 steps")).to_be_visible()
+    page.get_by_role("button", name="Within").click()
+    page.get_by_role("menuitemradio", name="1 hour", exact=True).click()
+    visit.settle()
+    expect(finding_of(page, "0 of 28 users did all 3 steps")).to_be_visible()
+    page.get_by_role("button", name="Saved questions: Who shares, changed").click()
+    page.get_by_role("button", name="Save the changes to “Who shares”").click()
+    expect(
+        page.get_by_role("button", name="Saved questions: Who shares", exact=True)
+    ).to_be_visible()
+
+    page.get_by_role("link", name="All saved questions").click()
+    page.get_by_role("button", name="Rename Who shares").click()
+    page.get_by_label("New name of Who shares").fill("Within the hour")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("“Who shares” is now “Within the hour”.")).to_be_visible()
+    page.get_by_role("link", name="Within the hour").click()
+    visit.settle()
+    expect(finding_of(page, "0 of 28 users did all 3 steps")).to_be_visible()
+    page.get_by_role("link", name="Saved").click()
+    page.get_by_role("button", name="Delete Within the hour").click()
+    expect(page.get_by_text("Nothing saved yet")).to_be_visible()
+
+
+def test_every_count_of_a_step_and_of_a_part_leads_to_its_users(
+    used: House, visitor: Visitor
+) -> None:
+    page = visitor(used).go(f"/usage?{STEPS}&by=country")
+    drawer = page.get_by_role("dialog", name="The users behind it")
+    steps = page.get_by_role("region", name="Steps", exact=True)
+    parts = page.get_by_role("region", name="Funnel by country")
+    for count, users in (
+        (steps.get_by_role("button", name="22 users at step 2"), 22),
+        (steps.get_by_role("button", name="6 went no further"), 6),
+        (parts.get_by_role("row", name=re.compile("^DE")).get_by_role("button").nth(1), 3),
+    ):
+        count.click()
+        expect(drawer.locator("tbody tr")).to_have_count(users)
+        page.keyboard.press("Escape")
+        expect(drawer).to_have_count(0)
+
+
+def test_the_page_follows_what_comes(used: House, visitor: Visitor) -> None:
+    at = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=5)
+
+    def answer(who: str) -> None:
+        both = [
+            {
+                "product_id": "mail",
+                "event_type": "engagement",
+                "actor_id": who,
+                "timestamp": (at + later).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "idempotency_key": f"{who}/{name}",
+                "metadata": {"name": name},
+            }
+            for name, later in (("asked", dt.timedelta()), ("answered", dt.timedelta(seconds=9)))
+        ]
+        assert post(used.served, used.key, both) == len(both)
+
+    answer("early")
+    visit = visitor(used)
+    page = visit.go("/usage?steps=asked%7Eanswered")
+    expect(finding_of(page, "1 of 1 user did all 2 steps")).to_be_visible()
+    visit.live()
+    answer("late")
+    expect(finding_of(page, "2 of 2 users did all 2 steps")).to_be_visible(timeout=20_000)

@@ -99,7 +99,9 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
       const to = dayAfter(from, grain);
       const [begin, running] = [from, to > data.today];
       from = to;
-      if (share === null) return running && begin <= data.today ? pending(cohort.start, row, column, begin, to) : null;
+      // Time that runs from the moment of each is over later than the calendar says.
+      const expected = running || (cohort.values[0] ?? null) !== null;
+      if (share === null) return expected && begin <= data.today ? pending(cohort.start, row, column, begin, to) : null;
       const value = of(cohort.size, share, unit);
       const text = show === 'percent' ? percent(share) : compact(value, unit, currency);
       const what = unit === 'count' ? `${exact(value, 'count')} of ${exact(cohort.size, 'count')} ${counted}` : `${exact(value, 'money', currency)} of ${exact(cohort.size, 'money', currency)}`;
