@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -49,12 +50,17 @@ class Movement(NamedTuple):
     churn: Number = 0
 
 
+@lru_cache(maxsize=20_000)
+def _fraction(part: int, whole: int) -> Fraction:
+    return Fraction(part, whole)  # after a commit nearly all that a question asks for are known
+
+
 def ratio(part: Number, whole: Number) -> Fraction | None:
     """Part over whole; None where the whole is 0."""
     if not whole:
         return None
     if isinstance(part, int) and isinstance(whole, int):
-        return Fraction(part, whole)
+        return _fraction(part, whole)
     return Fraction(part) / Fraction(whole)
 
 
@@ -136,8 +142,9 @@ def mean_churn(rates: Sequence[Fraction | None], policy: MetricPolicy) -> Fracti
     known = [rate for rate in rates[-policy.ltv_churn_months :] if rate is not None]
     above, below = 0, 1  # reduced once, at the end: many are asked for
     for rate in known:
-        above = above * rate.denominator + rate.numerator * below
-        below *= rate.denominator
+        part, whole = rate.as_integer_ratio()
+        above = above * whole + part * below
+        below *= whole
     return Fraction(above, below * len(known)) if known else None
 
 
@@ -145,7 +152,10 @@ def ltv(arpa: Number | None, churn: Number | None, gross_margin: Number = 1) -> 
     """Lifetime value: ARPA x margin / churn; None while nobody leaves ("not enough churn")."""
     if arpa is None or churn is None or churn <= 0:
         return None
-    return Fraction(arpa) * Fraction(gross_margin) / Fraction(churn)
+    each, heads = arpa.as_integer_ratio()
+    margin, whole = gross_margin.as_integer_ratio()
+    left, there = churn.as_integer_ratio()
+    return Fraction(each * margin * there, heads * whole * left)  # reduced once: many are asked for
 
 
 def cac(spend: Number, new_customers: int) -> Fraction | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
 
+from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import rates
 from upwell.metrics.revenue.rates import Movement, Turnover
 from upwell.period import add_months, first_of, to_date, to_day
@@ -138,6 +140,7 @@ def _retention(asked: Asked, name: str) -> Reading:
     return _ratios(asked, asked.table(asked.members), shares)
 
 
+@lru_cache(maxsize=4_096)
 def back(end: int, months: int) -> int:
     """The day so many months before the day after a bucket's last."""
     return to_day(add_months(to_date(end), -months))
@@ -235,8 +238,13 @@ def _past_churn(asked: Asked) -> list[list[Fraction | None]]:
     wanted = sorted({back(last, n) for last in lasts for n in range(months + 1)})
     spans = list(pairwise(wanted))
     place = {day: n for n, day in enumerate(wanted)}
-    windows = [(place[back(last, months)], place[last]) for last in lasts]
-    return [
-        [rates.mean_churn(row[low:high], asked.policy) for low, high in windows]
-        for row in churn_rates(asked, spans)
-    ]
+    windows = tuple((place[back(last, months)], place[last]) for last in lasts)
+    return [_means(tuple(row), windows, asked.policy) for row in churn_rates(asked, spans)]
+
+
+@lru_cache(maxsize=1_024)
+def _means(
+    row: Sequence[Fraction | None], windows: Spans, policy: MetricPolicy
+) -> list[Fraction | None]:
+    """The mean rate of each window: after a commit those of most keys are known."""
+    return [rates.mean_churn(row[low:high], policy) for low, high in windows]
