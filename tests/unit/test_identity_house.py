@@ -26,6 +26,7 @@ from upwell.projection.ground import Relinked
 from upwell.projection.verify import differences
 from upwell.query import Question
 from upwell.query.revenue.door import Revenue
+from upwell.query.usage.asked import NewSegment
 from upwell.settings import Product, Settings
 from upwell.settings.schema import Identity as Rules
 from upwell.state import people
@@ -261,6 +262,27 @@ def test_the_profile_shows_what_a_lost_customer_used_before(house: House) -> Non
     left = revenue.customer("mail:m1", SYSTEM).use
     assert left is not None
     assert [one.name for one in left.events] == ["note"]
+
+
+def test_commands_are_narrowed_to_a_segment(house: House) -> None:
+    """The customer whom the segment's only user is linked to, and the event behind the number."""
+    own = {"email": "bob@acme.example"}
+    said = Event("mail", "identify", NOW - DAY, actor="u9", metadata=own)
+    mark = Event("mail", "engagement", NOW - DAY, actor="u9", metadata={"name": "export"})
+    house.journal.append([batch([said, mark], NOW)])
+    assert house.caught_up(30)
+    later(house)
+    asked_for = {"name": "Exporters", "of": {"did": {"event": "export"}}}
+    made = house.usage.add_segment(msgspec.convert(asked_for, NewSegment), SYSTEM)
+    commands = Commands(house)
+    assert commands.query({"metric": "mrr"}).series[0].total == "140.00"
+    assert commands.query({"metric": "mrr", "segment": made.id}).series[0].total == "70.00"
+    found = commands.query({"metric": "actors", "segment": made.id})
+    assert (found.series[0].total, found.scanned) == (1, True)
+    (row,) = commands.rows({"metric": "actors", "segment": made.id}).rows
+    assert row.event.actor_id == "u9"
+    with pytest.raises(Rejected, match="no segment"):
+        commands.query({"metric": "mrr", "segment": "seg_gone"})
 
 
 def test_the_profile_says_since_when_and_who_was_taken_apart(house: House) -> None:

@@ -120,6 +120,7 @@ def _write(answer: dict[str, Any], form: str, out: str | None) -> None:
 @click.option("--to", "end", metavar="DATE")
 @click.option("--by", metavar="DIMENSION")
 @click.option("--key", metavar="VALUE", help="The value of the dimension.")
+@click.option("--segment", metavar="ID", help="Only the users of a segment, or their customers.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
 @click.option("--cursor", metavar="CURSOR", help="Go on where the last answer ended.")
 @as_json
