@@ -32,13 +32,13 @@ from upwell.query.revenue.pieces import adjusted, late
 from upwell.query.revenue.standing import (
     MOST_STEPS,
     Arrays,
+    Splice,
     Standing,
     Work,
     combined,
     of_people,
     with_people,
 )
-from upwell.query.revenue.standing import spliced as places
 from upwell.query.revenue.sums import I64, Mask, firsts, ranges
 
 MOST_TOUCHED = 400  # customers that changed, before what is kept moves on with them
@@ -173,11 +173,10 @@ class Shelf:
             persons = self._in_order()
             fresh = {apart: self._indexes(rows, people, apart) for apart in self._orders}
             person = rows.person[next(iter(fresh.values()))]  # the same in either order
-            where = places(persons, people, person)
+            splice = Splice(persons, people, person)
             for apart, index in fresh.items():
-                both = np.concatenate([self._orders[apart], index.astype(np.int32)])
-                self._orders[apart] = both[where]
-            self._persons = np.concatenate([persons, person])[where]
+                self._orders[apart] = splice.column(self._orders[apart], index.astype(np.int32))
+            self._persons = splice.column(persons, person)
         self._step += 1
         self._moved.append(people)
 

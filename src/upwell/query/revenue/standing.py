@@ -7,7 +7,7 @@ stays: when some customers' rows have changed, their old share is taken off and 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ Arrays = tuple[NDArray[Any], ...]
 Work = Callable[[Part], Arrays]
 MOST_SUMS = 400  # of each part
 MOST_STEPS = 8  # that a sum may be behind, before it is worked out anew
+FEW = 2_000  # people between whose rows the others are copied as they lie
 
 
 class Held(NamedTuple):
@@ -90,22 +91,52 @@ def of_people(part: Part, people: NDArray[np.int32]) -> Part:
 
 def with_people(part: Part, people: NDArray[np.int32], fresh: Part) -> Part:
     """The part with other rows of these people."""
-    return part.joined(fresh).take(spliced(part.person, people, fresh.person))
+    splice = Splice(part.person, people, fresh.person)
+    columns: Iterable[tuple[NDArray[Any], NDArray[Any]]] = zip(part, fresh, strict=True)
+    return Part._make(splice.column(old, new) for old, new in columns)
 
 
-def spliced(person: NDArray[np.int32], people: NDArray[np.int32], fresh: NDArray[np.int32]) -> I64:
-    """Where to take rows from, so that `fresh` ones stand in place of those of some people.
+class Splice:
+    """How columns of rows become those with `fresh` rows in place of all of some people.
 
-    `person` and `fresh` are the customers of sorted rows; the indexes of fresh rows follow on the
-    others.
+    `person` and `fresh` are the customers of sorted rows; the fresh rows are of these people, who
+    are `few` or more.
     """
-    low = np.searchsorted(person, people, "left")
-    gone = ranges(low, np.searchsorted(person, people, "right"))
-    kept = np.delete(np.arange(len(person), dtype=np.int64), gone)
-    at = np.searchsorted(person, fresh, "left")
-    at -= np.searchsorted(gone, at, "left")
-    found: I64 = np.insert(kept, at, np.arange(len(person), len(person) + len(fresh)))
-    return found
+
+    def __init__(
+        self,
+        person: NDArray[np.int32],
+        people: NDArray[np.int32],
+        fresh: NDArray[np.int32],
+        few: int = FEW,
+    ) -> None:
+        self._low = np.searchsorted(person, people, "left")
+        self._high = np.searchsorted(person, people, "right")
+        self._starts = np.searchsorted(fresh, people, "left")
+        self._ends = np.searchsorted(fresh, people, "right")
+        self._index = None if len(people) <= few else self._places(person, fresh)
+
+    def column(self, old: NDArray[Any], fresh: NDArray[Any]) -> NDArray[Any]:
+        """One column of all rows, from that of the old ones and that of the fresh ones."""
+        if self._index is not None:
+            whole: NDArray[Any] = np.concatenate([old, fresh])[self._index]
+            return whole
+        # What lies between few people is copied as it is: a quarter of the work.
+        pieces, at = list[NDArray[Any]](), 0
+        seams = (self._low, self._high, self._starts, self._ends)
+        for low, high, start, end in zip(*(seam.tolist() for seam in seams), strict=True):
+            pieces += (old[at:low], fresh[start:end])
+            at = high
+        return np.concatenate([*pieces, old[at:]])
+
+    def _places(self, person: NDArray[np.int32], fresh: NDArray[np.int32]) -> I64:
+        """Where each row is taken from; the indexes of fresh rows follow on the others."""
+        gone = ranges(self._low, self._high)
+        kept = np.delete(np.arange(len(person), dtype=np.int64), gone)
+        at = np.searchsorted(person, fresh, "left")
+        at -= np.searchsorted(gone, at, "left")
+        found: I64 = np.insert(kept, at, np.arange(len(person), len(person) + len(fresh)))
+        return found
 
 
 def combined(total: Arrays, before: Arrays, after: Arrays) -> Arrays:
