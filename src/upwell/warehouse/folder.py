@@ -47,6 +47,8 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._parts: dict[str, Part] = {}  # of runs that were read, by their files
+        self._columns: dict[tuple[str, str], Column] = {}  # and their properties
 
     def open(self) -> Manifest:
         """The manifest, where every run is as it says; otherwise the folder is emptied."""
@@ -67,6 +69,7 @@ class Folder:
 
     def emptied(self, epoch: str) -> Manifest:
         """An empty folder, and the manifest of it."""
+        self._parts, self._columns = {}, {}
         shutil.rmtree(self._path, ignore_errors=True)
         self._path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Manifest(epoch=epoch)
@@ -82,18 +85,25 @@ class Folder:
 
     def columns(self, run: Run) -> Part:
         """A run's columns, in files that are mapped: nothing is read before it is looked at."""
-        actor, ts, kind = (_mapped(self._place(run.file, n)) for n in ("actor", "ts", "kind"))
-        return Part(actor, ts, kind, {})
+        if run.file not in self._parts:
+            actor, ts, kind = (_mapped(self._place(run.file, n)) for n in ("actor", "ts", "kind"))
+            self._parts[run.file] = Part(actor, ts, kind, {})
+        return self._parts[run.file]
 
     def property(self, run: Run, name: str) -> Column | None:
         """A property of a run's events; None where it was never written, or damaged since."""
+        if (run.file, name) in self._columns:
+            return self._columns[run.file, name]
         codes, values = self._beside(run, name)
         try:
             known = msgspec.json.decode(values.read_bytes(), type=list[str])
             column = Column(_mapped(codes), known)
         except (OSError, ValueError, EOFError):
             return None
-        return column if len(column.codes) == run.rows else None
+        if len(column.codes) != run.rows:
+            return None
+        self._columns[run.file, name] = column
+        return column
 
     def write_property(self, run: Run, name: str, column: Column) -> None:
         """Keep a property beside its run; two threads may do so at once."""
@@ -106,6 +116,12 @@ class Folder:
 
     def drop(self, runs: Sequence[Run]) -> None:
         """Remove runs. Who has a file mapped keeps what it reads: the name goes, not the bytes."""
+        gone = {run.file for run in runs}
+        for file in gone:
+            self._parts.pop(file, None)
+        for key in list(self._columns):  # a list: others may add to them meanwhile
+            if key[0] in gone:
+                del self._columns[key]
         for run in runs:
             for path in self._path.glob(f"{run.file}.*"):
                 path.unlink(missing_ok=True)
