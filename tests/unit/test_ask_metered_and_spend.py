@@ -25,6 +25,7 @@ from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.cancellations import set_for_later
 from upwell.metrics.revenue.display import rounded_parts
 from upwell.metrics.revenue.rates import usage_run_rate
+from upwell.metrics.revenue.stretches import stretches
 from upwell.metrics.undefined import UNDEFINED
 from upwell.money import Rates
 from upwell.projection import Projection
@@ -117,7 +118,7 @@ def test_what_is_set_for_later(
     states: list[SubscriptionState], later: list[tuple[str, str]]
 ) -> None:
     for policy in (UPWELL, rules(past_due_days=30)):
-        found = set_for_later(states, policy, FAR)
+        found = set_for_later(stretches(states, policy), policy, FAR)
         assert [(one.at, cents(one.amount)) for one in found] == [
             (at(when), amount) for when, amount in later
         ]
@@ -145,7 +146,11 @@ def test_committed_mrr_is_what_mrr_will_be(
         )
     ]  # fmt: skip
     now = f"2026-{seen:02d}-15"
-    lacking = [one.amount for one in set_for_later(states, UPWELL, FAR) if one.at <= at(now)]
+    lacking = [
+        one.amount
+        for one in set_for_later(stretches(states, UPWELL), UPWELL, FAR)
+        if one.at <= at(now)
+    ]
     if Decimal(mrr_at(states, now)) or (resumes and (cancel or 99) > seen):
         assert Decimal(mrr_at(states, now)) + Decimal(cents(sum(lacking[-1:]))) == Decimal(
             mrr_at(states, "2030-01-01")

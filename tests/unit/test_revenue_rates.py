@@ -26,6 +26,7 @@ from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue import dunning, fx, rates, sbg, trials
 from upwell.metrics.revenue.cohorts import by_own_age, cohorts, pooled, shares
 from upwell.metrics.revenue.rates import Movement, Turnover
+from upwell.metrics.revenue.stretches import stretches
 from upwell.money import Rates
 from upwell.period import DAY_MICROS, to_date
 
@@ -299,16 +300,16 @@ ON_TRIAL = state("2026-01-01", PLAN, status="trialing", trial_end="2026-01-15")
 def test_trials_are_read_from_states(
     after: list[Any], converted: str | None, stopped: str | None
 ) -> None:
-    (found,) = trials.trials([ON_TRIAL, *after], UPWELL, FAR)
+    (found,) = trials.trials(stretches([ON_TRIAL, *after], UPWELL), UPWELL, FAR)
     assert found.started == at("2026-01-01")
     assert found.converted == (None if converted is None else at(converted))
     assert found.stopped == (None if stopped is None else at(stopped))
 
 
 def test_a_trial_not_over_is_neither() -> None:
-    (found,) = trials.trials([ON_TRIAL], UPWELL, at("2026-01-10"))
+    (found,) = trials.trials(stretches([ON_TRIAL], UPWELL), UPWELL, at("2026-01-10"))
     assert (found.converted, found.stopped) == (None, None)
-    assert trials.trials([state("2026-01-01", PLAN)], UPWELL, FAR) == []
+    assert trials.trials(stretches([state("2026-01-01", PLAN)], UPWELL), UPWELL, FAR) == []
 
 
 # R13

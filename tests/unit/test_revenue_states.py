@@ -27,6 +27,7 @@ from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.cancellations import requests, set_to_cancel
 from upwell.metrics.revenue.mrr import due, levels
+from upwell.metrics.revenue.stretches import stretches
 
 PLAN = item("plan", "50.00")
 States = list[SubscriptionState]
@@ -301,7 +302,7 @@ def test_a_cancellation_may_be_asked_for_twice() -> None:
     ],
 )
 def test_mrr_set_to_cancel(states: States, wanted: list[tuple[str, str]]) -> None:
-    found = set_to_cancel(states, UPWELL, FAR)
+    found = set_to_cancel(stretches(states, UPWELL), UPWELL, FAR)
     assert [(one.at, cents(one.amount)) for one in found] == [
         (at(when), amount) for when, amount in wanted
     ]
@@ -379,4 +380,4 @@ def test_nothing_of_nothing(policy: MetricPolicy) -> None:
     assert levels([], policy, FAR) == []
     assert due([], policy, 0) is None
     assert requests([], policy, FAR) == []
-    assert set_to_cancel([], policy, FAR) == []
+    assert set_to_cancel(stretches([], policy), policy, FAR) == []

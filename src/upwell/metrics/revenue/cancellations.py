@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
-from upwell.metrics.revenue.baskets import Line, pricer
-from upwell.metrics.revenue.mrr import Level, discount_dates, levels
+from upwell.metrics.revenue.baskets import Basket, Line, pricer
+from upwell.metrics.revenue.mrr import Level, discount_dates, levels, within, worth
 from upwell.metrics.revenue.standing import Stretch, dates, standing, terminal
 from upwell.metrics.revenue.stretches import stretches
 
@@ -61,30 +61,30 @@ def requests(
     return found
 
 
-def set_to_cancel(
-    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
-) -> list[Level]:
-    """Levels of the MRR that counts now and has a date to end: 0 before the notice and after it."""
+def set_to_cancel(known: Iterable[Stretch], policy: MetricPolicy, until: int) -> list[Level]:
+    """Levels of the MRR that counts now and has a date to end: 0 before the notice and after it.
 
-    def ending(told: Stretch, _: int, value: Mapping[Line, int]) -> Mapping[Line, int]:
+    `known` are the stretches of one subscription under the policy.
+    """
+
+    def ending(told: Stretch, at: int) -> Basket:
         notice = told.state.cancel_at is not None and not terminal(told.state)
-        return value if notice else {}
+        return worth(told, policy, at) if notice else {}
 
-    return _followed(states, policy, until, ending, "cancel")
+    return _followed(known, policy, until, ending, "cancel")
 
 
-def set_for_later(
-    states: Sequence[SubscriptionState], policy: MetricPolicy, until: int
-) -> list[Level]:
+def set_for_later(known: Iterable[Stretch], policy: MetricPolicy, until: int) -> list[Level]:
     """Levels of what MRR still lacks of committed MRR: what was set by then and is to come.
 
     An end takes away (negative); a pause that will be over and a discount that ends bring back; a
     schedule does either.
-    Trials are no commitment, and patience with a late payment that may end is none either.
+    Trials are no commitment, and patience with a late payment that may end is none either. `known`
+    are the stretches of one subscription under the policy.
     """
     patient = replace(policy, past_due_days=None)
 
-    def lacking(told: Stretch, at: int, value: Mapping[Line, int]) -> Mapping[Line, int]:
+    def lacking(told: Stretch, at: int) -> Basket:
         plan, shown = told.state.scheduled, told.state
         if plan is None and told.steady:
             return {}
@@ -96,40 +96,34 @@ def set_for_later(
         ahead = [*dates(alone, patient), *discount_dates(shown, policy)]
         last = max([at, plan.at if plan else at, *ahead]) + 1
         counts = standing(alone, patient, last) == "counts"
-        later = pricer(policy).basket(shown, last) if counts else {}
+        later, value = pricer(policy).basket(shown, last) if counts else {}, worth(told, policy, at)
         return {line: later.get(line, 0) - value.get(line, 0) for line in {**value, **later}}
 
-    return _followed(states, policy, until, lacking, "other")
+    return _followed(known, policy, until, lacking, "other")
 
 
 def _followed(
-    states: Sequence[SubscriptionState],
+    known: Iterable[Stretch],
     policy: MetricPolicy,
     until: int,
-    shows: Callable[[Stretch, int, Mapping[Line, int]], Mapping[Line, int]],
+    shows: Callable[[Stretch, int], Basket],
     cause: str,
 ) -> list[Level]:
-    """Levels of what `shows` makes of a state and its MRR, whenever either changes."""
-    changes: dict[int, dict[Line, Level]] = {}
-    for level in levels(states, policy, until):
-        changes.setdefault(level.at, {})[level.line] = level
-    notices = {one.state.at: one for one in stretches(states, policy)}
-    value: dict[Line, int] = {}
+    """Levels of what `shows` makes of stretches, at each instant at which they may change."""
     shown: dict[Line, int] = {}
     found: list[Level] = []
-    told: Stretch | None = None
-    for at in sorted(changes.keys() | notices.keys()):
-        told = notices.get(at, told)
-        value.update((line, level.amount) for line, level in changes.get(at, {}).items())
-        if told is None:
-            continue
-        now = shows(told, at, value)
-        for line in {**shown, **value, **now}:
-            amount = now.get(line, 0)
-            if amount != shown.get(line, 0):
-                name = told.state.id
-                found.append(Level(at, name, *line, amount, cause, told.number, amount > 0))
-                shown[line] = amount
+    for told in known:
+        inner = () if told.steady else within(told, policy, until)
+        for at in (told.state.at, *inner):
+            now = shows(told, at)
+            if not now and not shown:
+                continue
+            for line in {**shown, **now}:
+                amount = now.get(line, 0)
+                if amount != shown.get(line, 0):
+                    name = told.state.id
+                    found.append(Level(at, name, *line, amount, cause, told.number, amount > 0))
+            shown = {line: amount for line, amount in now.items() if amount}
     return found
 
 

@@ -135,7 +135,7 @@ class Course:
         self._names.update((item.price.id, item.price.plan) for item in stretch.state.items)
         self._run.take(stretch, stretch.state.at)
         if not stretch.steady:
-            for at in _within(stretch, self._policy, self._until):
+            for at in within(stretch, self._policy, self._until):
                 self._run.take(stretch, at)
 
 
@@ -212,7 +212,15 @@ def _shown(stretch: Stretch, at: int, known: Pricer) -> tuple[Told, Basket]:
     return (shown, at), known.basket(shown, at) if basket is None else basket
 
 
-def _within(stretch: Stretch, policy: MetricPolicy, until: int) -> list[int]:
+def worth(stretch: Stretch, policy: MetricPolicy, at: int) -> Basket:
+    """What a subscription brings in at an instant within a stretch, by line; empty: nothing."""
+    if stretch.steady and stretch.basket is not None:
+        return stretch.basket
+    counts = standing(stretch, policy, at) == "counts"
+    return _shown(stretch, at, pricer(policy))[1] if counts else _NOTHING
+
+
+def within(stretch: Stretch, policy: MetricPolicy, until: int) -> list[int]:
     """The instants within a stretch, after its first, at which something may change."""
     state, after = stretch.state, stretch.following
     inner = dates(stretch, policy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -13,7 +13,6 @@ from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.rates import ratio
 from upwell.metrics.revenue.standing import Stretch, dates, standing, terminal
-from upwell.metrics.revenue.stretches import stretches
 from upwell.period import DAY_MICROS
 
 NEVER = 2**62
@@ -48,11 +47,11 @@ class Conversion(NamedTuple):
     rate: Fraction | None
 
 
-def trials(states: Sequence[SubscriptionState], policy: MetricPolicy, until: int) -> list[Trial]:
-    """The trials of one subscription, as known by `until` (UTC microseconds)."""
+def trials(known: Iterable[Stretch], policy: MetricPolicy, until: int) -> list[Trial]:
+    """The trials of one subscription, by its stretches, as known by `until` (UTC microseconds)."""
     found: list[Trial] = []
     running = False
-    for stretch in stretches(states, policy):
+    for stretch in known:
         state = stretch.state
         if state.status == "trialing":
             if not running:

@@ -11,6 +11,7 @@ from upwell.billing import SubscriptionState
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.cancellations import set_for_later, set_to_cancel
 from upwell.metrics.revenue.mrr import Level
+from upwell.metrics.revenue.stretches import stretches
 from upwell.metrics.revenue.trials import Trial, row, trials
 from upwell.period import DAY_MICROS
 from upwell.projection.names import Names
@@ -95,7 +96,7 @@ def amounts(
 
 def made(states: Sequence[SubscriptionState], policy: MetricPolicy, seen: int) -> Notices:
     """The notices of one subscription by its states, as of an instant (UTC micros)."""
-    until = seen + AHEAD
+    until, known = seen + AHEAD, list(stretches(states, policy))
     product = next((i.product for s in reversed(states) for i in s.items), "")
     tried = any(state.status == "trialing" for state in states)
     ends = any(state.cancel_at is not None for state in states)
@@ -103,7 +104,7 @@ def made(states: Sequence[SubscriptionState], policy: MetricPolicy, seen: int) -
         source=states[-1].source,
         id=states[-1].id,
         product=product,
-        trials=tuple(trials(states, policy, until)) if tried else (),
-        ending=tuple(set_to_cancel(states, policy, until)) if ends else (),
-        later=tuple(set_for_later(states, policy, until)),
+        trials=tuple(trials(known, policy, until)) if tried else (),
+        ending=tuple(set_to_cancel(known, policy, until)) if ends else (),
+        later=tuple(set_for_later(known, policy, until)),
     )
