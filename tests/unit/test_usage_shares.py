@@ -122,3 +122,20 @@ def test_a_question_that_takes_too_long_says_what_to_narrow() -> None:
         held.found("q", 0, read)
     assert "fewer days" in error.value.problem.fix
     assert held.found("q", 0, lambda _: 1) == 1  # whoever asks next may have more luck
+
+
+def test_closing_gives_up_what_is_under_way() -> None:
+    held, begun = Turns(patience=0.01), threading.Event()
+
+    def read(say: turns.Told) -> int:
+        begun.set()
+        while True:
+            say(0.5)
+
+    for question in ("one", "two"):
+        with pytest.raises(Unavailable):
+            held.found(question, 0, read)
+    begun.wait(10)
+    held.close()
+    with pytest.raises(Rejected):
+        held.found("one", 0, read)

@@ -87,6 +87,7 @@ class House:
             )
             lines = Timelines(data / "timelines", self.projection.reader)
             self.usage = Usage(self.projection, lines, self.state, clock)
+            opened.callback(self.usage.close)
             self.desk = Desk(self.projection, members=self.usage.members)
             remote = settings is not None and settings.warehouse.url != "duckdb"
             self.flow = Flow(self.journal, self.projection, remote)

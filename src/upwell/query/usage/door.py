@@ -160,6 +160,10 @@ class Usage:
         reading.warm()
         self._refresh()
 
+    def close(self) -> None:
+        """Give up what is being answered for long."""
+        self._turns.close()
+
     def by_name(self, kind: str, body: object, viewer: Viewer) -> shapes.Shape:
         """The answer to a question by its name and its body; Rejected where either is wrong."""
         doors: dict[str, tuple[type[Any], Callable[[Any, Viewer], shapes.Shape]]] = {

@@ -46,6 +46,13 @@ class Turns:
         made: Found = turn.made
         return made
 
+    def close(self) -> None:
+        """Let nobody wait any more; the question that is being answered is given up first."""
+        with self._lock:
+            asked = list(self._asked.values())
+        for turn in asked:
+            turn.stop()
+
     def _room(self) -> None:
         """Forget the oldest answer where there are many; Unavailable where all are waited for."""
         if len(self._asked) < MOST:
@@ -68,7 +75,8 @@ class _Turn:
         self.began, self.done, self.error, self.made = now, Event(), None, None
         self._read, self._one, self._deadline = read, one, deadline
         self._late, self._share = Event(), -1.0  # below 0: others come first
-        Thread(target=self._run, name="long question", daemon=True).start()
+        self._thread = Thread(target=self._run, name="long question", daemon=True)
+        self._thread.start()
 
     began: int
     error: BaseException | None
@@ -83,6 +91,11 @@ class _Turn:
             fix="Ask again in a few seconds; pages do it by themselves.",
             retry_after=2,
         )
+
+    def stop(self) -> None:
+        """Give up, and wait until nothing is read any more."""
+        self._late.set()
+        self._thread.join()
 
     def _run(self) -> None:
         with self._one:
