@@ -7,6 +7,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +34,7 @@ hypothesis.load_profile(
 )
 
 LEFT = pytest.StashKey[list[str]]()
+TOLD = "told"
 
 HERE = Path(__file__).parent
 # Files that take long, longest first: they begin before the others, so that of two workers none
@@ -51,6 +54,12 @@ LONG = (
 def anyio_backend() -> str:
     """Asynchronous tests run on asyncio, as the server does."""
     return "asyncio"
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Keeps a figure, `tell(sentence)`, to be read at the end of the run."""
+    return partial(record_property, TOLD)
 
 
 @pytest.fixture
@@ -139,6 +148,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    """Name them."""
+    """Say what tests told, and name the processes."""
+    for report in chain.from_iterable(terminalreporter.stats.values()):
+        kept = getattr(report, "user_properties", ())
+        said = [str(value) for name, value in kept if name == TOLD and report.when == "call"]
+        if said:
+            terminalreporter.write_line("\n".join([report.nodeid, *said]))
     for line in config.stash[LEFT]:
         terminalreporter.write_line(f"LEFT BEHIND: {line}", red=True)

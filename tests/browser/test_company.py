@@ -9,7 +9,6 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.browser import company
@@ -261,7 +260,7 @@ def test_the_colours_chosen_stay(acme: House, visitor: Visitor) -> None:
 
 
 def test_an_open_page_moves_when_an_event_is_posted(
-    acme: House, visitor: Visitor, capsys: pytest.CaptureFixture[str]
+    acme: House, visitor: Visitor, tell: Callable[[str], None]
 ) -> None:
     visit = visitor(acme)
     page = visit.go("/")
@@ -276,8 +275,7 @@ def test_an_open_page_moves_when_an_event_is_posted(
         assert post(acme.served, acme.key, [company.signup("mail", f"live-{number}")]) == 1
         waits.append(page.evaluate("() => window.moved") / 1000 - posted)
         expect(value).to_have_text(str(before + 1))
-    with capsys.disabled():
-        print(f"\nPOST to changed page: {', '.join(f'{wait * 1000:.0f}' for wait in waits)} ms")
+    tell(f"POST to changed page: {', '.join(f'{wait * 1000:.0f}' for wait in waits)} ms")
     assert max(waits) < 5
 
 

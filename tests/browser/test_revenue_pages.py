@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser.conftest import House
+from tests.browser.conftest import EMPTY, House
 from tests.browser.test_demo import look_at
-from tests.browser.visit import Visit, become_owner
+from tests.browser.visit import NARROW, Visit, become_owner
 from tests.served import Served
 from upwell.demo.stripe import FakeStripe, serve
 from upwell.demo.stripe.company import company
@@ -88,6 +88,19 @@ def quillmoor(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Ite
         house.signed_in = context.storage_state()
         context.close()
         yield house
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[House]:
+    """A company with an owner, of which nothing has arrived."""
+    folder = tmp_path_factory.mktemp("bare")
+    (folder / "upwell.toml").write_text(EMPTY)
+    with Served(folder / "data", config=folder / "upwell.toml") as served:
+        context = browser.new_context()
+        become_owner(Visit(context, served))
+        signed_in = context.storage_state()
+        context.close()
+        yield House(served, signed_in=signed_in)
 
 
 def span(visit: Visit) -> str:
@@ -392,3 +405,87 @@ def test_a_page_that_gets_no_answer_says_so_and_asks_again(
         button.click()
     visit.settle()
     expect(page.get_by_text(says)).to_have_count(0)
+
+
+BEFORE = {
+    "revenue": "No recurring revenue in these dates",
+    "retention": "No customer has paid yet",
+    "past-months": "No month is over yet",
+    "cash-check": "Nothing to compare yet",
+    "customers": "No customers yet",
+    "counting-rules": "No MRR in this month",
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_before_anything_has_arrived_a_page_says_what_will_stand_there(
+    name: str, bare: House, visitor: Visitor
+) -> None:
+    visit = visitor(bare)
+    assert look_at(f"{name}-bare", BESIDE[name], visit) == []
+    page = visit.page
+    expect(page.get_by_text(BEFORE[name])).to_be_visible()
+    if name in ("revenue", "cash-check", "customers"):
+        page.get_by_role("link", name="Connect Stripe").click()
+        expect(page.get_by_role("dialog", name="Connect Stripe")).to_be_visible()
+
+
+def test_a_customer_whom_nobody_knows_is_not_found(bare: House, visitor: Visitor) -> None:
+    visit = visitor(bare)
+    visit.forgive("status of 404")
+    page = visit.go("/customers/nobody")
+    expect(page.get_by_text("There is no customer called “nobody”")).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+def test_what_is_counted_with_a_doubt_is_told_and_leads_to_the_original(
+    quillmoor: Quillmoor, visitor: Visitor
+) -> None:
+    visit = visitor(quillmoor)
+    page = visit.go("/sources")
+    source = next(one for one in visit.ask("/v1/sources")["sources"] if one["id"] == "main")
+    total = sum(doubt["records"] for doubt in source["doubts"])
+    told = page.locator("details").filter(has_text=source["doubts"][0]["object"])
+    told.get_by_text(f"Counted with a doubt ({total:,})").click()
+    expect(told.get_by_role("listitem")).to_have_count(len(source["doubts"]))
+    for line, doubt in zip(told.get_by_role("listitem").all(), source["doubts"], strict=True):
+        expect(line.locator("b")).to_have_text(f"{doubt['records']:,}")
+        expect(line).to_contain_text(doubt["reason"])
+    visit.wear(NARROW, "dark")
+    visit.picture("doubts-390-dark")
+    assert visit.barriers() == []
+    box = told.get_by_role("list").bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= NARROW[0]  # is read without moving the table sideways
+    told.get_by_role("button", name="Show Stripe's original").first.click()
+    original = page.get_by_role("dialog", name="As it came").locator("pre")
+    expect(original).to_contain_text(source["doubts"][0]["object"])
+
+
+def test_an_account_is_taken_apart_and_joined_again(quillmoor: Quillmoor, visitor: Visitor) -> None:
+    visit = visitor(quillmoor)
+    visit.go("/customers")
+    names = [one["id"] for one in visit.ask("/v1/customers?limit=3")["customers"]]
+    quillmoor.served.run("customers", "merge", *names)
+    page = visit.go(f"/customers/{names[0]}")
+    apart = page.get_by_role("button", name="Take apart")
+    expect(apart).to_have_count(3)
+    apart.last.click()
+    dialog = page.get_by_role("dialog", name="Take an account apart")
+    expect(dialog).to_contain_text("2 other accounts stay.")
+    assert visit.barriers() == []
+    dialog.get_by_role("button", name="Take apart").click()
+    expect(apart).to_have_count(2)
+    again = page.get_by_role("button", name="Join again")
+    expect(again).to_be_visible()
+    for size in (NARROW, (1440, 900)):
+        visit.wear(size, "light")
+        again.scroll_into_view_if_needed()
+        visit.picture(f"apart-{size[0]}-light")
+        assert visit.barriers() == []
+        assert visit.overflow() == 0
+    again.click()
+    expect(again).to_have_count(0)
+    expect(apart).to_have_count(3)
+    for name in names[1:]:
+        quillmoor.served.run("customers", "unmerge", name)

@@ -58,9 +58,6 @@ def full(place: Path, rounds: int = 2) -> tuple[str, bool]:
     back: list[float] = []
     with small_disk(place / "disk") as disk:
         server = Crashing(disk / "house")
-        shutil.copytree(disk / "compiled", place / "compiled", dirs_exist_ok=True)
-        server.env["PYTHONPYCACHEPREFIX"] = str(place / "compiled")
-        shutil.rmtree(disk / "compiled")
         server.log = place / "server.log"
         # At a pace that leaves room: what fills this disk is the filler, not the events.
         client = Client(server, 5, "full", waiting=0, pause=0.03)

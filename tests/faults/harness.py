@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
@@ -29,6 +29,16 @@ from tests.served import CONFIG, free_port
 
 FULL = os.environ.get("UPWELL_FAULTS") == "full"  # `make faults`; else the part in `make test`
 UPWELL = (sys.executable, "-m", "upwell.cli")
+
+
+class Process(Protocol):
+    """A running server, as `subprocess` has it."""
+
+    @property
+    def pid(self) -> int: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float = ...) -> int: ...
+    def terminate(self) -> None: ...
 
 
 class Crashing:
@@ -41,11 +51,9 @@ class Crashing:
         self.config.write_text(CONFIG)
         self.log = directory / "server.log"
         self.port = free_port()
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Process | None = None
         self.env = dict(os.environ)
-        # Compiled once for all starts, wherever this machine keeps compiled files or does not.
-        self.env.pop("PYTHONDONTWRITEBYTECODE", None)
-        self.env["PYTHONPYCACHEPREFIX"] = str(directory.parent / "compiled")
+        self.env.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, not at each start
         made = self.run("key", "create", "--name", "load", "--scope", "ingest", "--json")
         self.key: str = json.loads(made)["key"]
 

@@ -14,10 +14,11 @@ import time
 from pathlib import Path
 
 from tests.faults.harness import Client, Crashing, Verdict, judge
+from tests.faults.nursery import Nursery
 
 LANES = 2  # servers at a time: a start waits for the disk, too
 BUSY = 0.25  # seconds under load before a kill, at most
-STARTING = 1.5  # seconds that a start takes, about
+STARTING = 0.75  # seconds that a start takes, about
 
 
 def kills(directory: Path, count: int, seed: int) -> tuple[int, Verdict]:
@@ -26,21 +27,28 @@ def kills(directory: Path, count: int, seed: int) -> tuple[int, Verdict]:
     server = Crashing(directory)
     client = Client(server, seed, f"s{seed}")
     served = 0
-    for _ in range(count):
-        client.first.clear()
-        server.start()
-        if dice.random() < 0.25:
-            time.sleep(dice.uniform(0, STARTING))
-        else:
-            until = time.monotonic() + 60
-            while not client.first.wait(0.1):
-                assert server.alive(), server.log.read_text()[-3000:]
-                assert time.monotonic() < until, "The server did not answer within a minute."
-            served += 1
-            time.sleep(dice.uniform(0, BUSY))
-        server.kill()
+    with Nursery(server) as nursery:
+        for _ in range(count):
+            served += _one(server, nursery, client, dice)
     client.stop()
     return served, judge(server, client.known)
+
+
+def _one(server: Crashing, nursery: Nursery, client: Client, dice: random.Random) -> bool:
+    """Start the server and kill it; whether it served by then."""
+    client.first.clear()
+    nursery.start()
+    serves = dice.random() >= 0.25
+    if serves:
+        until = time.monotonic() + 60
+        while not client.first.wait(0.1):
+            assert server.alive(), server.log.read_text()[-3000:]
+            assert time.monotonic() < until, "The server did not answer within a minute."
+        time.sleep(dice.uniform(0, BUSY))
+    else:
+        time.sleep(dice.uniform(0, STARTING))
+    server.kill()
+    return serves
 
 
 def run(count: int, seed: int, lanes: int = LANES) -> tuple[str, bool]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.faults.harness import FULL
@@ -11,9 +13,8 @@ from tests.faults.kills import run
 @pytest.mark.faults
 @pytest.mark.timeout(0 if FULL else 1200)
 def test_kills_lose_nothing_and_double_nothing(
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
 ) -> None:
     said, good = run(1000 if FULL else 100, seed=2026)
-    with capsys.disabled():
-        print(f"\n{said}")
+    tell(said)
     assert good, said

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -282,7 +282,7 @@ def test_a_rebuild_changes_nothing(brought: dict[str, Brought]) -> None:
 
 
 def test_read_at_the_end_it_is_the_same_where_invoices_carry_the_fact(
-    brought: dict[str, Brought], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    brought: dict[str, Brought], tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     told = company(NOW, customers=CUSTOMERS, months=24)
     house = Billed(tmp_path, told.accounts)
@@ -306,11 +306,12 @@ def test_read_at_the_end_it_is_the_same_where_invoices_carry_the_fact(
         if one.ledger.get(row) != ledger.get(row):
             differ[stories[row[1]]].add(row[1])
     wrong = wrongly(told.accounts, ledger)
-    with capsys.disabled():
-        print(f"\nOf {len(stories)} subscriptions {sum(map(len, differ.values()))} have another")
-        print(f"past when read from lists; {len(wrong)} month ends of them are another MRR:")
-        for story, names in sorted(differ.items()):
-            print(f"  {story}: {len(names)}, {NOT_ON_INVOICES.get(story)}")
+    tell(
+        f"Of {len(stories)} subscriptions {sum(map(len, differ.values()))} have another past when "
+        f"read from lists; {len(wrong)} month ends of them are another MRR:"
+    )
+    for story, names in sorted(differ.items()):
+        tell(f"  {story}: {len(names)}, {NOT_ON_INVOICES.get(story)}")
     assert differ.keys() <= NOT_ON_INVOICES.keys()
     others = Counter(
         key.partition(" by ")[0].partition(" ")[0]
@@ -318,10 +319,9 @@ def test_read_at_the_end_it_is_the_same_where_invoices_carry_the_fact(
         if one.answers.get(key) != again.get(key)
     )
     counted = Counter(key.partition(" by ")[0].partition(" ")[0] for key in one.answers)
-    with capsys.disabled():
-        for metric, count in sorted(others.items()):
-            print(f"  {metric}: {count} of {counted[metric]}, {NOT_IN_LISTS.get(metric)}")
-        print(f"  {sum(counted.values()) - sum(others.values())} other numbers are the same")
+    for metric, count in sorted(others.items()):
+        tell(f"  {metric}: {count} of {counted[metric]}, {NOT_IN_LISTS.get(metric)}")
+    tell(f"  {sum(counted.values()) - sum(others.values())} other numbers are the same")
     assert others.keys() <= NOT_IN_LISTS.keys()
     # Stripe forgets a cancellation that was taken back, and when a payment failed.
     kept = {key: value for key, value in again.items() if key.startswith("cancellations by None")}

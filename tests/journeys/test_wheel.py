@@ -9,6 +9,7 @@ import sys
 import time
 import venv
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_carries_what_it_needs_and_nothing_else(
-    wheel: Path, capsys: pytest.CaptureFixture[str]
+    wheel: Path, tell: Callable[[str], None]
 ) -> None:
     with zipfile.ZipFile(wheel) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
@@ -83,13 +84,12 @@ def test_it_carries_what_it_needs_and_nothing_else(
     built = re.compile(r"upwell/(web/pages|reports/bundle)/|upwell-[^/]*\.dist-info/")
     strange = [n for n in sizes if not built.match(n) and f"src/{n}" not in tracked]
     assert strange == []
-    with capsys.disabled():
-        pages = sum(size for name, size in sizes.items() if "/pages/" in name)
-        charts = sum(size for name, size in sizes.items() if "/bundle/" in name)
-        print(
-            f"\nwheel {wheel.stat().st_size / 1e6:.2f} MB; unpacked {sum(sizes.values()) / 1e6:.2f}"
-            f" MB, of it pages {pages / 1e6:.2f} MB, charts and fonts {charts / 1e6:.2f} MB"
-        )
+    pages = sum(size for name, size in sizes.items() if "/pages/" in name)
+    charts = sum(size for name, size in sizes.items() if "/bundle/" in name)
+    tell(
+        f"wheel {wheel.stat().st_size / 1e6:.2f} MB; unpacked {sum(sizes.values()) / 1e6:.2f}"
+        f" MB, of it pages {pages / 1e6:.2f} MB, charts and fonts {charts / 1e6:.2f} MB"
+    )
 
 
 def test_without_pages_it_says_what_to_run(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_without_pages_it_says_what_to_run(tmp_path: Path) -> None:
 
 
 def test_the_demo_runs_from_it(
-    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    installed: Path, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     # Only the environment's own programs: no Node, no checkout, no compiler.
     env = {"PATH": str(installed), "HOME": str(tmp_path), "PYTHONPATH": "", "PYTHONWARNINGS": ""}
@@ -127,10 +127,11 @@ def test_the_demo_runs_from_it(
         assert all(product["events"] > 0 for product in products)
         _commands_work(demo)
         assert demo.stop() == 130  # as everything that Ctrl-C ends
-    with capsys.disabled():
-        print(f"\ndemo from the wheel: answers after {started:.1f} s, filled after {filled:.1f} s")
-        size = sum(f.stat().st_size for f in installed.parent.rglob("*") if f.is_file())
-        print(f"the environment is {size / 1e6:.0f} MB")
+    size = sum(f.stat().st_size for f in installed.parent.rglob("*") if f.is_file())
+    tell(
+        f"demo from the wheel: answers after {started:.1f} s, filled after {filled:.1f} s; "
+        f"the environment is {size / 1e6:.0f} MB"
+    )
 
 
 def _the_page_loads(demo: Served) -> None:

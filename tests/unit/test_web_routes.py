@@ -292,14 +292,21 @@ async def test_every_answer_carries_the_security_headers(built: Built) -> None:
 
 async def test_an_original_is_shown_as_it_came(built: Built) -> None:
     long = Delivery(source="s", received_at=5, body=b"\xff" * 100_000)
-    built.journal.append([long])
+    marked = b".".join([b"first", b"." * 34_000, b"middle", b"." * 68_000, b"last"])
+    built.journal.append([long, Delivery(source="s", received_at=6, body=marked)])
     async with built.client(headers=built.key("read")) as client:
         first = (await client.get("/v1/deliveries/1")).json()
         assert first["text"] == '{"raw": 1}'
         assert first["received_at"] == "1970-01-01T00:00:00.000001Z"
         second = (await client.get("/v1/deliveries/2")).json()
         assert (second["bytes"], len(second["text"])) == (100_000, 64 * 1024)
-        for seq in ("3", "0", "-1", "1.5", "9" * 30, "one", "١"):
+        for around, start in (("nowhere", 0), ("first", 0), ("last", len(marked) - 64 * 1024)):
+            shown = (await client.get(f"/v1/deliveries/3?around={around}")).json()
+            assert (shown["start"], len(shown["text"])) == (start, 64 * 1024)
+            assert around == "nowhere" or around in shown["text"]
+        middle = (await client.get("/v1/deliveries/3?around=middle")).json()
+        assert middle["text"].index("middle") == 32 * 1024
+        for seq in ("4", "0", "-1", "1.5", "9" * 30, "one", "١"):
             assert (await client.get(f"/v1/deliveries/{seq}")).status_code == 404, seq
 
 

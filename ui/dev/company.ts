@@ -48,7 +48,7 @@ const SPLITS = ['plan', 'country', 'channel', 'source'];
 export const metrics: Metric[] = [
   metric('revenue', 'Net revenue', 'money', 'up', 'What was paid, less tax, less refunds, each on its own day. Other currencies at the ECB reference rate of that day.', [...SPLITS, 'currency']),
   metric('gross_revenue', 'Gross revenue', 'money', 'up', "What was paid, less tax, on the payment's day, before refunds.", SPLITS),
-  metric('refunds', 'Refunds', 'money', 'down', "What was given back, on the refund's own day.", SPLITS),
+  metric('refunds', 'Refunds', 'money', 'down', "What was given back, on the refund's own day; one that fails is taken back when its money comes again.", SPLITS),
   metric('cancellations', 'Cancellations', 'count', 'down', 'Customers whose cancellation was requested.', [...SPLITS, 'reason']),
   metric('mrr', 'MRR', 'money', 'up', 'What running subscriptions bring in a month, less tax and lasting discounts, at the end of the day.', ['plan', 'country', 'interval', 'cause'], ALL.slice(1)),
   metric('arr', 'ARR', 'money', 'up', 'Twelve times MRR.', ['plan', 'country', 'interval'], ALL.slice(1)),

@@ -66,7 +66,7 @@ function get(path: string, query: URLSearchParams, mode: string): object | null 
   if (path === '/v1/rows') return rows(query);
   if (path.startsWith('/v1/deliveries/')) {
     const text = JSON.stringify({ id: 'evt_1N', object: 'event', type: 'invoice.paid', data: { object: { id: 'in_1N', customer: 'cus_1000', amount_paid: 4900, currency: 'usd', note: '<b>not markup</b>' } } }, null, 2);
-    return { seq: Number(path.split('/').pop()), source: 'mail-stripe', received_at: now().toISOString(), kind: 'events', bytes: text.length, text };
+    return { seq: Number(path.split('/').pop()), source: 'mail-stripe', received_at: now().toISOString(), kind: 'events', bytes: text.length, start: 0, text };
   }
   if (path === '/v1/sources') {
     return {

@@ -238,13 +238,14 @@ export interface Rows {
   cursor: string | null;
 }
 
-/** A delivery as it came; `text` is its first 64 KiB, `bytes` its whole size. */
+/** A delivery as it came; `text` is 64 KiB of it from byte `start` on, `bytes` all its size. */
 export interface Original {
   seq: number;
   source: string;
   received_at: string;
   kind: string;
   bytes: number;
+  start: number;
   text: string;
 }
 

@@ -127,8 +127,12 @@ async def see_rows(
 async def see_original(
     request: Call,
     seq: FromPath[str],
+    around: Annotated[str, said("around", "What to show the surroundings of, such as an id.")] = "",
 ) -> shapes.Original:
-    """A delivery as it came: its first 64 KiB as text. For viewers of the whole company."""
+    """A delivery as it came, 64 KiB of it as text: the first, or those around something in it.
+
+    For viewers of the whole company.
+    """
     whole_company(request.visitor)
     found = None
     if re.fullmatch(r"[0-9]{1,18}", seq):
@@ -140,13 +144,16 @@ async def see_original(
             fix="Rows name the delivery that brought them.",
             where="seq",
         )
+    place = found.body.find(around.encode()) if around else 0
+    start = max(0, min(place - TEXT_BYTES // 2, len(found.body) - TEXT_BYTES))
     return shapes.Original(
         seq=found.seq,
         source=found.source,
         received_at=to_instant(found.received_at),
         kind=found.kind,
         bytes=len(found.body),
-        text=found.body[:TEXT_BYTES].decode("utf-8", "replace"),
+        start=start,
+        text=found.body[start : start + TEXT_BYTES].decode("utf-8", "replace"),
     )
 
 

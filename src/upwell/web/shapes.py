@@ -187,13 +187,14 @@ class Rows(_Shape, frozen=True):
 
 
 class Original(_Shape, frozen=True):
-    """A delivery as it came; `text` is its first 64 KiB, `bytes` its whole size."""
+    """A delivery as it came; `text` is 64 KiB of it from byte `start` on, `bytes` all its size."""
 
     seq: int
     source: str
     received_at: dt.datetime
     kind: str
     bytes: int
+    start: int
     text: str
 
 
