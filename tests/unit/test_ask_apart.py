@@ -22,6 +22,7 @@ from upwell.query import Answer, Desk, Question
 from upwell.query.lines import APART
 from upwell.query.revenue.apart import only
 from upwell.query.revenue.cohorts import Measure
+from upwell.query.revenue.directory import Filters
 from upwell.query.revenue.door import Revenue
 from upwell.query.revenue.lineage import revenue_rows
 from upwell.query.revenue.people import Page
@@ -203,3 +204,35 @@ def test_a_mean_of_customers_in_one_currency_is_of_those_who_pay_in_it(tmp_path:
         assert {line.key: line.total for line in found.series} == {"EUR": "100.00", "USD": "7.00"}
     finally:
         projection.close()
+
+
+def test_customers_are_listed_each_in_the_currency_they_pay_in(houses: dict[str, House]) -> None:
+    found = houses[""].revenue.customers(SYSTEM, Filters(), Page(limit=9))
+    assert found.currency == "USD"
+    shown = {
+        line.id.rpartition(":")[2]: (line.currency, line.mrr, line.also) for line in found.customers
+    }
+    assert shown == {
+        "dora": ("USD", "70.00", ()),
+        "both": ("USD", "50.00", ()),
+        "anna": ("EUR", "120.00", ()),
+        "carl": ("EUR", "10.00", ()),
+    }
+    assert [line.currency for line in found.customers] == ["EUR", "EUR", "USD", "USD"]
+
+
+def test_a_customer_of_two_currencies_has_a_page_of_each(houses: dict[str, House]) -> None:
+    house = houses[""]
+    (both,) = house.revenue.customers(SYSTEM, Filters(q="both"), Page(limit=9)).customers
+    profile = house.revenue.customer(both.id, SYSTEM)
+    assert [one.currency for one in (profile, *profile.apart)] == ["USD", "EUR"]
+    assert [one.customer.mrr for one in (profile, *profile.apart)] == ["50.00", "0.00"]
+    moved = [[line.amount for line in one.movements] for one in (profile, *profile.apart)]
+    assert moved == [["50.00"], ["-40.00", "40.00"]]
+    assert [[line.status for line in one.subscriptions] for one in (profile, *profile.apart)] == [
+        ["active"],
+        ["canceled"],
+    ]
+    (anna,) = house.revenue.customers(SYSTEM, Filters(q="anna"), Page(limit=9)).customers
+    alone = house.revenue.customer(anna.id, SYSTEM)
+    assert (alone.currency, alone.customer.mrr, alone.apart) == ("EUR", "120.00", ())

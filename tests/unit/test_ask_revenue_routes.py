@@ -157,6 +157,7 @@ async def test_counting_rules_and_what_they_change(built: Built) -> None:
         "theirs": "130.00",
         "difference": "0.00",
         "causes": [],
+        "apart": [],
     }
 
 

@@ -555,6 +555,12 @@ export interface MovedCustomers {
   total: number;
 }
 
+/** MRR in one currency. */
+export interface InCurrency {
+  currency: string;
+  mrr: string;
+}
+
 /** A customer in the list; `ltv` is what they have paid so far, less refunds. */
 export interface CustomerLine {
   id: string;
@@ -564,9 +570,11 @@ export interface CustomerLine {
   products: string[];
   plans: string[];
   status: CustomerStatus;
+  currency: string;
   mrr: string;
   since: string | null;
   ltv: string | null;
+  also: InCurrency[];
 }
 
 /** A page of customers, and how many there are. */
@@ -681,6 +689,7 @@ export interface Profile {
   payments: PaymentLine[];
   mrr: MonthValue[];
   use: Used | null;
+  apart: Profile[];
 }
 
 /** Who began to pay in one period; `values` are shares of `size`, null while not over. */

@@ -104,6 +104,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     revenue.BridgeAnswer,
     revenue.MovedCustomer,
     revenue.MovedCustomers,
+    revenue.InCurrency,
     revenue.CustomerLine,
     revenue.Customers,
     revenue.CustomerId,

@@ -51,9 +51,11 @@ const customer = (id: string, name: string, more: Partial<CustomerLine> = {}): C
   products: ['mail'],
   plans: ['team'],
   status: 'active',
+  currency: 'EUR',
   mrr: '49.00',
   since: '2026-01-31',
   ltv: '490.00',
+  also: [],
   ...more,
 });
 

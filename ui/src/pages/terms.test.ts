@@ -17,3 +17,7 @@ test('today and what is no day are not another time', () => {
 test('a day in few words', () => {
   expect([shortDay('2026-02-03', '2026-11-22'), shortDay('2025-12-31', '2026-11-22')]).toEqual(['3 Feb', '31 Dec 2025']);
 });
+
+test('where nothing is converted, the address says which currency is shown', () => {
+  expect(termsOf({ in: 'EUR', rules: 'stripe' }, 'UTC', '2026-11-22')).toEqual({ policy: 'stripe', currency: 'EUR' });
+});

@@ -5,6 +5,8 @@ import { addDays, isDay, MONTHS } from '../shell/dates';
 export interface Terms {
   policy?: string;
   known_at?: string;
+  /** Of which currency, where nothing is converted. */
+  currency?: string;
 }
 
 export const RULES: readonly { readonly name: string; readonly title: string; readonly short: string }[] = [
@@ -26,6 +28,7 @@ export function termsOf(own: Record<string, string>, zone: string, today: string
   const day = knownDay(own, today);
   return {
     ...(own.rules ? { policy: own.rules } : {}),
+    ...(own.in ? { currency: own.in } : {}),
     ...(day ? { known_at: beginsAt(zone, addDays(day, 1)) } : {}),
   };
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from threading import Lock
 from typing import Literal, NamedTuple, get_args
 
@@ -16,12 +16,12 @@ from upwell.projection import Projection
 from upwell.projection.book import Book
 from upwell.query.plan import Plan
 from upwell.query.revenue.cuts import Cuts
-from upwell.query.revenue.exchange import valued
+from upwell.query.revenue.exchange import SAME, nanos_of, valued
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.revenue.part import Part
 from upwell.query.revenue.people import Page, name_of
 from upwell.query.revenue.reading import Asked, scope_of
-from upwell.query.revenue.shapes import CustomerLine, Customers, CustomerStatus
+from upwell.query.revenue.shapes import CustomerLine, Customers, CustomerStatus, InCurrency
 from upwell.query.revenue.sums import I64, Mask, added
 from upwell.query.revenue.table import placed
 
@@ -96,17 +96,17 @@ def listed(
     asked = Asked(plan, ledgers)
     book, currency = asked.book, plan.currency or ledgers.ground.currency
     worth = _mrr(asked)
-    stands = _stands(book, statuses, worth)
+    stands = _stands(book, statuses, worth.amounts)
     chosen = _chosen(asked, filters, stands)
     numbers = np.flatnonzero(chosen)
-    order = _sorted(book, numbers, worth[numbers], filters.sort)
+    order = _sorted(book, numbers, worth, filters.sort)
     shown = numbers[order][page.start : page.start + page.limit]
     part = asked.shelf.part(scope_of(plan), np.sort(shown).astype(np.int32))
-    paid = lifetime(statuses.projection, asked, shown.tolist())
+    own = {int(n): worth.currency(int(n), asked) for n in shown}
+    paid = lifetime(statuses.projection, asked, own)
     return Customers(
         customers=tuple(
-            _line(asked, part, int(n), STATUSES[stands[n]], int(worth[n]), paid.get(int(n)))
-            for n in shown
+            _line(asked, part, n, STATUSES[stands[n]], worth, paid.get(n)) for n in own
         ),
         cursor=page.next(len(numbers)),
         total=len(numbers),
@@ -115,9 +115,9 @@ def listed(
 
 
 def _line(
-    asked: Asked, part: Part, person: int, status: CustomerStatus, mrr: int, paid: int | None
+    asked: Asked, part: Part, person: int, status: CustomerStatus, worth: Worth, paid: int | None
 ) -> CustomerLine:
-    book, currency = asked.book, asked.exchange.target
+    book, currency = asked.book, worth.currency(person, asked)
     own = part.take(part.person == person)
     who, there = book.persons[person], lines_of(own, asked.plan.seen)
     lines = [book.lines[line] for line in there]
@@ -129,9 +129,11 @@ def _line(
         products=tuple(sorted({line.product for line in lines})),
         plans=tuple(sorted({line.plan for line in lines})),
         status=status,
-        mrr=major(mrr, currency),
+        currency=currency,
+        mrr=major(int(worth.amounts[person]), currency),
         since=to_date(int(own.day[0])) if len(own.day) else None,
         ltv=None if paid is None else major(paid, currency),
+        also=worth.others(person, asked),
     )
 
 
@@ -146,8 +148,36 @@ def lines_of(part: Part, seen: int) -> dict[int, int]:
     return {line: amount for line, amount in found.items() if amount}
 
 
-def _mrr(asked: Asked) -> I64:
-    """The MRR of every customer now, in nano-units of the currency shown."""
+class Worth(NamedTuple):
+    """The MRR of every customer in nano-units of a currency: the one shown, or their own.
+
+    `native` is MRR by customer and currency, in 1e-6 minor units; `own` the number of each
+    customer's currency where nothing is converted.
+    """
+
+    amounts: I64
+    native: I64
+    own: I64 | None
+
+    def currency(self, person: int, asked: Asked) -> str:
+        """The currency that a customer's money is in."""
+        if self.own is None or not asked.book.currencies:
+            return asked.exchange.target
+        return asked.book.currencies[int(self.own[person])]
+
+    def others(self, person: int, asked: Asked) -> tuple[InCurrency, ...]:
+        """What a customer pays in other currencies, where nothing is converted."""
+        if self.own is None:
+            return ()
+        return tuple(
+            InCurrency(currency=name, mrr=major(nanos_of(fine, name), name))
+            for code, fine in enumerate(self.native[person].tolist())
+            if fine and code != self.own[person] and (name := asked.book.currencies[code])
+        )
+
+
+def _mrr(asked: Asked) -> Worth:
+    """The MRR of every customer now."""
     book, today = asked.book, asked.plan.today
     many = max(1, len(book.currencies))
 
@@ -159,10 +189,31 @@ def _mrr(asked: Asked) -> I64:
 
     (native,) = asked.sum(scope_of(asked.plan), ("people",), asked.cuts, work)
     found = np.zeros(len(native), dtype=np.int64)
+    if asked.policy.fx == "none":
+        own = _own(asked, native)
+        for code, currency in enumerate(book.currencies):
+            those = own == code
+            found[those] = valued(native[those, code], currency, SAME)
+        return Worth(found, native, own)
     for code, currency in enumerate(book.currencies):
         quote = asked.exchange.closing(currency, today)
         if quote is not None:
             found += valued(native[:, code], currency, quote)
+    return Worth(found, native, None)
+
+
+def _own(asked: Asked, native: I64) -> I64:
+    """The currency of each customer: the one shown where they pay in it, else their first."""
+    names, pays = asked.book.currencies, native != 0
+    ever = np.zeros_like(pays)
+    rows = asked.book.rows
+    inside = (rows.person < pays.shape[0]) & (rows.currency < pays.shape[1])
+    ever[rows.person[inside], rows.currency[inside]] = True
+    of = np.where(pays.any(axis=1, keepdims=True), pays, ever)  # who left is shown as they were
+    found: I64 = of.argmax(axis=1).astype(np.int64)
+    if asked.exchange.target in names:
+        shown = names.index(asked.exchange.target)
+        found[of[:, shown] | ~of.any(axis=1)] = shown
     return found
 
 
@@ -219,21 +270,26 @@ def _having(person: NDArray[np.int32], rows: Mask, like: Mask) -> Mask:
     return found
 
 
-def _sorted(book: Book, numbers: NDArray[np.intp], worth: I64, sort: Sort) -> NDArray[np.intp]:
+def _sorted(book: Book, numbers: NDArray[np.intp], worth: Worth, sort: Sort) -> NDArray[np.intp]:
     if sort == "name":
         names = [(book.persons[n].name or "\uffff").casefold() for n in numbers.tolist()]
         return np.array(sorted(range(len(names)), key=names.__getitem__), dtype=np.intp)
     if sort == "created":  # the newest first
         created = [-(book.persons[n].created or 0) for n in numbers.tolist()]
         return np.argsort(np.array(created, dtype=np.int64), kind="stable")
-    return np.argsort(worth if sort == "mrr" else -worth, kind="stable")
+    amounts = worth.amounts[numbers] * (1 if sort == "mrr" else -1)
+    if worth.own is not None:  # amounts of two currencies have no order
+        return np.lexsort((amounts, worth.own[numbers]))
+    return np.argsort(amounts, kind="stable")
 
 
-def lifetime(projection: Projection, asked: Asked, persons: Sequence[int]) -> dict[int, int]:
+def lifetime(projection: Projection, asked: Asked, persons: Mapping[int, str]) -> dict[int, int]:
     """What customers have paid less what was given back, in nano-units; who never paid is left out.
 
-    At the rates of each payment's day.
+    Into each one's currency at the rates of each payment's day; where nothing is converted, only
+    what was paid in it.
     """
+    converts = asked.policy.fx != "none"
     book = asked.book
     owner = {key: n for n in persons for key in book.persons[n].ids}
     rows = projection.reader().execute(
@@ -248,8 +304,11 @@ def lifetime(projection: Projection, asked: Asked, persons: Sequence[int]) -> di
     found: dict[int, int] = {}
     for source, actor, currency, day, amount in rows.fetchall():
         person = owner.get((source, actor))
-        quote = asked.exchange.closing(currency, day)
-        if person is not None and quote is not None:
+        if person is None:
+            continue
+        own = persons[person] == currency
+        quote = asked.exchange.closing(currency, day) if converts else SAME if own else None
+        if quote is not None:
             found[person] = found.get(person, 0) + converted(int(amount * SCALE), quote)
     return found
 

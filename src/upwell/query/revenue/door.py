@@ -9,7 +9,7 @@ from dataclasses import replace
 import msgspec
 
 from upwell.access import Viewer
-from upwell.errors import Forbidden, Rejected
+from upwell.errors import Forbidden, NotFound, Rejected
 from upwell.metrics.choices import CHOICES
 from upwell.metrics.policy import PRESETS
 from upwell.period import to_micros
@@ -74,7 +74,18 @@ class Revenue:
 
     def customer(self, name: str, viewer: Viewer) -> Profile:
         """One customer."""
-        return profile(self._now(viewer), self.desk.ledgers, self._statuses, name)
+        ledgers = self.desk.ledgers
+        asks = each(self._now(viewer), ledgers)
+        every, unknown = list[Profile](), None
+        for one in asks:
+            try:
+                every.append(profile(one, ledgers, self._statuses, name))
+            except NotFound as error:  # nothing of what the viewer sees, in this currency
+                unknown = error
+        if unknown is not None and not every:
+            raise unknown
+        first, *others = [one for one in every if one.subscriptions or one.movements] or every[:1]
+        return msgspec.structs.replace(first, apart=tuple(others))
 
     def cohorts(self, question: Question, viewer: Viewer, measure: Measure) -> Cohorts:
         """Retention by the period in which customers began to pay."""

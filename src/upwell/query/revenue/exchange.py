@@ -96,7 +96,8 @@ def valued(fine: NDArray[np.int64], currency: str, quote: Quote) -> NDArray[np.i
     return found
 
 
-ONE = Quote.of(Decimal(1)).scaled
+SAME = Quote.of(Decimal(1))  # from a currency to itself
+ONE = SAME.scaled
 
 
 def factors(

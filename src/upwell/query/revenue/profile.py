@@ -55,6 +55,8 @@ class Shown(NamedTuple):
 
     def worth(self, fine: int, currency: str) -> int:
         """An amount in the currency shown, at today's rate."""
+        if self.asked.plan.only not in (None, currency):
+            return 0
         quote = self.asked.exchange.closing(currency, self.asked.plan.today)
         return 0 if quote is None else worth(fine, currency, quote)
 
@@ -92,7 +94,9 @@ def profile(plan: Plan, ledgers: Ledgers, statuses: Statuses, name: str) -> Prof
 
 def _facts(shown: Shown, projection: Projection, statuses: Statuses, mrr: int) -> CustomerFacts:
     who, part = shown.who, shown.part
-    paid = lifetime(projection, shown.asked, [shown.person]).get(shown.person)
+    paid = lifetime(projection, shown.asked, {shown.person: shown.asked.exchange.target}).get(
+        shown.person
+    )
     known = [best for one in who.ids if (best := statuses.best().get(one)) is not None]
     status = min(known, default=0 if mrr > 0 else len(STATUSES) - 1)
     return CustomerFacts(
@@ -157,7 +161,9 @@ def _subscription(
         if recorded <= seen and (superseded is None or superseded > seen)
     ]
     past = [state for state in states if state.at <= seen] or states
-    state = past[-1] if past else None
+    state, only = past[-1] if past else None, shown.asked.plan.only
+    if state is not None and only not in (None, state.currency):
+        return None
     if state is not None and state.items:
         item = next((i for i in state.items if i.product == line.product), state.items[0])
         line = line._replace(
@@ -284,6 +290,7 @@ def _payments(shown: Shown, projection: Projection) -> tuple[PaymentLine, ...]:
             refunded=None if given is None else major(int(given * SCALE), currency),
         )
         for id_, at, due, paid, status, product, currency, given in rows.fetchall()
+        if shown.asked.plan.only in (None, currency)
     )
 
 

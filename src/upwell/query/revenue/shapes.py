@@ -124,8 +124,19 @@ class MovedCustomers(Shape, frozen=True):
     total: int
 
 
+class InCurrency(Shape, frozen=True):
+    """MRR in one currency."""
+
+    currency: str
+    mrr: str
+
+
 class CustomerLine(Shape, frozen=True):
-    """A customer in the list; `ltv` is what they have paid so far, less refunds."""
+    """A customer in the list; `ltv` is what they have paid so far, less refunds.
+
+    Where nothing is converted both are in the customer's own `currency`, and `also` is MRR in
+    others that they pay in.
+    """
 
     id: str
     name: str
@@ -134,9 +145,11 @@ class CustomerLine(Shape, frozen=True):
     products: tuple[str, ...]
     plans: tuple[str, ...]
     status: CustomerStatus
+    currency: str
     mrr: str
     since: dt.date | None
     ltv: str | None
+    also: tuple[InCurrency, ...] = ()
 
 
 class Customers(Shape, frozen=True):
@@ -260,7 +273,10 @@ class Used(Shape, frozen=True):
 
 
 class Profile(Shape, frozen=True):
-    """One customer: subscriptions, movements, payments, MRR by month, use by its own users."""
+    """One customer: subscriptions, movements, payments, MRR by month, use by its own users.
+
+    Where nothing is converted it is of one currency, and `apart` says the same of the others.
+    """
 
     customer: CustomerFacts
     currency: str
@@ -269,6 +285,7 @@ class Profile(Shape, frozen=True):
     payments: tuple[PaymentLine, ...]
     mrr: tuple[MonthValue, ...]
     use: Used | None
+    apart: tuple[Profile, ...] = ()
 
 
 class Cohort(Shape, frozen=True):
