@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from threading import Thread
-
-import duckdb
-import structlog
 
 from upwell.access import SYSTEM, Viewer
 from upwell.alerts import channels as sending
@@ -24,7 +20,6 @@ from upwell.app.identity import Linking
 from upwell.app.pulls import Pulls
 from upwell.app.reporting import keep_report
 from upwell.egress import Guard
-from upwell.errors import UpwellError
 from upwell.event import DeadLetter
 from upwell.live import Hub
 from upwell.live.frames import Backfill, Status
@@ -42,10 +37,6 @@ from upwell.web.meters import Meters
 from upwell.web.parts import Accounts as Doors
 from upwell.web.parts import Linking as ByHand
 from upwell.web.parts import Parts
-
-log = structlog.get_logger()
-
-WARMING = 5.0  # seconds to wait, at the end, for what was being prepared
 
 
 class Joined:
@@ -143,7 +134,6 @@ class Joined:
             make_report=self._report,
             live=[live_route(self.hub, self.gate, stands, house.clock)],
         )
-        self._warming = Thread(target=self._warm, name="warming", daemon=True)
         house.flow.subscribe(self.hub.publish)
         house.flow.subscribe(self.dispatch.consider)
         self.dispatch.subscribe(self.hub.alerts_changed)
@@ -155,23 +145,14 @@ class Joined:
         self.pulls.start()
         self.linking.start()
         self.closing.start()
-        self._warming.start()
 
     def stop(self) -> None:
         """End the watching and sending; what waits stays in the outbox."""
-        self._warming.join(WARMING)
         self.closing.stop()
         self.linking.stop()
         self.pulls.stop()
         self.dispatch.stop()
         self.sender.stop()
-
-    def _warm(self) -> None:
-        """Make the first question about use as quick as the next; a failure is told by that one."""
-        try:
-            self.house.usage.warm()
-        except (UpwellError, duckdb.Error, OSError) as error:
-            log.warning("questions about use are not prepared", why=str(error))
 
     def status(self) -> Status:
         """How far behind the journal the pages are, and what history is on its way."""

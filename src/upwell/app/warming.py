@@ -1,7 +1,8 @@
 """What the first page would wait for, asked beforehand: in a thread, and only while nobody waits.
 
-Exchange rates are read, the ledger is put in order and what stands beside it (trials, what is set
-for later) is read, once what the journal holds is counted.
+Once what the journal holds is counted, exchange rates are read, the ledger is put in order, what
+questions about use run is compiled and their events are put in order, and what stands beside the
+ledger (trials, what is set for later) is read.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import datetime as dt
 import gc
 import threading
 
+import duckdb
 import structlog
 
 from upwell.access import SYSTEM
@@ -24,14 +26,19 @@ log = structlog.get_logger()
 BREATH = 0.2  # seconds between two questions
 LOOK = 0.5  # seconds between two looks at whether something is ready
 DAYS, MONTHS = 28, 24
+AT_HAND, USE = 60.0, 5.0  # seconds to wait, at the end, for a question, and for what takes minutes
 
 
 class Warming:
-    """Asks each metric of the ledger once after the start; `stop` it before the house is closed."""
+    """Asks each metric of the ledger once after the start and makes questions about use quick.
+
+    `stop` it before the house is closed.
+    """
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._stopping = threading.Event()
+        self._patience = AT_HAND
         self._thread = threading.Thread(target=self._run, name="warming", daemon=True)
 
     @property
@@ -48,13 +55,18 @@ class Warming:
         """End after the question at hand."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join(timeout=60)
+            self._thread.join(timeout=self._patience)
         self._house.desk.ledgers.close()
 
     def _run(self) -> None:
         try:
-            if self._caught_up() and self._house.desk.ledgers.billed():
+            if not self._caught_up():
+                return
+            billed = self._house.desk.ledgers.billed()
+            if billed:
                 self._ask()
+            self._use()
+            if billed:
                 self._tell()
         except Exception as error:  # noqa: BLE001 - whoever asks is told; here nobody did
             log.warning("not warmed", error=repr(error))
@@ -79,6 +91,17 @@ class Warming:
                     house.answer(asked, SYSTEM)
                 except UpwellError as error:
                     log.info("not warmed", metric=metric.name, error=error.problem.message)
+
+    def _use(self) -> None:
+        """Make the first question about use as quick as the next; a failure is told by that one."""
+        if self._stopping.is_set():
+            return
+        self._patience = USE
+        try:
+            self._house.usage.warm()
+        except (UpwellError, duckdb.Error, OSError) as error:
+            log.warning("questions about use are not prepared", why=str(error))
+        self._patience = AT_HAND
 
     def _tell(self) -> None:
         told = self._house.desk.ledgers.told(None)
