@@ -40,6 +40,16 @@ test('a month that still runs has its place before it has a value', () => {
   ]);
 });
 
+test('time that runs from the moment of each is marked until it is over for all', () => {
+  const days = { ...DATA, grain: 'day', cohorts: [{ start: '2026-11-18', size: 9, values: [1, 0.5, 0.4, 0.3, null] }, { start: '2026-11-19', size: 5, values: [1, 0.2, null, null, null] }, { start: '2026-11-20', size: 0, values: [null, null, null, null, null] }] } as const;
+  const marks = layoutHeatmap(days, LIGHT).rows.map((row) => row.cells.map((field) => field && (field.text || 'runs')));
+  expect(marks).toEqual([
+    ['100%', '50%', '40%', '30%', 'runs'],
+    ['100%', '20%', 'runs', 'runs', null],
+    [null, null, 'runs', null, null],
+  ]);
+});
+
 test('revenue may pass all of it, and the deepest colour is the most', () => {
   const scene = layoutHeatmap({ ...DATA, unit: 'money', currency: 'USD', cohorts: [{ start: '2026-09-01', size: '1000.00', values: [1, 0.5, 1.3] }] }, LIGHT);
   const [, least, most] = scene.rows[0]!.cells;
