@@ -64,6 +64,9 @@ def test_every_day_is_exact(
             assert [p.value for p in scanned.points][:50] == [
                 people(mail, day, width) for day in range(50)
             ]
+            ways = ({"product": ("mail",)}, {"where": {"plan": ("team",)}})
+            kept, read = (asked(asking, metric, compare="week", **way).series[0] for way in ways)
+            assert (kept.total, kept.compare) == (read.total, read.compare)
 
 
 def test_what_was_known_is_counted_from_the_events(tmp_path: Path) -> None:

@@ -217,6 +217,20 @@ people as (
 {_CHAINED}"""
 """Gaps of the actors who are one with others; those of everybody else follow from their days."""
 
+GAPS_OF = f"""
+with days as (select * from actor_days where members = $members and day >= $since
+  and product in (select unnest($products)) and actor in (select no from {{among}})),
+known as (select * from days join persons using (actor)),
+several as (select person from persons join actors on no = persons.actor
+  where product in (select unnest($products)) group by person having count(distinct own) > 1),
+people as (
+  select product, actor as who, day from days where actor not in (select actor from persons)
+  union all select distinct product, own, day from known
+  union all select distinct '{LINKED}', person, day from known where person in (from several)
+  union all select distinct '{PARTS}', own, day from known where person in (from several))
+{_CHAINED}"""
+"""Gaps of some of the people in some of the products; of days from one on."""
+
 AMONG = """
 select person from persons join actors on no = persons.actor
 where product in (select unnest(?::varchar[])) group by person having count(distinct own) > 1
@@ -354,7 +368,8 @@ def _lock_down(
     connection.execute("set temp_directory = ?", [str(exchange / "spill")])
     connection.execute("set allowed_directories = ?", [[str(exchange)]])
     connection.execute("set preserve_insertion_order = true")
-    connection.execute("set checkpoint_threshold = '256MB'")
+    # No commit goes on while the log is written into the file: often and briefly, not rarely and long.
+    connection.execute("set checkpoint_threshold = '64MB'")
     for setting in (
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",

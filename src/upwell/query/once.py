@@ -6,7 +6,7 @@ days of the people concerned, before the sums are read.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from upwell.metrics.engagement import Gaps, coarser, coming, turnout, within
 from upwell.period import Grain
 from upwell.projection import Projection
-from upwell.projection.store import GAPS_AMONG
+from upwell.projection.store import GAPS_AMONG, GAPS_OF
 from upwell.projection.sums import LINKED, PARTS, Sums, Work
 from upwell.query import scan
+from upwell.query.among import USERS, Among
 
 Ints = NDArray[np.int64]
 
@@ -82,6 +83,30 @@ class Once(NamedTuple):
         if self.linked is not None:
             found += of(self.linked, LINKED) - of(self.linked, PARTS)
         return found
+
+
+def once_among(
+    projection: Projection,
+    among: Among,
+    groups: Iterable[tuple[str, ...]],
+    members: str,
+    since: int,
+) -> dict[tuple[str, ...], Once]:
+    """How the users of a segment are counted in each group of products, from a day on.
+
+    One group holds all the products; the others are of one product.
+    """
+    found, named = Sums(), tuple(groups)
+    given = {
+        "members": members,
+        "since": since,
+        "products": list(max(named, key=lambda own: len(own))),
+    }
+    rows = scan.run(projection, GAPS_OF.format(among=USERS), given, among=among)
+    for place, own in groupby(rows, key=itemgetter(0)):
+        found.add_gaps(place, members, [row[1:] for row in own])
+    linked = found if found.gaps.get((LINKED, members)) else None
+    return {own: Once(found, own, members, linked if len(own) > 1 else None) for own in named}
 
 
 def once(projection: Projection, products: tuple[str, ...], members: str) -> Once:

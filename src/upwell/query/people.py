@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from upwell.metrics.catalog import SETS, Cohort, MeanOfDays, Sessions, Trailing
+from upwell.metrics.catalog import Cohort, MeanOfDays, Sessions, Trailing
 from upwell.projection import Projection
 from upwell.projection.store import AMONG, OWN, OWNED_PEOPLE, PEOPLE, PERSON, REACHED_IT, STEPS
 from upwell.query import scan
@@ -53,6 +53,9 @@ def until(plan: Plan, projection: Projection, instant: int) -> Reading:
         return Reading(_sessions(plan, projection, instant))
     if isinstance(rule, MeanOfDays):  # whole days go with whole days, the first with its part
         plan = plan.moved(plan.start, max(plan.zone.day_of(instant), plan.start + 1))
+    if isinstance(rule, Trailing):  # its total is that of its last day
+        cut = plan.zone.day_of(instant)
+        plan = plan.moved(cut, cut + 1)
     return _distinct(plan, projection, instant)
 
 
@@ -129,29 +132,31 @@ def newcomers(
 ) -> dict[str, int]:
     """By line: people of the day `cut` before an instant who were not there from `start` on."""
     key = "product" if plan.question.by == "product" else "''"
+    does, values = _does(plan, projection)
+    whose = "true" if plan.among is None else scan.of_segment(plan)
     rows = scan.run(
         projection,
         f"""with those as (
           select distinct {key} as key, {PERSON} as who from {_events_of(plan)}
-          where product in (select unnest(?::varchar[])) and day = ?
-            and type in (select unnest(?::varchar[]))
+          where day = ? and {does} and {whose}
             and e.actor is not null and {scan.stored(plan, before)}),
         earlier as (
           select {key} as key, {PERSON} as who
           from actor_days e left join persons p on p.actor = e.actor
-          where members = ? and day >= ? and day < ? and product in (select unnest(?::varchar[])))
+          where members = ? and day >= ? and day < ? and product in (select unnest(?::varchar[]))
+            and {whose})
         select key, count(*) from those t where not exists (
           select 1 from earlier f where f.key = t.key and f.who = t.who) group by key""",
         [
-            list(plan.products),
             cut,
-            sorted(SETS.get(members, {members})),
+            *values,
             members,
             plan.start,
             cut,
             list(plan.products),
         ],
         queue=False,
+        among=plan.among,
     )
     return defaultdict(int, rows)
 
@@ -172,25 +177,21 @@ def _people(
     plan: Plan, projection: Projection, slots: list[int], names: list[int], before: int | None
 ) -> tuple[Counts, int]:
     """Counts of people, and how many of all of them are not linked over products."""
-    groups: dict[frozenset[str], list[str]] = defaultdict(list)
-    for product in plan.products:
-        groups[types_of(plan, projection, product)].append(product)
     column = "hour" if plan.hourly else "day"
     key, bound = scan.key_of(plan.question.by)
     clause, values = scan.where(plan)
-    does = " or ".join([_DOES] * len(groups))
+    does, types = _does(plan, projection)
     sql = f"""with linked as materialized ({AMONG}),
     part as materialized (
       select {key} as key, span, {PERSON} as who, count(*) as n
       from {_events_of(plan)} join (select unnest(?::bigint[]) as slot, unnest(?::bigint[]) as span)
         on {column} = slot
-      where {clause} and ({does}) and e.actor is not null and {scan.stored(plan, before)}
+      where {clause} and {does} and e.actor is not null and {scan.stored(plan, before)}
       group by all)
     select name, span, count(distinct who),
       count(distinct who) filter (who not in (select person from linked))
     from (select {scan.limited(plan)} as name, span, who from part)
     group by grouping sets ((name, span), (name))"""
-    types = [each for own, products in groups.items() for each in (products, sorted(own))]
     given = [list(plan.products), *bound, slots, names, *values, *types]
     rows = scan.run(projection, sql, given, queue=before is None, among=plan.among)
     counts = defaultdict(int, {(name, span): count for name, span, count, _ in rows})
@@ -199,6 +200,15 @@ def _people(
 
 def _events_of(plan: Plan) -> str:
     return OWNED_PEOPLE if plan.owned else PEOPLE
+
+
+def _does(plan: Plan, projection: Projection) -> tuple[str, list[Any]]:
+    """The SQL of the events by which one counts, in each product its own, and what it binds."""
+    groups: dict[frozenset[str], list[str]] = defaultdict(list)
+    for product in plan.products:
+        groups[types_of(plan, projection, product)].append(product)
+    types = [each for own, products in groups.items() for each in (products, sorted(own))]
+    return f"({' or '.join([_DOES] * len(groups))})", types
 
 
 _DOES = "(product in (select unnest(?::varchar[])) and type in (select unnest(?::varchar[])))"

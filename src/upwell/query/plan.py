@@ -18,8 +18,10 @@ from upwell.event import DIMENSIONS
 from upwell.metrics.catalog import (
     CATALOG,
     Cohort,
+    Distinct,
     Latest,
     Ledger,
+    MeanOfDays,
     Metric,
     Net,
     Ratio,
@@ -50,7 +52,7 @@ LONGEST = {"hour": 92, "day": 3_700}  # days a question may span, by grain; 37,0
 SCANNED_DAYS = 400  # days that may be scanned for what no sum is kept of
 DEFAULT_DAYS = 30
 
-How = Literal["sums", "cells", "scan", "ledger"]
+How = Literal["sums", "cells", "days", "scan", "ledger"]
 CELL_KEYS = (*DIMENSIONS, "source")
 NOBODYS = frozenset({"fee", "report", "spend"})  # events that name neither user nor customer
 
@@ -330,6 +332,8 @@ def _how(question: Question, metric: Metric, days: int) -> How:
     scanned = question.segment is not None or isinstance(metric.rule, Unique | Latest)
     if not keys and not scanned and (_by_hour(metric) or not hourly):
         return "sums"
+    if not keys and not hourly and isinstance(metric.rule, Distinct | MeanOfDays | Trailing):
+        return "days"  # of the users of a segment
     if additive and not hourly and question.segment is None and keys <= {*CELL_KEYS, "currency"}:
         return "cells"
     for key in keys:

@@ -39,7 +39,7 @@ from upwell.query.lines import (
     share,
     summed,
 )
-from upwell.query.once import Once, once
+from upwell.query.once import Once, once, once_among
 from upwell.query.plan import Plan
 
 LONG_DAYS = 2  # a span that has run for so many days is compared to the hour
@@ -58,7 +58,9 @@ def read(plan: Plan, projection: Projection, rates: Callable[[], Rates]) -> Read
         return people.read(plan, projection)
     ways = _ways(plan, projection)
     with projection.sums.lock:
-        return _from_histories(plan, projection, ways)
+        found = _from_histories(plan, projection, ways)
+    found.scanned = plan.how == "days"
+    return found
 
 
 # -- sums of events ------------------------------------------------------------------------------
@@ -197,6 +199,9 @@ def _ways(plan: Plan, projection: Projection) -> dict[tuple[str, ...], Once]:
     if not isinstance(rule, Distinct | MeanOfDays | Trailing):
         return {}
     groups = {*_groups(plan).values(), plan.products}
+    if plan.among is not None:
+        since = plan.start - (rule.days if isinstance(rule, Trailing) else 0)
+        return once_among(projection, plan.among, groups, rule.set, since)
     return {products: once(projection, products, rule.set) for products in groups}
 
 
@@ -290,12 +295,15 @@ def elapsed_totals(
     """
     plan = plan.by_day()
     cut = plan.zone.day_of(until)
-    kept = plan.how == "sums" and plan.known_at is None
+    kept = plan.how in ("sums", "days") and plan.known_at is None
     to_the_hour = kept and cut - plan.start >= LONG_DAYS
     if plan.additive:
         reading = _elapsed_sums(plan, projection, rates, until, to_the_hour)
     elif kept and isinstance(plan.metric.rule, Distinct):
         reading = _elapsed_people(plan, projection, plan.metric.rule, until)
+    elif kept and isinstance(plan.metric.rule, Trailing):
+        last = plan.moved(cut - plan.metric.rule.days + 1, cut + 1)
+        reading = _elapsed_people(last, projection, plan.metric.rule, until)
     elif to_the_hour and isinstance(plan.metric.rule, Sessions):
         with projection.sums.lock:
             reading = _from_histories(plan, projection, {}, until)
@@ -330,7 +338,9 @@ def _elapsed_sums(
     return sum_up(plan, amounts, rates)
 
 
-def _elapsed_people(plan: Plan, projection: Projection, rule: Distinct, until: int) -> Reading:
+def _elapsed_people(
+    plan: Plan, projection: Projection, rule: Distinct | Trailing, until: int
+) -> Reading:
     cut = plan.zone.day_of(until)
     late = people.newcomers(plan, projection, rule.set, cut, until)
     ways = _ways(plan, projection)

@@ -122,7 +122,7 @@ def limited(plan: Plan) -> str:
 def run(
     projection: Projection,
     sql: str,
-    values: list[Any],
+    values: list[Any] | dict[str, Any],
     *,
     queue: bool = True,
     among: Among | None = None,
