@@ -11,6 +11,7 @@ from upwell.flow import Flow, replay
 from upwell.journal import Journal
 from upwell.projection import Projection
 from upwell.projection.doubts import Doubts, listed
+from upwell.projection.readings import READING, outdated
 
 CAME = 1_790_000_000
 MICROS = 1_000_000
@@ -66,6 +67,10 @@ class House:
         assert {one.source for one in found} <= {"shop"}
         return {one.code: one for one in found}
 
+    def outdated(self) -> list[str]:
+        """Sources that an earlier reading read."""
+        return outdated(self.projection.reader(), self.journal.every("retranslate"))
+
     def close(self) -> None:
         """Let go of the files."""
         self.projection.close()
@@ -106,4 +111,23 @@ def test_what_is_taken_out_is_not_listed_until_it_is_back(tmp_path: Path) -> Non
     found = house.take(page(1), page(2))
     assert house.take(sent("retract", deliveries=[2]))["paused_since"].object == "sub_1"
     assert house.take(sent("restore", retraction=3)) == found
+    house.close()
+
+
+def test_what_an_earlier_reading_read_is_named_until_it_is_read_again(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.take(page(1))
+    assert house.outdated() == []
+    house.projection.reader().execute("delete from meta where key = ?", [READING])  # as it was then
+    house.close()
+    house = House(tmp_path)
+    house.take(page(2))
+    assert house.outdated() == ["shop"]
+    house.take(sent("retranslate", source="shop", since=CAME))  # not all of it
+    assert house.outdated() == ["shop"]
+    house.take(sent("retranslate", source="shop", since=0))
+    assert house.outdated() == []
+    house.close()
+    house = House(tmp_path)
+    assert house.outdated() == []
     house.close()

@@ -17,6 +17,7 @@ from upwell.app.house import House, now, read_settings
 from upwell.app.joined import Joined
 from upwell.app.warming import Warming
 from upwell.control import handlers, own, serve_control
+from upwell.projection import readings
 from upwell.settings import Settings
 from upwell.web.live import LiveProtocol
 from upwell.web.site import site
@@ -129,7 +130,13 @@ def _greet(running: Running) -> None:
             "Nobody owns this workspace yet. Open this link once, within 24 hours, to do so:\n"
             f"  {running.address}/setup?token={token}\n"
         )
-    applied, newest = running.house.flow.backlog()
+    house = running.house
+    for source in readings.outdated(house.projection.reader(), house.journal.every("retranslate")):
+        say(
+            f"'{source}' was read by an earlier Upwell, which kept less of what came. To have all "
+            f"of it, at a quiet time: upwell retranslate --source {source}\n"
+        )
+    applied, newest = house.flow.backlog()
     if newest > applied:
         say(f"{newest - applied:,} deliveries are still being read; numbers fill meanwhile.\n")
     sys.stderr.flush()

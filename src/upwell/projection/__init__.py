@@ -26,7 +26,7 @@ from upwell.billing import SubscriptionState
 from upwell.event import DeadLetter, Delivery, Position, Touched
 from upwell.metrics.policy import MetricPolicy
 from upwell.period import Zone
-from upwell.projection import billing, closes, corrections, doubts, staff, store
+from upwell.projection import billing, closes, corrections, doubts, readings, staff, store
 from upwell.projection.book import Book
 from upwell.projection.books import Books, Entry
 from upwell.projection.closes import Close
@@ -446,6 +446,7 @@ class Projection:
         self._db = store.connect(self.path, self._limit)
         self._opened += 1
         try:
+            readings.begin(self._db)
             self._load()
         except BaseException:
             self._shut()
