@@ -368,7 +368,7 @@ def _lock_down(
     connection.execute("set temp_directory = ?", [str(exchange / "spill")])
     connection.execute("set allowed_directories = ?", [[str(exchange)]])
     connection.execute("set preserve_insertion_order = true")
-    # No commit goes on while the log is written into the file: often and briefly, not rarely and long.
+    # While the log is written into the file no commit goes on: often and briefly, then.
     connection.execute("set checkpoint_threshold = '64MB'")
     for setting in (
         "autoinstall_known_extensions = false",
