@@ -128,7 +128,7 @@ def bodies(draw: st.DrawFn, kind: str) -> Any:
         for key in path:
             inner = inner[key]
         if draw(st.booleans()):
-            inner[last] = draw(ANYTHING)
+            inner[last] = copy.deepcopy(draw(ANYTHING))
         else:
             del inner[last]
     return body

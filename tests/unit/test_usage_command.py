@@ -25,7 +25,7 @@ KINDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "lifecycle": (DAYS, "2026-06-01    2          0             0        0       2"),
     "stickiness": (DAYS, "    1        2        2"),
-    "paths": (DAYS, "1_A   2_B      1      1  300 s"),
+    "paths": (DAYS, "1_A   2_B      1      1  5 min"),
     "people": ({"of": {"did": {**DAYS, "event": "B"}}}, "u     mail     2026-06-01T00:00:00Z"),
 }
 
@@ -78,10 +78,61 @@ def test_each_kind_as_a_table_and_as_json(
     file.write_bytes(msgspec.json.encode(body))
     assert run(asking, tmp_path, "ask", kind, str(file)) == 0
     assert line in capsys.readouterr().out
-    assert run(asking, tmp_path, "ask", kind, str(file), "--format", "json") == 0
-    answered = msgspec.json.decode(capsys.readouterr().out)
-    found = asking.door.by_name(kind, body, SYSTEM)
-    assert answered == msgspec.json.decode(msgspec.json.encode(found))
+    for said in (["--format", "json"], ["--json"]):
+        assert run(asking, tmp_path, "ask", kind, str(file), *said) == 0
+        answered = msgspec.json.decode(capsys.readouterr().out)
+        found = asking.door.by_name(kind, body, SYSTEM)
+        assert answered == msgspec.json.decode(msgspec.json.encode(found))
+
+
+FUNNEL = """step    users  of-first  of-before   median  dropped  open
+A           3    100.0%     100.0%                 1     0  ████████████████████████
+B or C      2     66.7%      66.7%  3.5 min        0     0  ████████████████
+
+Routes
+from  to  users  median
+A     B       1   5 min
+A     C       1   2 min
+
+Between steps
+from  to  event         users  times
+A     B   D                 1      1
+A     B   nothing else      0
+A     C   nothing else      1
+
+By value
+value   step-1  step-2  converted
+team         1       1     100.0%
+(none)       2       1      50.0%
+
+By when they entered
+entered-on  entered  converted  share  open
+2026-06-01        3          2  66.7%     0  ████████████████████████
+
+Time to convert
+time        users
+from 2 min      1  ████████████████████████
+from 5 min      1  ████████████████████████
+"""
+
+
+def test_a_funnel_is_drawn(
+    asking: Asking, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Written out on the command line; with all that it can be asked for."""
+    asking.house.take(batch(happened({"u": "C900 D3"})))
+    asking.house.take(batch(happened({"w": "A5 C7"}, product="docs", plan="team")))
+    asked = {
+        **DAYS,
+        "product": ["mail", "docs"],
+        "steps": [{"event": "A"}, {"any": [{"event": "B"}, {"event": "C"}]}],
+        "by": "plan",
+        "trend": "day",
+        "between": 3,
+        "window": "1h",
+    }
+    assert run(asking, tmp_path, "ask", "funnel", msgspec.json.encode(asked).decode()) == 0
+    assert capsys.readouterr().out == FUNNEL
 
 
 def test_from_standard_input(
