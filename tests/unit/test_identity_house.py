@@ -26,7 +26,7 @@ from upwell.projection.ground import Relinked
 from upwell.projection.verify import differences
 from upwell.query import Question
 from upwell.query.revenue.door import Revenue
-from upwell.query.usage.asked import NewSegment
+from upwell.query.usage.keeping import NewSegment
 from upwell.settings import Product, Settings
 from upwell.settings.schema import Identity as Rules
 from upwell.state import people

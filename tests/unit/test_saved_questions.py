@@ -15,8 +15,8 @@ from tests.laws.world import batch
 from tests.unit.usage_house import Asking, happened, opened
 from upwell.access import SYSTEM, Viewer
 from upwell.errors import NotFound, Rejected
-from upwell.query.usage.asked import FunnelAsked, NewQuestion, mentioned
-from upwell.query.usage.shapes import SavedQuestion
+from upwell.query.usage.asked import FunnelAsked
+from upwell.query.usage.keeping import NewQuestion, SavedQuestion, mentioned
 
 ASKED = {"product": "mail", "from": "2026-06-01", "to": "2026-06-03"}
 FUNNEL = {**ASKED, "steps": [{"event": "A"}, {"event": "B"}], "window": "60m"}

@@ -23,7 +23,7 @@ from upwell.query.revenue.directory import Filters
 from upwell.query.revenue.door import Revenue
 from upwell.query.revenue.people import Page
 from upwell.query.rows import rows
-from upwell.query.usage.asked import NewSegment
+from upwell.query.usage.keeping import NewSegment
 
 NOW = dt.datetime(2026, 7, 5, 15, tzinfo=dt.UTC)
 SPAN: dict[str, Any] = {"start": dt.date(2026, 6, 1), "end": dt.date(2026, 7, 6)}

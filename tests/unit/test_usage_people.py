@@ -17,7 +17,7 @@ from tests.oracle.plain import Event
 from tests.unit.usage_house import DAY, START, WAYS, Asking, on_days, opened
 from upwell.access import SYSTEM, Viewer
 from upwell.errors import NotFound, Rejected
-from upwell.query.usage.asked import NewSegment
+from upwell.query.usage.keeping import NewSegment
 
 NEXT = dt.datetime(2026, 6, 8, tzinfo=dt.UTC)
 ASKED = {"product": "mail", "from": "2026-06-01", "to": "2026-06-07"}

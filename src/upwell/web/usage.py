@@ -10,12 +10,18 @@ from litestar.params import FromPath, JSONBody
 from upwell.query.usage.asked import (
     FunnelAsked,
     LifecycleAsked,
-    NewQuestion,
-    NewSegment,
     PathsAsked,
     PeopleAsked,
     RetentionAsked,
     StickinessAsked,
+)
+from upwell.query.usage.keeping import (
+    NewQuestion,
+    NewSegment,
+    SavedQuestion,
+    SavedQuestions,
+    Segment,
+    Segments,
 )
 from upwell.query.usage.shapes import (
     FunnelAnswer,
@@ -24,10 +30,6 @@ from upwell.query.usage.shapes import (
     PeopleAnswer,
     Properties,
     RetentionAnswer,
-    SavedQuestion,
-    SavedQuestions,
-    Segment,
-    Segments,
     StickinessAnswer,
 )
 from upwell.web.numbers import said

@@ -26,6 +26,7 @@ from upwell.query import marks
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
 from upwell.query.usage import asked as usage_asked
+from upwell.query.usage import keeping
 from upwell.query.usage import shapes as usage
 from upwell.web import shapes
 
@@ -167,13 +168,13 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     usage.PropertyValue,
     usage.Property,
     usage.Properties,
-    usage_asked.NewSegment,
-    usage.Segment,
-    usage.Segments,
+    keeping.NewSegment,
+    keeping.Segment,
+    keeping.Segments,
     usage_asked.OneAsked,
-    usage_asked.NewQuestion,
-    usage.SavedQuestion,
-    usage.SavedQuestions,
+    keeping.NewQuestion,
+    keeping.SavedQuestion,
+    keeping.SavedQuestions,
     marks.NewAnnotation,
     marks.Annotation,
     marks.Annotations,

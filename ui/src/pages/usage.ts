@@ -42,7 +42,7 @@ export function startingReturn(names: readonly EventName[]): { start: string; ba
 }
 
 /** A table of retention by its shares; the size is what each cohort began with, people or money. */
-export const shares = (cohorts: readonly UseCohort[]): HeatmapCohort[] => cohorts.map(({ start, values, shares }) => ({ start, size: values[0] ?? 0, values: shares }));
+export const shares = (cohorts: readonly UseCohort[]): HeatmapCohort[] => cohorts.map((cohort) => ({ start: cohort.start, size: cohort.values[0] ?? 0, values: cohort.shares }));
 
 /** Paths as a flow: every visit at a node goes on or ends there. */
 export function pathFlow({ nodes, edges }: PathsAnswer): FlowData {

@@ -276,36 +276,6 @@ class PeopleAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cursor: str | None = None
 
 
-class NewSegment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/segments`: users by what they do, to be looked at in other questions."""
-
-    name: str
-    of: Behind
-
-
-class NewQuestion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/saved`: a question to be found again, and the page that asks it.
-
-    `of` has the dates of the day it was saved; an `address` such as `/usage?range=28d` stays
-    relative.
-    """
-
-    name: str
-    of: OneAsked
-    address: str
-
-
-def mentioned(asked: Scoped) -> set[str]:
-    """Every product that a question names, those of its steps too."""
-    steps: tuple[StepAsked, ...] = ()
-    if isinstance(asked, FunnelAsked):
-        steps = asked.steps
-    elif isinstance(asked, RetentionAsked):
-        steps = (asked.begin, asked.back)
-    own = [doing.product for step in steps for doing in step.alternatives()]
-    return {product for one in (asked.product, *own) for product in named(one)}
-
-
 def named(product: str | tuple[str, ...]) -> tuple[str, ...]:
     """One product, or several, as several."""
     return (product,) if isinstance(product, str) else product

@@ -24,7 +24,6 @@ from upwell.query.usage.asked import (
     Behind,
     FunnelAsked,
     LifecycleAsked,
-    NewSegment,
     PathsAsked,
     PeopleAsked,
     RetentionAsked,
@@ -33,6 +32,7 @@ from upwell.query.usage.asked import (
 )
 from upwell.query.usage.courses import doings_of
 from upwell.query.usage.ground import I64, Ground, ground
+from upwell.query.usage.keeping import NewSegment, Segment, Segments
 from upwell.query.usage.known import Known
 from upwell.query.usage.properties import properties
 from upwell.query.usage.questions import Questions
@@ -133,12 +133,12 @@ class Usage:
         products = scope((), self.projection.known_products(), viewer)
         return properties(self.projection, products, event)
 
-    def segments(self, viewer: Viewer) -> shapes.Segments:
+    def segments(self, viewer: Viewer) -> Segments:
         """The segments that the viewer may use."""
         may_read(viewer)
-        return shapes.Segments(segments=tuple(self.saved.every(viewer)))
+        return Segments(segments=tuple(self.saved.every(viewer)))
 
-    def add_segment(self, asked: NewSegment, viewer: Viewer) -> shapes.Segment:
+    def add_segment(self, asked: NewSegment, viewer: Viewer) -> Segment:
         """Keep a segment that can be asked; Rejected otherwise."""
         self._behind(asked.of, self._ground(asked.of.question, viewer))
         return self.saved.add(asked, viewer, self.clock())

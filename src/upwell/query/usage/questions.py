@@ -13,7 +13,8 @@ from upwell.errors import NotFound, Rejected
 from upwell.period import to_instant, to_micros
 from upwell.query.plan import may_read
 from upwell.query.usage import shapes
-from upwell.query.usage.asked import NewQuestion, OneAsked, mentioned
+from upwell.query.usage.asked import OneAsked
+from upwell.query.usage.keeping import NewQuestion, SavedQuestion, SavedQuestions, mentioned
 from upwell.query.usage.segments import checked_name, room
 from upwell.state import kept
 from upwell.state.db import State
@@ -33,15 +34,15 @@ class Questions:
         """`ask` answers a question by its name and body, and refuses what cannot be asked."""
         self._state, self._ask, self._clock = state, ask, clock
 
-    def listed(self, viewer: Viewer) -> shapes.SavedQuestions:
+    def listed(self, viewer: Viewer) -> SavedQuestions:
         """Those that the viewer may open."""
         may_read(viewer)
-        return shapes.SavedQuestions(questions=tuple(self.every(viewer)))
+        return SavedQuestions(questions=tuple(self.every(viewer)))
 
-    def every(self, viewer: Viewer) -> list[shapes.SavedQuestion]:
+    def every(self, viewer: Viewer) -> list[SavedQuestion]:
         """Those all of whose products the viewer may see, by name."""
         found = [
-            shapes.SavedQuestion(
+            SavedQuestion(
                 id=one.id,
                 name=one.name,
                 of=msgspec.convert(one.of, OneAsked),
@@ -53,21 +54,21 @@ class Questions:
         ]
         return [one for one in found if all(map(viewer.sees, mentioned(one.of.question)))]
 
-    def find(self, id_: str, viewer: Viewer) -> shapes.SavedQuestion:
+    def find(self, id_: str, viewer: Viewer) -> SavedQuestion:
         """One of them; NotFound where the viewer has none of that id."""
         for one in self.every(viewer):
             if one.id == id_:
                 return one
         raise NotFound("unknown_question", f"There is no saved question '{id_[:40]}'.", where="id")
 
-    def add(self, asked: NewQuestion, viewer: Viewer) -> shapes.SavedQuestion:
+    def add(self, asked: NewQuestion, viewer: Viewer) -> SavedQuestion:
         """Keep a new one; Rejected where it cannot be asked, named or opened, or none has room."""
         room(len(kept.QUESTIONS.every(self._state)), "saved questions")
         made = self._made(asked, viewer, mint_id("sav"), to_micros(self._clock()), viewer.id)
         kept.QUESTIONS.add(self._state, made)
         return self.find(made.id, viewer)
 
-    def put(self, id_: str, asked: NewQuestion, viewer: Viewer) -> shapes.SavedQuestion:
+    def put(self, id_: str, asked: NewQuestion, viewer: Viewer) -> SavedQuestion:
         """Keep it in place of one that was saved; NotFound where the viewer has none."""
         had = self.find(id_, viewer)
         made = self._made(asked, viewer, id_, to_micros(had.created_at), had.created_by)

@@ -9,8 +9,8 @@ import msgspec
 from upwell.access import Viewer, mint_id
 from upwell.errors import NotFound, Rejected, nearest
 from upwell.period import to_instant, to_micros
-from upwell.query.usage import shapes
-from upwell.query.usage.asked import Behind, NewSegment, mentioned
+from upwell.query.usage.asked import Behind
+from upwell.query.usage.keeping import NewSegment, Segment, mentioned
 from upwell.state import kept
 from upwell.state.db import State
 
@@ -24,10 +24,10 @@ class Saved:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def every(self, viewer: Viewer) -> list[shapes.Segment]:
+    def every(self, viewer: Viewer) -> list[Segment]:
         """Those whose products the viewer may see, by name."""
         found = [
-            shapes.Segment(
+            Segment(
                 id=one.id,
                 name=one.name,
                 of=msgspec.convert(one.of, Behind),
@@ -38,7 +38,7 @@ class Saved:
         ]
         return [one for one in found if all(map(viewer.sees, mentioned(one.of.question)))]
 
-    def find(self, id_: str, viewer: Viewer) -> shapes.Segment:
+    def find(self, id_: str, viewer: Viewer) -> Segment:
         """One of them; Rejected where the viewer has none of that id."""
         known = {one.id: one for one in self.every(viewer)}
         if id_ not in known:
@@ -51,7 +51,7 @@ class Saved:
             )
         return known[id_]
 
-    def add(self, asked: NewSegment, viewer: Viewer, now: dt.datetime) -> shapes.Segment:
+    def add(self, asked: NewSegment, viewer: Viewer, now: dt.datetime) -> Segment:
         """Keep a new one; Rejected where its name does not do, or there are too many."""
         room(len(kept.SEGMENTS.every(self._state)), "segments")
         made = kept.Segment(

@@ -9,7 +9,6 @@ import msgspec
 
 from upwell.metrics.funnel.sums import Histogram
 from upwell.query.question import Unconverted
-from upwell.query.usage.asked import Behind, OneAsked
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -291,36 +290,3 @@ class Properties(Shape, frozen=True):
 
     properties: tuple[Property, ...]
     sample: int
-
-
-class Segment(Shape, frozen=True):
-    """Users by what they do, saved: who is in it is found anew at each question."""
-
-    id: str
-    name: str
-    of: Behind
-    created_at: dt.datetime
-    created_by: str
-
-
-class Segments(Shape, frozen=True):
-    """The segments there are, by name."""
-
-    segments: tuple[Segment, ...]
-
-
-class SavedQuestion(Shape, frozen=True):
-    """A question under a name; `address` is the page that asks it, of the dates it says."""
-
-    id: str
-    name: str
-    of: OneAsked
-    address: str
-    created_at: dt.datetime
-    created_by: str
-
-
-class SavedQuestions(Shape, frozen=True):
-    """The saved questions there are, by name."""
-
-    questions: tuple[SavedQuestion, ...]
