@@ -31,10 +31,11 @@ from upwell.query import own
 from upwell.query.among import BILLED, Among
 from upwell.query.breakdown import beside, largest
 from upwell.query.drawn import Drawn, written
+from upwell.query.elapsed import elapsed_totals
 from upwell.query.lines import APART, Line, Number, Reading, empty
 from upwell.query.plan import Plan, by_events, compared_days, plan
 from upwell.query.question import Answer, Compared, Point, Question, Series, Unconverted
-from upwell.query.read import elapsed_totals, read
+from upwell.query.read import read
 from upwell.query.remembered import Remembered
 from upwell.query.revenue import Ledgers, elapsed, movements
 from upwell.query.revenue.closed import note_of

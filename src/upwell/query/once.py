@@ -94,14 +94,11 @@ def once_among(
 ) -> dict[tuple[str, ...], Once]:
     """How the users of a segment are counted in each group of products, from a day on.
 
-    One group holds all the products; the others are of one product.
+    A group is all of the products, or one of them.
     """
     found, named = Sums(), tuple(groups)
-    given = {
-        "members": members,
-        "since": since,
-        "products": list(max(named, key=lambda own: len(own))),
-    }
+    products = sorted({product for own in named for product in own})
+    given = {"members": members, "since": since, "products": products}
     rows = scan.run(projection, GAPS_OF.format(among=USERS), given, among=among)
     for place, own in groupby(rows, key=itemgetter(0)):
         found.add_gaps(place, members, [row[1:] for row in own])

@@ -42,13 +42,11 @@ from upwell.query.lines import (
 from upwell.query.once import Once, once, once_among
 from upwell.query.plan import Plan
 
-LONG_DAYS = 2  # a span that has run for so many days is compared to the hour
-
 
 def read(plan: Plan, projection: Projection, rates: Callable[[], Rates]) -> Reading:
     """Every line of the question over its days."""
     if plan.additive:
-        amounts, scanned = _amounts(plan, projection)
+        amounts, scanned = amounts_of(plan, projection)
         reading = sum_up(plan, amounts, rates)
         reading.scanned = scanned
         return reading
@@ -56,9 +54,9 @@ def read(plan: Plan, projection: Projection, rates: Callable[[], Rates]) -> Read
         return own.read(plan, projection)
     if plan.known_at is not None or plan.how == "scan":
         return people.read(plan, projection)
-    ways = _ways(plan, projection)
+    ways = ways_of(plan, projection)
     with projection.sums.lock:
-        found = _from_histories(plan, projection, ways)
+        found = from_histories(plan, projection, ways)
     found.scanned = plan.how == "days"
     return found
 
@@ -66,7 +64,8 @@ def read(plan: Plan, projection: Projection, rates: Callable[[], Rates]) -> Read
 # -- sums of events ------------------------------------------------------------------------------
 
 
-def _amounts(plan: Plan, projection: Projection) -> tuple[Amounts, bool]:
+def amounts_of(plan: Plan, projection: Projection) -> tuple[Amounts, bool]:
+    """Amounts of the question's days, and whether events were read for it."""
     if plan.known_at is not None:
         return scan.amounts_known(plan, projection)
     if plan.how == "scan":
@@ -186,33 +185,34 @@ def _buckets_of(plan: Plan, slots: set[int]) -> set[int]:
 # -- people --------------------------------------------------------------------------------------
 
 
-def _groups(plan: Plan) -> dict[str, tuple[str, ...]]:
+def groups_of(plan: Plan) -> dict[str, tuple[str, ...]]:
     """The products of each line."""
     if plan.question.by == "product":
         return {product: (product,) for product in plan.products}
     return {"": plan.products}
 
 
-def _ways(plan: Plan, projection: Projection) -> dict[tuple[str, ...], Once]:
+def ways_of(plan: Plan, projection: Projection) -> dict[tuple[str, ...], Once]:
     """How people are counted in the products of each line, and in all of them."""
     rule = plan.metric.rule
     if not isinstance(rule, Distinct | MeanOfDays | Trailing):
         return {}
-    groups = {*_groups(plan).values(), plan.products}
+    groups = {*groups_of(plan).values(), plan.products}
     if plan.among is not None:
         since = plan.start - (rule.days if isinstance(rule, Trailing) else 0)
         return once_among(projection, plan.among, groups, rule.set, since)
     return {products: once(projection, products, rule.set) for products in groups}
 
 
-def _from_histories(
+def from_histories(
     plan: Plan,
     projection: Projection,
     ways: Mapping[tuple[str, ...], Once],
     until: int | None = None,
 ) -> Reading:
+    """The lines of people, visits and cohorts; with `until` visits of hours ended by then."""
     lines = []
-    for key, products in _groups(plan).items():
+    for key, products in groups_of(plan).items():
         if isinstance(plan.metric.rule, Sessions):
             lines.append(_sessions(plan, projection, key, products, until))
             continue
@@ -280,74 +280,3 @@ def _measure(
 
 def _count(tables: list[dict[int, list[int]]], first: int, end: int) -> int:
     return sum(table[day][0] for table in tables for day in range(first, end) if day in table)
-
-
-# -- the same elapsed time -----------------------------------------------------------------------
-
-
-def elapsed_totals(
-    plan: Plan, projection: Projection, rates: Callable[[], Rates], until: int
-) -> dict[str, Number]:
-    """Totals of an earlier span up to the instant `until`, to compare with one that still runs.
-
-    Sums of a span that has run for long are compared to the last full hour, so that no event is
-    read; everything else to the microsecond.
-    """
-    plan = plan.by_day()
-    cut = plan.zone.day_of(until)
-    kept = plan.how in ("sums", "days") and plan.known_at is None
-    to_the_hour = kept and cut - plan.start >= LONG_DAYS
-    if plan.additive:
-        reading = _elapsed_sums(plan, projection, rates, until, to_the_hour)
-    elif kept and isinstance(plan.metric.rule, Distinct):
-        reading = _elapsed_people(plan, projection, plan.metric.rule, until)
-    elif kept and isinstance(plan.metric.rule, Trailing):
-        last = plan.moved(cut - plan.metric.rule.days + 1, cut + 1)
-        reading = _elapsed_people(last, projection, plan.metric.rule, until)
-    elif to_the_hour and isinstance(plan.metric.rule, Sessions):
-        with projection.sums.lock:
-            reading = _from_histories(plan, projection, {}, until)
-    elif kept and isinstance(plan.metric.rule, MeanOfDays) and cut > plan.start:
-        reading = read(plan.moved(plan.start, cut), projection, rates)
-    elif isinstance(plan.metric.rule, Unique | Latest):
-        reading = own.read(plan, projection, until)
-    else:
-        reading = people.until(plan, projection, until)
-    return {line.key: line.total for line in reading.lines}
-
-
-def _elapsed_sums(
-    plan: Plan,
-    projection: Projection,
-    rates: Callable[[], Rates],
-    until: int,
-    to_the_hour: bool,
-) -> Reading:
-    cut = plan.zone.day_of(until)
-    whole, last = plan.moved(plan.start, cut), plan.moved(cut, cut + 1)
-    amounts = _amounts(whole, projection)[0] if plan.start < cut else {}
-    if to_the_hour:
-        rest = hot(last, projection, plan.zone.opens(cut), plan.zone.hour_of(until), cut)
-    else:
-        rest = scan.amounts(last, projection, until)
-    for key, by_currency in rest.items():
-        for currency, slots in by_currency.items():
-            into = amounts.setdefault(key, {}).setdefault(currency, {})
-            for slot, amount in slots.items():
-                into[slot] = into.get(slot, 0) + amount
-    return sum_up(plan, amounts, rates)
-
-
-def _elapsed_people(
-    plan: Plan, projection: Projection, rule: Distinct | Trailing, until: int
-) -> Reading:
-    cut = plan.zone.day_of(until)
-    late = people.newcomers(plan, projection, rule.set, cut, until)
-    ways = _ways(plan, projection)
-    with projection.sums.lock:
-        return Reading(
-            [
-                Line(key, [], late[key] + ways[products].people(plan.start, cut))
-                for key, products in _groups(plan).items()
-            ]
-        )

@@ -10,9 +10,9 @@ import msgspec
 from upwell.errors import Rejected
 from upwell.metrics.catalog import Ledger
 from upwell.projection import Projection
+from upwell.query.elapsed import elapsed_totals
 from upwell.query.lines import Number, Reading, added
 from upwell.query.plan import How, Plan
-from upwell.query.read import elapsed_totals
 from upwell.query.read import read as by_events
 from upwell.query.revenue import beside, measures, ratios
 from upwell.query.revenue.apart import currencies_of, lines_of, separate
