@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import stripe
 
@@ -50,3 +51,18 @@ def invoices(fake: FakeStripe, subscription: Json) -> list[Json]:
 def kinds(fake: FakeStripe, since: int = 0) -> list[str]:
     """The types of what happened from that second on."""
     return [event.type for event in fake.events if event.created >= since]
+
+
+def totals(fake: FakeStripe, subscription: Json) -> list[int]:
+    """What its invoices come to, in their order."""
+    return [row["total"] for row in invoices(fake, subscription)]
+
+
+def amounts(fake: FakeStripe, invoice: Json) -> list[int]:
+    """What the lines of an invoice come to."""
+    return [line["amount"] for line in fake.world.lines[invoice["id"]]]
+
+
+def day(year: int, month: int, of_month: int) -> int:
+    """The first second of a day."""
+    return int(datetime(year, month, of_month, tzinfo=UTC).timestamp())
