@@ -23,7 +23,7 @@ from tests.oracle import engagement, funnel, paths, retention
 from tests.oracle.plain import Counted, Event, Rules
 from tests.unit.usage_house import Asking, opened
 from upwell.event import Delivery
-from upwell.metrics.funnel.rule import Exclusion, FunnelRule, Step
+from upwell.metrics.funnel.rule import Exclusion, FunnelRule, Mode, Step
 from upwell.period import to_instant
 from upwell.warehouse.timelines import Timelines
 
@@ -158,8 +158,8 @@ def _funnels(asking: Asking, model: Model, data: st.DataObject) -> None:
     order = data.draw(st.sampled_from(("ordered", "strict", "any")))
     hours = data.draw(st.sampled_from((6, 24, 60)))
     names = data.draw(st.permutations(NAMES)) if order == "any" else ["A", "B", "A"]
-    modes = ("end_attempt",) if order == "any" else ("end_attempt", "drop_actor")
-    mode = data.draw(st.sampled_from((None, *modes)))
+    modes: tuple[Mode | None, ...] = (None, "end_attempt", "drop_actor")
+    mode = data.draw(st.sampled_from(modes))
     scope = "first" if order == "any" else data.draw(st.sampled_from(("first", "step")))
     asked = {
         **_scope(model, days),
@@ -171,8 +171,6 @@ def _funnels(asking: Asking, model: Model, data: st.DataObject) -> None:
         "order_tolerance_ms": data.draw(st.sampled_from((0, 1))),
         "exclude": [] if mode is None else [{"event": "C", "mode": mode}],
     }
-    if order == "any":
-        asked["exclude"], mode = [], None
     rule = FunnelRule(
         steps=(Step(),) * len(names),
         window=hours * HOUR,

@@ -237,10 +237,11 @@ def _fit(chosen: tuple[int, ...], steps: list[list[int]], count: int) -> bool:
 
 
 def sets(events: list[Event], rule: FunnelRule) -> list[int | None]:
-    """P3, without `drop_actor`: of all sets of events that fill steps the largest.
+    """P3: of all sets of events that fill steps the largest.
 
     Then the earliest end, the latest start, the latest events. For entry `first`: windows follow
-    each other, and each keeps the earliest events that fill one more step.
+    each other, and each keeps the earliest events that fill one more step. [] where the user is
+    hidden or never entered.
     """
     order = [(i, mixed) for i, mixed in arrange(events, rule) if events[i].t <= rule.watermark]
     steps = [steps_of(events[i], rule) for i, _ in order]
@@ -273,7 +274,25 @@ def sets(events: list[Event], rule: FunnelRule) -> list[int | None]:
                 ):
                     key = (-size, end, -start, *(-p for p in reversed(chosen)))
                     found.append((key, chosen))
-    return [order[p][0] for p in min(found)[1]] if found else []
+    longest = sorted(one for one in found if one[0][0] == min(found)[0][0])
+    since = 0
+    for _, chosen in longest:
+        if chosen[0] < since:
+            continue
+        taints = [
+            p
+            for p in range(chosen[-1] + 1, len(order))
+            if part[p] > part[p - 1] and times[p] - times[chosen[0]] <= rule.window
+        ]
+        whole = len(chosen) == len(rule.steps)
+        if whole or not taints or not _hides(events[order[taints[0]][0]], rule):
+            return [order[p][0] for p in chosen]
+        since = taints[0]  # only an attempt after what tainted this one can be clean
+    return []
+
+
+def _hides(event: Event, rule: FunnelRule) -> bool:
+    return any(rule.exclusions[x].mode == "drop_actor" for x in event.drops)
 
 
 @dataclass

@@ -74,6 +74,13 @@ def test_exclusions(asking: Asking) -> None:
     assert counts(asking.funnel(body("AB", **out))) == [4, 2]
     out["exclude"][0]["mode"] = "drop_actor"
     assert counts(asking.funnel(body("AB", **out))) == [2, 2]
+    # In any order B begins an attempt too, so that e1 comes back; only e4 is left out.
+    assert counts(asking.funnel(body("AB", **out, order="any"))) == [3, 2]
+    out["exclude"][0]["mode"] = "end_attempt"
+    assert counts(asking.funnel(body("AB", **out, order="any"))) == [4, 2]
+    with pytest.raises(Rejected, match="holds for the whole funnel") as caught:
+        asking.funnel(body("ABX", **out, order="any"))
+    assert "[1, 3]" in caught.value.problem.fix
 
 
 def test_a_branching_flow_conserves_every_person(asking: Asking) -> None:
