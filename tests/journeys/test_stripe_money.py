@@ -230,6 +230,32 @@ def test_money_follows_whom_the_newest_email_makes_staff(
     assert Decimal(said[0]["mrr"][" 2026-02-01"]) == Decimal(98) / share
 
 
+@pytest.mark.parametrize("post", [None, in_order])
+def test_another_name_reaches_subscriptions_that_nothing_happened_to(
+    houses: Houses, post: Post | None
+) -> None:
+    """By webhooks or without: of a product's name, where its price has none of its own."""
+    fake = FakeStripe(BEGUN, 3, archive=True)
+    mail = fake.create_product("Mail", {"product": "mail"})
+    house = houses(fake, product="mail")
+    named, unnamed = fake.create_price(mail, 4_900, nickname="Team"), fake.create_price(mail, 900)
+    for price in (named, unnamed):
+        fake.subscribe(fake.create_customer("Ann"), price)
+    fake.advance(3 * DAY)
+    house.step(post)
+    fake.update_price(named, nickname="Business")
+    fake.update_product(mail, name="Letters")
+    fake.advance(DAY)
+    house.step(post)
+    house.settle()
+    bridge = house.bridge(FROM, TO, by="plan")
+    assert {part.key: part.bridge.new for part in bridge.parts} == {
+        "Business": "49.00",
+        "Letters": "9.00",
+    }
+    assert bridge.bridge.expansion == "0.00"
+
+
 def test_another_name_for_a_plan_is_no_movement(houses: Houses) -> None:
     """The newest name stands for all of its past; what was said before is still what was said."""
     fake = FakeStripe(BEGUN, 3, archive=True)

@@ -70,6 +70,7 @@ class Pull:
         self._recent: OrderedDict[str, None] = OrderedDict()
         self._heard: deque[Delivery] = deque(maxlen=RECENT)
         self._lately: list[tuple[int, msgspec.Raw]] = []  # events since the last look, by second
+        self._renamed: set[str] = set()  # prices and products with another name
         last = journal.pulled(link.id)
         about = last.about["pull"] if last else None
         self.cursor = msgspec.convert(about, Cursor) if about else None
@@ -163,14 +164,19 @@ class Pull:
             if head.id not in self._recent
         ]
         fresh = [row for row, _ in new]
-        if any(head.type.startswith(CATALOGUED) for _, head in new):
-            self._catalogue = None
+        self._heed([head for _, head in new], fresh)
         if fresh or self._seconds() - self._kept_at > QUIET:
             self._keep(name, Page(fresh, page.has_more), after, started, read=page)
         self._know(head.id for head in page.heads)
         self.cursor = after
         if name == "events":
             self._lately += [(head.created, row) for row, head in new]
+
+    def _heed(self, heads: Iterable[fetch.Head], rows: Sequence[msgspec.Raw]) -> None:
+        """What events say of the catalogue: it is read anew, and so is what has another name."""
+        if any(head.type.startswith(CATALOGUED) for head in heads):
+            self._catalogue = None
+            self._renamed |= fetch.renamed(rows)
 
     def _settle(self, now: int) -> None:
         """Read anew what changed more than once in a second, however it was told.
@@ -184,6 +190,18 @@ class Pull:
             rows = fetch.again(self._calls.get, ids)
             again = self._delivery(started, {"again": sorted(ids)})
             self._append(self._full(again, "subscriptions", rows, history=False))
+        if self._renamed:
+            self._rename()
+
+    def _rename(self) -> None:
+        """Read the subscriptions anew that are for what has another name now."""
+        for price in self._known().called(self._renamed):
+            started = self._clock()
+            for page in fetch.sold_at(self._calls.get, price):
+                again = self._delivery(started, {"renamed": price})
+                self._append(self._full(again, "subscriptions", page.rows, history=False))
+                started = self._clock()
+        self._renamed.clear()
 
     def _complete(self) -> None:
         """Journal the events of webhooks again, with what they only pointed to."""
@@ -197,6 +215,8 @@ class Pull:
             missing = wants(delivery, self.link.origin)
             if self._catalogue is not None:
                 self._catalogue.note([raw])
+            if event.id not in self._recent:
+                self._heed([event], [raw])
             if missing:
                 about = {**delivery.about, "completes": delivery.seq}
                 again = self._delivery(self._clock(), about)
@@ -247,12 +267,16 @@ class Pull:
     def _full(
         self, delivery: Delivery, name: str, rows: Sequence[msgspec.Raw], history: bool
     ) -> Delivery:
+        known = self._known()
+        return complete.completed(
+            delivery, name, rows, self.link.origin, self._calls.get, known, history
+        )
+
+    def _known(self) -> Catalogue:
         if self._catalogue is None:
             self._catalogue = Catalogue.of(self._calls.get)
             self.link = self._links.learned(self.link.id, self._catalogue)
-        return complete.completed(
-            delivery, name, rows, self.link.origin, self._calls.get, self._catalogue, history
-        )
+        return self._catalogue
 
     def _append(self, delivery: Delivery) -> None:
         self._journal.append([delivery])

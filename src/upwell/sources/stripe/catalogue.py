@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -59,6 +59,15 @@ class Catalogue:
             if price and (name := price.nickname or products.get(id_of(price.product)))
         }
         return products | prices
+
+    def called(self, names: Collection[str]) -> list[str]:
+        """The prices that are called as some prices or products are."""
+        return [
+            price.id
+            for price in self.prices.values()
+            if price
+            and (price.id in names or (not price.nickname and id_of(price.product) in names))
+        ]
 
     def assigned(self, product_from: str | None) -> dict[str, str]:
         """The company's product of each price and product that names one in its metadata."""

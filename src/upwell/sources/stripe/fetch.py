@@ -9,7 +9,7 @@ are read is in the events, so nothing falls between.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -144,6 +144,7 @@ class _Thing(msgspec.Struct, frozen=True):
 
 class _Changed(msgspec.Struct, frozen=True):
     object: _Thing
+    previous_attributes: dict[str, Any] | None = None
 
 
 class _Change(msgspec.Struct, frozen=True):
@@ -299,6 +300,33 @@ def unclear(rows: Sequence[msgspec.Raw]) -> set[str]:
                 found.add(event.data.object.id)
             seen.add(key)
     return found
+
+
+def renamed(rows: Sequence[msgspec.Raw]) -> set[str]:
+    """The prices and products that events say have another name."""
+    found = set()
+    for row in rows:
+        event = understood(_CHANGE, row)
+        field = _NAMED_BY.get(event.type) if event else None
+        if event is not None and field and field in (event.data.previous_attributes or {}):
+            found.add(event.data.object.id)
+    return found
+
+
+_NAMED_BY = {"price.updated": "nickname", "product.updated": "name"}
+
+
+def sold_at(get: Get, price: str) -> Iterator[Page]:
+    """The living subscriptions with a price, page after page."""
+    query: dict[str, str | int | Sequence[str]] = {
+        "price": price, "expand": ("data.customer", "data.discounts"),
+    }  # fmt: skip
+    while True:
+        found = page(get, "/v1/subscriptions", query)
+        yield found
+        if not found.has_more or not found.rows:
+            return
+        query["starting_after"] = found.heads[-1].id
 
 
 def again(get: Get, ids: Iterable[str]) -> list[msgspec.Raw]:
