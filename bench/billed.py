@@ -1,7 +1,8 @@
 """A company with subscriptions as its billing system tells of them: for measuring the ledger.
 
 Half of them begin on trial; seats and plans change, discounts end (some of them today), a third are
-cancelled, most of these with notice and with the event of the click.
+cancelled, most of these with notice and with the event of the click. Of the others three in a
+hundred are past due and one is unpaid.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import msgspec
 import pyarrow as pa
 
 from bench.rows import PRODUCTS
-from upwell.billing import Customer, Discount, Item, Price, Record, SubscriptionState
+from upwell.billing import Customer, Discount, Item, Price, Record, Status, SubscriptionState
 from upwell.event import SCHEMA, Delivery, Translated
 from upwell.period import DAY_MICROS, to_micros
 from upwell.projection import Staged
@@ -83,6 +84,9 @@ def _life(number: int, chance: random.Random) -> list[SubscriptionState]:
             found[-1] = msgspec.structs.replace(
                 found[-1], status="canceled", canceled_at=asked, ended_at=ended
             )
+    if found[-1].status == "active" and number % 100 < 4:
+        status: Status = "past_due" if number % 100 < 3 else "unpaid"
+        found[-1] = msgspec.structs.replace(found[-1], status=status)
     return [
         msgspec.structs.replace(state, order=f"evt_{place}") for place, state in enumerate(found)
     ]
