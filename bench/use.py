@@ -12,6 +12,7 @@ import argparse
 import datetime as dt
 import json
 import multiprocessing
+import shutil
 import tempfile
 import threading
 import time
@@ -162,6 +163,7 @@ def _measure(data: Path, pipe: Connection) -> None:
     projection, state = Projection(data), State.open(data / "state.sqlite")
     found["opened"], found["open"] = time.perf_counter() - began, _Memory.now()
     print(f"  open after {found['opened']:.0f} s", flush=True)
+    shutil.rmtree(data / "timelines", ignore_errors=True)  # to see what it takes to make them
     lines = Timelines(data / "timelines", projection.reader)
 
     def ask(kind: str, body: dict[str, Any]) -> Any:

@@ -88,8 +88,9 @@ def exported(data: Path) -> Path:
         "select product, coalesce(name, type) as kind, ts // 1000 as ts, actor::uinteger as actor"
         " from events"
     ).to_arrow_reader(1_000_000)
-    with pq.ParquetWriter(path, rows.schema) as out:
+    begun = path.with_suffix(".part")
+    with pq.ParquetWriter(begun, rows.schema) as out:
         for batch in rows:
             out.write_batch(batch)
     db.close()
-    return path
+    return begun.rename(path)

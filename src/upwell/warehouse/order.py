@@ -37,16 +37,35 @@ class Rows(NamedTuple):
 
 
 @compiled
-def count(
-    actor: NDArray[Any], ts: I64, kind: NDArray[Any], pick: Pick, begin: int, counts: I64
-) -> None:
-    """Add up each person's picked rows at `counts[person - low + 1]`; rows from `begin` on."""
+def picked(
+    actor: NDArray[Any],
+    ts: I64,
+    kind: NDArray[Any],
+    pick: Pick,
+    lows: I64,
+    highs: I64,
+    out: NDArray[np.int32],
+) -> int:
+    """Write the picked ones of the rows in ranges [low, high) to `out`; how many there are.
+
+    `out` has room for one more than there are rows: every row is written, and stays if it is
+    picked, which costs less than a branch that nobody can foretell.
+    """
     wanted, since, until, person, low, high = pick
-    for row in range(begin, len(actor)):
-        if wanted[kind[row]] and since <= ts[row] < until:
-            one = person[actor[row]]
-            if low <= one < high:
-                counts[one - low + 1] += 1
+    n = 0
+    for part in range(len(lows)):
+        for row in range(lows[part], highs[part]):
+            one, at = person[actor[row]], ts[row]
+            out[n] = row
+            n += int(wanted[kind[row]] & (at >= since) & (at < until) & (one >= low) & (one < high))
+    return n
+
+
+@compiled
+def count(actor: NDArray[Any], person: I64, low: int, rows: NDArray[np.int32], counts: I64) -> None:
+    """Add up each person's rows at `counts[person - low + 1]`."""
+    for row in rows:
+        counts[person[actor[row]] - low + 1] += 1
 
 
 @compiled
@@ -55,45 +74,38 @@ def place(
     ts: I64,
     kind: NDArray[Any],
     pick: Pick,
-    begin: int,
+    found: NDArray[np.int32],
     product: int,
     rows: Rows,
 ) -> None:
-    """Put each picked row behind those of its person that were put there before."""
-    wanted, since, until, person, low, high = pick
-    for row in range(begin, len(actor)):
-        if wanted[kind[row]] and since <= ts[row] < until:
-            one = person[actor[row]]
-            if low <= one < high:
-                at = rows.next[one - low]
-                rows.next[one - low] = at + 1
-                rows.person[at] = one
-                rows.ts[at] = ts[row]
-                rows.kind[at] = kind[row]
-                rows.product[at] = product
+    """Put each found row behind those of its person that were put there before."""
+    following, who, when, what, where = rows
+    for row in found:
+        one = pick.person[actor[row]]
+        at = following[one - pick.low]
+        following[one - pick.low] = at + 1
+        who[at] = one
+        when[at] = ts[row]
+        what[at] = kind[row]
+        where[at] = product
 
 
 @compiled
 def place_codes(
     actor: NDArray[Any],
-    ts: I64,
-    kind: NDArray[Any],
     pick: Pick,
-    begin: int,
+    found: NDArray[np.int32],
     codes: NDArray[np.int32],
     table: NDArray[np.int32],
     following: I64,
     out: NDArray[np.int32],
 ) -> None:
     """Put the codes of the same rows, as `table` numbers them, in the same places."""
-    wanted, since, until, person, low, high = pick
-    for row in range(begin, len(actor)):
-        if wanted[kind[row]] and since <= ts[row] < until:
-            one = person[actor[row]]
-            if low <= one < high:
-                at = following[one - low]
-                following[one - low] = at + 1
-                out[at] = table[codes[row]]
+    for row in found:
+        one = pick.person[actor[row]]
+        at = following[one - pick.low]
+        following[one - pick.low] = at + 1
+        out[at] = table[codes[row]]
 
 
 def by_person(person: I64, ts: I64) -> I64:

@@ -1,7 +1,7 @@
 """The events of one question, by person and time: all at once, or for a share of the people.
 
-Nothing is copied before it is known to be wanted: parts are columns in files or in memory, walked
-once to count each person's rows and once to put them where they belong.
+Nothing is copied before it is known to be wanted: parts are columns in files or in memory. Their
+wanted rows are found, each person's counted, and put where they belong.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from upwell.warehouse.order import Pick, Rows, back_in_time, count, place, place_codes
+from upwell.warehouse.order import Pick, Rows, back_in_time, count, picked, place, place_codes
 from upwell.warehouse.slices import I32, I64, MISSING, Column, Part
 
-SHARE = 4_000_000  # events that are looked at for one share of the people
+SHARE = 6_000_000  # events that are looked at for one share of the people
+LOOKED_UP = 20  # rows that are looked at in the time in which one user is looked up
 SAMPLED = 1_000  # rows between two whose users say how many people make a share
 
 
@@ -57,6 +58,7 @@ class Reading:
             most = max((int(part.actor[-1]) for _, part in parts if len(part.actor)), default=0)
             person = np.arange(most + 1)
         self._person = person
+        self._joined = np.flatnonzero(person != np.arange(len(person)))
         names = list(parts[0][1].properties) if parts else []
         self._tables = {
             name: _numbered([part.properties[name] for _, part in parts]) for name in names
@@ -76,10 +78,12 @@ class Reading:
         low, high = share or (0, len(self._person))
         pick = Pick(self._wanted, *self._span, self._person, low, high)
         # Whoever a person is made of has a number no smaller than the person's.
-        parts = [(of, part, int(np.searchsorted(part.actor, low))) for of, part in self._parts]
+        beyond = self._joined[(self._joined >= high) & (self._person[self._joined] < high)]
+        beyond = beyond[self._person[beyond] >= low]
+        parts = [(of, part, _picked(part, pick, beyond)) for of, part in self._parts]
         starts = np.zeros(high - low + 1, np.int64)
-        for _, part, begin in parts:
-            count(part.actor, part.ts, part.kind, pick, begin, starts)
+        for _, part, found in parts:
+            count(part.actor, self._person, low, found, starts)
         np.cumsum(starts, out=starts)
         many = int(starts[-1])
         rows = Rows(
@@ -89,22 +93,35 @@ class Reading:
             np.empty(many, np.int32),
             np.empty(many, np.int16),
         )
-        for of, part, begin in parts:
-            place(part.actor, part.ts, part.kind, pick, begin, of, rows)
-        found = {}
+        for of, part, found in parts:
+            place(part.actor, part.ts, part.kind, pick, found, of, rows)
+        properties = {}
         for name, (tables, values) in self._tables.items():
             codes, following = np.empty(many, np.int32), starts.copy()
-            for (_, part, begin), table in zip(parts, tables, strict=True):
+            for (_, part, found), table in zip(parts, tables, strict=True):
                 own = part.properties[name].codes
-                place_codes(
-                    part.actor, part.ts, part.kind, pick, begin, own, table, following, codes
-                )
-            found[name] = Column(codes, values)
-        columns: list[NDArray[Any]] = [*rows[1:], *(column.codes for column in found.values())]
+                place_codes(part.actor, pick, found, own, table, following, codes)
+            properties[name] = Column(codes, values)
+        columns: list[NDArray[Any]] = [*rows[1:], *(one.codes for one in properties.values())]
         at, again = back_in_time(rows.person, rows.ts)
         for column in columns if len(at) else ():
             column[at] = column[again]
-        return Selection(*rows[1:], self._kinds, found)
+        return Selection(*rows[1:], self._kinds, properties)
+
+
+def _picked(part: Part, pick: Pick, beyond: I64) -> NDArray[np.int32]:
+    """The wanted rows of users from `pick.low` to `pick.high`, and of those `beyond`."""
+    low, high = np.searchsorted(part.actor, np.array([pick.low, pick.high], np.uint32)).tolist()
+    lows, highs = np.array([low]), np.array([high])
+    if len(beyond) * LOOKED_UP > len(part.actor) - high:
+        highs = np.array([len(part.actor)])
+    elif len(beyond):
+        users = beyond.astype(np.uint32)  # as the column is: it would be copied otherwise
+        lows = np.append(lows, np.searchsorted(part.actor, users))
+        highs = np.append(highs, np.searchsorted(part.actor, users, "right"))
+    out = np.empty(int((highs - lows).sum()) + 1, np.int32)
+    n = picked(part.actor, part.ts, part.kind, pick, lows, highs, out)
+    return out[:n].copy()
 
 
 def _numbered(columns: Sequence[Column]) -> tuple[list[I32], list[str]]:
