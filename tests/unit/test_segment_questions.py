@@ -123,7 +123,7 @@ def some(*metrics: str) -> st.SearchStrategy[list[str]]:
 
 
 @given(happenings, st.data())
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_as_if_nobody_else_had_come(
     tmp_path_factory: pytest.TempPathFactory, found: list[Any], data: st.DataObject
 ) -> None:
@@ -142,7 +142,7 @@ def test_as_if_nobody_else_had_come(
 
 
 @given(happenings, st.data())
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=2, deadline=None)
 def test_segments_that_share_nobody_add_up_to_the_whole(
     tmp_path_factory: pytest.TempPathFactory, found: list[Any], data: st.DataObject
 ) -> None:
