@@ -111,7 +111,7 @@ class Made:
     def walked(self) -> list[int]:
         """When what counts happened, as timelines have it that were there all the while."""
         self.lines.refresh(repr(self.projection.ground.exclude))
-        found = self.lines.read(["mail"], None, (0, LATEST), ("plan",))
+        found = self.lines.reading(["mail"], None, (0, LATEST), ("plan",)).take()
         assert len(found.properties["plan"].codes) == len(found.ts)
         return sorted(found.ts.tolist())
 

@@ -26,7 +26,7 @@ Row = tuple[str, int, str, str | None, str | None]  # user, micros, kind, plan, 
 def rows_of(house: World, lines: Timelines, product: str, span: tuple[int, int]) -> list[Row]:
     """Everything that the timelines hold of a product, in their order."""
     names = dict(house.projection.reader().execute("select no, actor from actors").fetchall())
-    found = lines.read([product], None, span, ("plan", "seats"))
+    found = lines.reading([product], None, span, ("plan", "seats")).take()
     plan, seats = (
         [None if code < 0 else column.values[code] for code in column.codes.tolist()]
         for column in (found.properties["plan"], found.properties["seats"])
@@ -132,7 +132,7 @@ def test_people_who_are_one_have_one_line(tmp_path: Path) -> None:
         lines = Timelines(tmp_path / "timelines", house.projection.reader)
         lines.refresh("")
         one = np.zeros(3, dtype=np.int64)
-        found = lines.read(["mail"], ["signup"], EVER, person=one)
+        found = lines.reading(["mail"], ["signup"], EVER, person=one).take()
         assert found.ts.tolist() == sorted(event.at for event in events)
         assert set(found.person.tolist()) == {0}
 
@@ -161,7 +161,7 @@ def test_asking_changes_no_stored_event(tmp_path: Path) -> None:
         before = facts(house.projection.reader())
         lines = Timelines(tmp_path / "timelines", house.projection.reader, fresh=0)
         lines.refresh("")
-        lines.read(["mail"], ["signup"], EVER, ("plan",))
+        lines.reading(["mail"], ["signup"], EVER, ("plan",)).take()
         assert facts(house.projection.reader()) == before
 
 

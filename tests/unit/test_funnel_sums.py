@@ -9,7 +9,7 @@ import pytest
 from tests.unit.test_funnel import MINUTE, TABLE, lines, rule
 from upwell.metrics.funnel.rule import Step
 from upwell.metrics.funnel.run import run
-from upwell.metrics.funnel.split import NO_VALUE, OTHER, all_steps, at_step, parts, touches
+from upwell.metrics.funnel.split import NO_VALUE, OTHER, apart, at_step, each_value, parts, touches
 from upwell.metrics.funnel.sums import Link, Node, flow, histogram, step_sums, whole
 
 CHROME, FIREFOX = 0, 1
@@ -81,7 +81,9 @@ def test_values_of_all_steps_and_of_touches() -> None:
     value = np.array([CHROME, FIREFOX, CHROME, CHROME, FIREFOX], dtype=np.int32)
     asked = rule(3)
     outcome = run(told, asked)
-    split = {part.value: part.outcome.depth.tolist() for part in all_steps(told, asked, value)}
+    split = {
+        part.value: part.outcome.depth.tolist() for part in apart(*each_value(told, asked, value))
+    }
     assert split == {CHROME: [3], FIREFOX: [1]}
     first = parts(outcome, touches(told, asked, outcome, value, "first"))
     assert [(part.value, part.outcome.depth.tolist()) for part in first] == [(CHROME, [3])]
@@ -127,7 +129,7 @@ def test_values_beyond_the_cap() -> None:
 def test_a_user_is_in_other_once() -> None:
     told = lines(["A0 A1 B2", "A0 B1"], "AB")
     value = np.array([5, 6, 6, 4, 4], dtype=np.int32)
-    split = all_steps(told, rule(2), value, cap=1)
+    split = apart(*each_value(told, rule(2), value), cap=1)
     assert [(part.value, part.outcome.depth.tolist()) for part in split] == [(4, [2]), (OTHER, [2])]
     assert split[1].outcome.actor.tolist() == [0]
     assert told.ts[split[1].outcome.rows[0]].tolist() == [MINUTE, 2 * MINUTE]

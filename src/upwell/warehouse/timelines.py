@@ -25,7 +25,7 @@ from upwell.errors import Unavailable
 from upwell.event import LATEST
 from upwell.warehouse import slices
 from upwell.warehouse.folder import Folder, Run
-from upwell.warehouse.reading import SHARE, Reading, Selection
+from upwell.warehouse.reading import SHARE, Reading
 from upwell.warehouse.slices import I64, Column, Part, Slice
 
 FRESH = 250_000  # events that are read from the table at each question, before runs are written
@@ -116,17 +116,6 @@ class Timelines:
             if properties:
                 told(done / len(runs))
         return Reading([*found, *tails], known, kinds, span, person, self._share)
-
-    def read(
-        self,
-        products: Sequence[str],
-        kinds: Collection[str] | None,
-        span: tuple[int, int],
-        properties: Sequence[str] = (),
-        person: I64 | None = None,
-    ) -> Selection:
-        """The same, read at once."""
-        return self.reading(products, kinds, span, properties, person).take()
 
     def rows(self, products: Sequence[str], span: tuple[int, int]) -> int:
         """About how many events of these products there are within the months of the span."""

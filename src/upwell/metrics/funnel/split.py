@@ -76,20 +76,13 @@ def parts(
     return tuple(made)
 
 
-def all_steps(
-    lines: Timelines, rule: FunnelRule, value: Codes, *, cap: int = CAP, threads: int = 1
-) -> tuple[Part, ...]:
-    """The funnel run for each value on the events that have it; a user can be in several parts.
-
-    In OTHER each user stands once, with the value that came furthest.
-    """
-    return apart(*each_value(lines, rule, value, threads=threads), cap=cap)
-
-
 def each_value(
     lines: Timelines, rule: FunnelRule, value: Codes, *, threads: int = 1
 ) -> tuple[Outcome, Codes]:
-    """Each user once for each value that the user's events have, and these values."""
+    """The funnel run for each value on the events that have it; a user has a row for each value.
+
+    With it the value of each row.
+    """
     rows = np.flatnonzero(value >= 0)
     rows = rows[np.lexsort((rows, value[rows], lines.actor[rows]))]
     user, code = lines.actor[rows], value[rows]
