@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import company
 from tests.browser.visit import WIDE, Visit, become_owner, ingest_key, post
@@ -30,10 +30,6 @@ FLAGS = [
 EMPTY = '[workspace]\nname = "Acme"\n\n[[products]]\nid = "mail"\nname = "Mail"\n'
 BATCH = 250
 HERE = Path(__file__).parent
-
-# How long to look for what comes in its own time, on a machine that does other things too. What
-# must be prompt says so where it is tested.
-expect.set_options(timeout=15_000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -15,6 +15,7 @@ from upwell.query import Answer, marks
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
 from upwell.query.usage import asked as usage_asked
+from upwell.query.usage import keeping
 from upwell.query.usage import shapes as usage
 from upwell.sources.wire import Wire
 from upwell.web import shapes
@@ -76,7 +77,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     structs = [
         getattr(module, name)
         for name in named
-        for module in (shapes, revenue, proofs, usage, usage_asked, marks)
+        for module in (shapes, revenue, proofs, usage, usage_asked, keeping, marks)
         if hasattr(module, name)
     ]
     _, schemas = msgspec.json.schema_components(
