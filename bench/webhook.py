@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from bench.book import memory, staged
 from bench.figures import NONE, Section, Table, ms, percentile, rate
-from bench.house import Server, write_config
+from bench.house import Server, until, write_config
 from bench.ledger import DECODER, PRODUCTS, STATES, SUBSCRIPTIONS, bodies
 from bench.load import Bodies, answer
 from bench.reach import LOAD, SIZE, Loading
@@ -57,6 +57,8 @@ def run(work: Path, quick: bool) -> Section:
     rows = tuple(
         (what, *_spread(found[name]), NONE if quick or "answered" in name else ms(TARGET))
         for what, name in (
+            ("to the page, right after a start", "started"),
+            ("to its answer, right after a start", "started answered"),
             ("to the page, nothing else going on", "quiet"),
             ("to its answer (on disk), nothing else going on", "quiet answered"),
             (f"to the page, {rate(found['load'])} of other events", "loaded"),
@@ -78,7 +80,8 @@ def run(work: Path, quick: bool) -> Section:
             f"`/v1/live` whose MRR holds it arrives. The page watches MRR by day, and by month of "
             f"{MONTHS} months for each of {PRODUCTS} products.",
             "Each webhook raises the quantity of another subscription; the next follows 0.1 to "
-            "0.9 s after the frame.",
+            "0.9 s after the frame. Right after a start the server still reads what trials and "
+            "cancellations were told of; then the bench waits until it has.",
         ),
         figures=found,
     )
@@ -111,6 +114,8 @@ def measure(work: Path, count: int, probes: int) -> dict[str, Any]:
             server.caught_up()
             watched = Watched(server)
             hooks = webhooks(count)
+            found["started"], found["started answered"] = watched.probe(hooks, probes // 4)
+            prepared(server)
             found["quiet"], found["quiet answered"] = watched.probe(hooks, probes)
             loading = Loading(load, server)
             time.sleep(3)
@@ -122,6 +127,12 @@ def measure(work: Path, count: int, probes: int) -> dict[str, Any]:
     shutil.rmtree(data)
     found["load"] = loading.sent.events / loading.sent.seconds
     return found
+
+
+def prepared(server: Server, seconds: float = 300) -> None:
+    """Wait until the server has read what trials and cancellations were told of."""
+    asked = "/v1/query?metric=trial_conversion_rate"
+    until(lambda: server.call("GET", asked)[0] == 200, seconds, "trials to be read", every=1)
 
 
 def _load(work: Path, probes: int) -> Bodies:

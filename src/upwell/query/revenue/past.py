@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 import duckdb
@@ -35,6 +35,7 @@ from upwell.query.revenue.payers import (
 log = structlog.get_logger()
 
 AT_ONCE = 20_000  # records that are read while the question waits
+PAGE = 500  # records that are decoded in one go
 WORK, REST, HURRY = 0.01, 0.03, 0.002  # seconds: others come first until somebody waits
 DATED = ('"status":"trialing"', '"cancel_at":', '"pause_resumes":')
 REPEATING = '"duration":"repeating"'
@@ -53,10 +54,11 @@ def stored(
     values: Sequence[int] = (),
     subjects: Iterable[int] | None = None,
     policy: MetricPolicy | None = None,
+    breathe: Callable[[], None] = lambda: None,
 ) -> States:
     """The states by subscription, of all subjects or some; `known` says which versions.
 
-    `policy` says what refunds do to them; None: nothing.
+    `policy` says what refunds do to them; None: nothing. `breathe` is called again and again.
     """
     wanted = "" if subjects is None else " and subject in (select unnest($1::ubigint[]))"
     more = [] if subjects is None else [sorted(subjects)]
@@ -72,9 +74,10 @@ def stored(
         [*values, *more, *values],
     )
     found: defaultdict[Subscription, list[SubscriptionState]] = defaultdict(list)
-    while page := rows.fetchmany(10_000):
+    while page := rows.fetchmany(PAGE):
         for source, id_, body in page:
             found[source, id_].append(_STATE.decode(body))
+        breathe()
     states = planned(discounted(db, found, known, values), schedules_of(db, known, values))
     if policy is None or not policy.reads_refunds:
         return states
@@ -161,6 +164,7 @@ class Past:
         self._share = 0.0
         self._ready = False
         self._thread: threading.Thread | None = None
+        self._began = 0.0  # when it last went on
         db = projection.reader()
         self.next = _next(db)
         count = db.execute("select count(*) from billing where kind in ('sub', 'cus')").fetchall()
@@ -213,25 +217,24 @@ class Past:
         ).fetchall()
         parts = list(self._projection.books.parts(int(subject) for (subject,) in rows))
         for number, part in enumerate(parts):
-            began = time.perf_counter()
-            states = stored(db, STANDING, subjects=part, policy=self._policy)
-            self._rest(2 * (time.perf_counter() - began))  # commits read the same file
-            self._take(states)
+            self._began = time.perf_counter()
+            self._take(stored(db, STANDING, subjects=part, policy=self._policy, breathe=self._rest))
             self._share = (number + 1) / len(parts)
             if self._stopped.is_set() or self.lost:
                 return False
         return True
 
     def _take(self, states: States) -> None:
-        began = time.perf_counter()
         for key, own in states.items():
             self.notices[key] = made(own, self._policy, self._seen)
-            if self._thread is None or time.perf_counter() - began < WORK:
-                continue
-            self._rest(REST)
+            if self._thread is not None:
+                self._rest()
             if self._stopped.is_set():
                 return
-            began = time.perf_counter()
 
-    def _rest(self, seconds: float) -> None:
-        self._stopped.wait(HURRY if self._awaited else seconds)
+    def _rest(self) -> None:
+        """After a little work give way to commits and to questions, for longer than it took."""
+        worked = time.perf_counter() - self._began
+        if worked >= WORK:
+            self._stopped.wait(HURRY if self._awaited else max(REST, 2 * worked))
+            self._began = time.perf_counter()
