@@ -162,7 +162,8 @@ def test_segments_that_share_nobody_add_up_to_the_whole(
 
 
 def added(values: Sequence[Any]) -> Decimal:
-    return sum((round(Decimal(str(value or 0)), 6) for value in values), Decimal(0))
+    # Means over the days of a week are not whole: they are added before they are rounded.
+    return round(sum((Decimal(str(value or 0)) for value in values), Decimal(0)), 6)
 
 
 def pays(who: str, source: str, day: int, value: str, **more: str) -> Event:

@@ -62,6 +62,50 @@ def picked(
 
 
 @compiled
+def mark(
+    actor: NDArray[Any],
+    ts: I64,
+    kind: NDArray[Any],
+    pick: Pick,
+    ranges: tuple[I64, I64],
+    edges: I64,
+    marks: NDArray[np.uint64],
+) -> None:
+    """Set bit n of `marks[person - low]` where one has a picked row in [edges[n], edges[n + 1])."""
+    wanted, since, until, person, low, high = pick
+    n = 0
+    for part in range(len(ranges[0])):
+        for row in range(ranges[0][part], ranges[1][part]):
+            one, at = person[actor[row]], ts[row]
+            if wanted[kind[row]] and since <= at < until and low <= one < high:
+                while at >= edges[n + 1]:
+                    n += 1
+                while at < edges[n]:
+                    n -= 1
+                marks[one - low] |= np.uint64(1) << np.uint64(n)
+
+
+@compiled
+def marked(marks: NDArray[np.uint64], low: int) -> tuple[I64, I64]:
+    """Each person and each bit that is set, ascending."""
+    many = 0
+    for bits in marks:
+        while bits:
+            bits &= bits - np.uint64(1)
+            many += 1
+    who, at, row = np.empty(many, np.int64), np.empty(many, np.int64), 0
+    for one in range(len(marks)):
+        bits, n = marks[one], 0
+        while bits:
+            if bits & np.uint64(1):
+                who[row], at[row] = one + low, n
+                row += 1
+            bits >>= np.uint64(1)
+            n += 1
+    return who, at
+
+
+@compiled
 def count(actor: NDArray[Any], person: I64, low: int, rows: NDArray[np.int32], counts: I64) -> None:
     """Add up each person's rows at `counts[person - low + 1]`."""
     for row in rows:

@@ -13,11 +13,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from upwell.warehouse.order import Pick, Rows, back_in_time, count, picked, place, place_codes
+from upwell.warehouse.order import (
+    Pick,
+    Rows,
+    back_in_time,
+    count,
+    mark,
+    marked,
+    picked,
+    place,
+    place_codes,
+)
 from upwell.warehouse.slices import I32, I64, MISSING, Column, Part
 
 SHARE = 6_000_000  # events that are looked at for one share of the people
 LOOKED_UP = 20  # rows that are looked at in the time in which one user is looked up
+BITS = 64  # buckets that are told apart at once
 SAMPLED = 1_000  # rows between two whose users say how many people make a share
 
 
@@ -75,11 +86,8 @@ class Reading:
 
     def take(self, share: tuple[int, int] | None = None) -> Selection:
         """The events of the people in a share, or of all."""
-        low, high = share or (0, len(self._person))
-        pick = Pick(self._wanted, *self._span, self._person, low, high)
-        # Whoever a person is made of has a number no smaller than the person's.
-        beyond = self._joined[(self._joined >= high) & (self._person[self._joined] < high)]
-        beyond = beyond[self._person[beyond] >= low]
+        pick, beyond = self._pick(share)
+        low, high = pick.low, pick.high
         parts = [(of, part, _picked(part, pick, beyond)) for of, part in self._parts]
         starts = np.zeros(high - low + 1, np.int64)
         for _, part, found in parts:
@@ -108,9 +116,37 @@ class Reading:
             column[at] = column[again]
         return Selection(*rows[1:], self._kinds, properties)
 
+    def buckets(self, edges: I64, share: tuple[int, int]) -> tuple[I64, I64]:
+        """Each person of a share and each bucket that has an event of theirs, ascending.
+
+        Bucket n is [edges[n], edges[n + 1]); they cover the span, and are `BITS` at most.
+        """
+        pick, beyond = self._pick(share)
+        marks = np.zeros(pick.high - pick.low, np.uint64)
+        for _, part in self._parts:
+            ranges = _ranges(part, pick, beyond)
+            mark(part.actor, part.ts, part.kind, pick, ranges, edges, marks)
+        return marked(marks, pick.low)
+
+    def _pick(self, share: tuple[int, int] | None) -> tuple[Pick, I64]:
+        """What is wanted of a share, or of all; and the users beyond it who are people in it."""
+        low, high = share or (0, len(self._person))
+        # Whoever a person is made of has a number no smaller than the person's.
+        beyond = self._joined[(self._joined >= high) & (self._person[self._joined] < high)]
+        beyond = beyond[self._person[beyond] >= low]
+        return Pick(self._wanted, *self._span, self._person, low, high), beyond
+
 
 def _picked(part: Part, pick: Pick, beyond: I64) -> NDArray[np.int32]:
     """The wanted rows of users from `pick.low` to `pick.high`, and of those `beyond`."""
+    lows, highs = _ranges(part, pick, beyond)
+    out = np.empty(int((highs - lows).sum()) + 1, np.int32)
+    n = picked(part.actor, part.ts, part.kind, pick, lows, highs, out)
+    return out[:n].copy()
+
+
+def _ranges(part: Part, pick: Pick, beyond: I64) -> tuple[I64, I64]:
+    """Where the rows of users from `pick.low` to `pick.high` begin and end, and those `beyond`."""
     low, high = np.searchsorted(part.actor, np.array([pick.low, pick.high], np.uint32)).tolist()
     lows, highs = np.array([low]), np.array([high])
     if len(beyond) * LOOKED_UP > len(part.actor) - high:
@@ -119,9 +155,7 @@ def _picked(part: Part, pick: Pick, beyond: I64) -> NDArray[np.int32]:
         users = beyond.astype(np.uint32)  # as the column is: it would be copied otherwise
         lows = np.append(lows, np.searchsorted(part.actor, users))
         highs = np.append(highs, np.searchsorted(part.actor, users, "right"))
-    out = np.empty(int((highs - lows).sum()) + 1, np.int32)
-    n = picked(part.actor, part.ts, part.kind, pick, lows, highs, out)
-    return out[:n].copy()
+    return lows, highs
 
 
 def _numbered(columns: Sequence[Column]) -> tuple[list[I32], list[str]]:
@@ -141,4 +175,6 @@ def warm() -> None:
     columns = np.zeros(1, np.uint32), np.zeros(1, np.int64), np.zeros(1, np.uint16)
     for column in (*columns, codes.codes):
         column.setflags(write=False)
-    Reading([(0, Part(*columns, {"x": codes}))], ("x",), None, (0, 1), None).take()
+    read = Reading([(0, Part(*columns, {"x": codes}))], ("x",), None, (0, 1), None)
+    read.take()
+    read.buckets(np.array([0, 1]), (0, 1))

@@ -21,8 +21,9 @@ from upwell.query.usage import frames, shapes
 from upwell.query.usage.amounts import amounts
 from upwell.query.usage.asked import Doing, PartAsked, RetentionAsked
 from upwell.query.usage.frames import refuse
-from upwell.query.usage.ground import Ground
+from upwell.query.usage.ground import Calendar, Ground
 from upwell.query.usage.walk import Walk, Walks, walk
+from upwell.warehouse.reading import BITS
 from upwell.warehouse.slices import CURRENCY, VALUE
 from upwell.warehouse.timelines import Timelines
 
@@ -69,11 +70,17 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
         (of.opens, min(until, of.now + 1)),
         properties=(VALUE, CURRENCY) if worth else (),
     )
+    early = calendar.at(of.opens)
+    edges = _edges(calendar, early, min(until, of.now + 1)) if _plainly(asked) else None
     began, begun, returns, lost = _begin(asked, of, lines), [], [], dict[str, int]()
     values = list[str]()
     for share in back.shares():
         starts, values = _began(asked, of, began.take(share))
         begun.append(starts)
+        if edges is not None:
+            who, at = back.buckets(edges, share)
+            returns.append(Returns(who, at + early))
+            continue
         own, missing = _returned(asked, of, back.take(share), frame, rates)
         returns.append(own)
         for currency, amount in missing.items():
@@ -83,6 +90,23 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
         starts, keys, other = _shown(starts, values, asked.top)
     who, at, *brought = _joined([one if worth else one[:2] for one in returns])
     return Table(starts, Returns(who, at, *brought), frame, keys, other, lost)
+
+
+def _plainly(asked: RetentionAsked) -> bool:
+    """Whether it is enough to know who came back in which calendar bucket."""
+    filtered = asked.where or any(one.where or one.product for one in asked.back.alternatives())
+    more = asked.measure == "revenue" or asked.at_least > 1 or asked.buckets == "exact_24h"
+    return not (filtered or more or asked.grain == "hour")
+
+
+def _edges(calendar: Calendar, first: int, until: int) -> I64 | None:
+    """Where the buckets from `first` on begin, as far as `until`; None where they are many."""
+    edges = [calendar.opens(first)]
+    while edges[-1] < until:
+        if len(edges) > BITS:
+            return None
+        edges.append(calendar.opens(first + len(edges)))
+    return np.array(edges, dtype=np.int64)
 
 
 def _joined(parts: Sequence[Sequence[I64 | None]]) -> list[I64]:

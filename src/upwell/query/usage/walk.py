@@ -120,6 +120,18 @@ class Walks:
             read = read.of(self._of.among(found.person))
         return read.only(self._where)
 
+    def buckets(self, edges: I64, share: tuple[int, int]) -> tuple[I64, I64]:
+        """Each person of a share and each bucket that has an event of theirs, ascending.
+
+        Of the events of the question as they are: without a filter. Bucket n is
+        [edges[n], edges[n + 1]).
+        """
+        who, at = self._reading.buckets(edges, share)
+        if self._of.only is None:
+            return who, at
+        own = self._of.among(who)
+        return who[own], at[own]
+
 
 def walk(
     of: Ground,
