@@ -82,8 +82,8 @@ class Marks:
         may_read(viewer)
         zone = self._projection.zone
         asked = scope(products, self._projection.known_products(), viewer)
-        since = zone.opens(FIRST_DAY if start is None else _kept(to_day(start), "from"))
-        until = zone.opens(LAST_DAY if end is None else _kept(to_day(end), "to"))
+        since = zone.opens(FIRST_DAY if start is None else to_day(start))
+        until = zone.opens(LAST_DAY + 1 if end is None else to_day(end))
         found = [
             _shown(one, zone, viewer)
             for one in kept.between(self._state, since, until)
@@ -188,31 +188,20 @@ def _whole(products: tuple[str, ...], viewer: Viewer) -> None:
 def _instant(text: str | None, zone: Zone, now: dt.datetime) -> int:
     if text is None:
         return to_micros(now)
+    found = None
     try:
         if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-            return zone.opens(_kept(to_day(dt.date.fromisoformat(text)), "at"))
-        at = dt.datetime.fromisoformat(text).astimezone(dt.UTC) if _ZONED.search(text) else None
+            found = zone.opens(to_day(dt.date.fromisoformat(text)))
+        elif _ZONED.search(text):
+            found = to_micros(dt.datetime.fromisoformat(text).astimezone(dt.UTC))
     except (ValueError, OverflowError):
-        at = None
-    if at is None:
+        pass
+    if found is None or not FIRST_DAY <= zone.day_of(found) <= LAST_DAY:
         raise Rejected(
             "bad_time",
-            f"'{text[:40]}' is not a time with its zone, nor a day.",
-            fix="Write 2026-11-03T14:00:00Z, or 2026-11-03 for the whole day.",
+            f"'{text[:40]}' is not a time with its zone, nor a day on the calendar.",
+            fix="Write 2026-11-03T14:00:00Z, or 2026-11-03 for the whole day,"
+            f" from {to_date(FIRST_DAY)} to {to_date(LAST_DAY)}.",
             where="at",
         )
-    micros = to_micros(at)
-    _kept(zone.day_of(micros), "at")
-    return micros
-
-
-def _kept(day: int, where: str) -> int:
-    """The day, or Rejected where it is beyond the calendar."""
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise Rejected(
-            "far_range",
-            f"{to_date(day)} is beyond the calendar kept here.",
-            fix=f"Give a day from {to_date(FIRST_DAY)} to {to_date(LAST_DAY)}.",
-            where=where,
-        )
-    return day
+    return found
