@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from upwell.access import SYSTEM, Viewer
 from upwell.alerts import channels as sending
@@ -67,7 +68,7 @@ class Joined:
                 rows=self._happened,
                 products=self._watched,
                 clock=house.clock,
-                zone=house.projection.zone.info,
+                zone=ZoneInfo(house.ground.timezone),
                 rules=rules(
                     house.settings.alerts, len(house.ground.products), house.ground.catalogue
                 ),
