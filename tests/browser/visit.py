@@ -59,8 +59,9 @@ class Visit:
         return self.page
 
     def settle(self) -> None:
-        """Until nothing on the page waits for an answer."""
+        """Until the page is shown and nothing on it waits for an answer."""
         expect(self.page.locator("h1").first).to_be_attached()
+        expect(self.page.get_by_role("main")).to_be_visible()
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
         expect(self.page.get_by_label("Loading", exact=True)).to_have_count(0)
 
