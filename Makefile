@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: again help demo build lock clean chromium postgresql test check format lint imports types \
-	ui-lint ui-types ui unit journeys browser faults-quick faults bench prove
+	ui-lint ui-types ui unit journeys browser pictures faults-quick faults bench prove
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -127,6 +127,11 @@ journeys: .venv/.tests $(PAGES) ## Long journeys, among them the wheel in an emp
 
 browser: chromium .venv/.tests $(PAGES) ## The pages in Chromium
 	$(call stage,Browser,$(BY_TWO) tests/browser --durations 10)
+
+pictures: ## Every page and state as a picture, and one page of them all
+	@rm -rf tests/browser/pictures
+	@$(MAKE) --no-print-directory browser
+	@$(BIN)/python -m tests.browser.sheet
 
 faults-quick: .venv/.tests
 	$(call stage,Faults - the quick part,UPWELL_FAULTS=quick $(PYTEST) tests/faults --durations 5)
