@@ -227,6 +227,25 @@ def test_a_profile_says_what_the_api_says(quillmoor: Quillmoor, visitor: Visitor
     expect(page.get_by_role("dialog", name="As it came").locator("pre")).to_contain_text("cus_")
 
 
+def test_payments_are_shown_in_the_currency_they_were_made_in(
+    quillmoor: Quillmoor, visitor: Visitor
+) -> None:
+    visit = visitor(quillmoor)
+    visit.go("/customers")
+    listed = visit.ask("/v1/customers?limit=200")["customers"]
+    profiles = (visit.ask(f"/v1/customers/{one['id']}") for one in listed)
+    profile = next(
+        one for one in profiles if any(paid["currency"] == "EUR" for paid in one["payments"])
+    )
+    page = visit.go(f"/customers/{profile['customer']['id']}")
+    shown = page.get_by_role("region", name="Payments of").locator("tbody tr")
+    expect(shown).to_have_count(len(profile["payments"]))
+    signs = {"USD": "$", "EUR": "€"}
+    for line, paid in zip(shown.all(), profile["payments"], strict=True):
+        expect(line).to_contain_text(f"{signs[paid['currency']]}{Decimal(paid['amount']):,.2f}")
+        expect(line).to_contain_text(paid["currency"])
+
+
 def test_a_cohort_s_field_lists_who_left(quillmoor: Quillmoor, visitor: Visitor) -> None:
     visit = visitor(quillmoor)
     page = visit.go("/revenue/retention")
