@@ -1,9 +1,7 @@
-"""An answer, a dict as the API gives it, as a table with bars, as CSV, as Parquet. Pure."""
+"""An answer, a dict as the API gives it, as a table with bars. Pure."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -13,7 +11,6 @@ from upwell.money import rounded
 BLOCKS = "▁▂▃▄▅▆▇█"
 EIGHTHS = " ▏▎▍▌▋▊▉█"
 BAR = 24
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def shown(value: Any, unit: str, currency: str | None) -> str:
@@ -100,60 +97,3 @@ def notes(answer: Mapping[str, Any]) -> list[str]:
     if any(point.get("provisional") for each in answer["series"] for point in each["points"]):
         found.append("the newest points are converted at the last known rate")
     return found
-
-
-def as_csv(answer: Mapping[str, Any]) -> str:
-    """`start,key,value,complete` in long form; no cell can start a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["start", "key", "value", "complete"])
-    for row in _long(answer):
-        writer.writerow(
-            [
-                row["start"],
-                _safe(row["key"]),
-                "" if row["value"] is None else row["value"],
-                "true" if row["complete"] else "false",
-            ]
-        )
-    return out.getvalue()
-
-
-def as_parquet(answer: Mapping[str, Any]) -> bytes:
-    """The same four columns; money as decimals, everything else as floats."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    rows = _long(answer)
-    money = answer["unit"] == "money"
-    values = [
-        None if row["value"] is None else Decimal(row["value"]) if money else float(row["value"])
-        for row in rows
-    ]
-    columns = {
-        "start": pa.array([row["start"] for row in rows], pa.string()),
-        "key": pa.array([row["key"] for row in rows], pa.string()),
-        "value": pa.array(values, pa.decimal128(38, 9) if money else pa.float64()),
-        "complete": pa.array([row["complete"] for row in rows], pa.bool_()),
-    }
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(columns), sink)
-    found: bytes = sink.getvalue().to_pybytes()
-    return found
-
-
-def _long(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "start": point["start"],
-            "key": each["key"],
-            "value": point["value"],
-            "complete": point["complete"],
-        }
-        for each in answer["series"]
-        for point in each["points"]
-    ]
-
-
-def _safe(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(FORMULA) else cell

@@ -96,12 +96,13 @@ def _write(answer: dict[str, Any], form: str, out: str | None) -> None:
     if form == "json" and out is None:
         put_json(answer)
         return
-    if form == "parquet":
-        body = answers.as_parquet(answer)
-    elif form == "json":
+    if form == "json":
         body = msgspec.json.encode(answer)
-    elif form == "csv":
-        body = answers.as_csv(answer).encode()
+    elif form in ("csv", "parquet"):
+        from upwell.query import Answer, tables  # arrays: other commands start without them
+
+        made = tables.table(msgspec.convert(answer, Answer))
+        body = tables.as_csv(made) if form == "csv" else tables.as_parquet(made)
     else:
         headers, lines, _ = answers.table(answer)
         body = "".join("\t".join(line) + "\n" for line in [headers, *lines]).encode()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.openapi.spec import OpenAPIType, Operation, Schema
 from litestar.openapi.spec import Parameter as OpenAPIParameter
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -19,6 +19,7 @@ from upwell.query import Answer, Ask
 from upwell.query.rows import Row
 from upwell.web import asking, shapes
 from upwell.web.routes import PARAMETERS, Call, needs, whole_company
+from upwell.web.tabled import Form, shown
 
 MAX_ROWS = 1000
 TEXT_BYTES = 64 * 1024
@@ -61,13 +62,15 @@ class TakesQuestion(Operation):
     tags=_TAGS,
     summary="Ask one question",
 )
-async def ask_one(request: Call) -> Answer:
+async def ask_one(request: Call, form: Form = None) -> Response[Answer]:
     """Series of one metric over local days: `from` inclusive, `to` exclusive.
 
     Money is a decimal string in major units, counts and ratios are numbers.
     """
-    question = asking.from_params(request.query_params.dict())
-    return await request.run(request.parts.ask, question, request.viewer)
+    params = request.query_params.dict()
+    params.pop("format", None)
+    question = asking.from_params(params)
+    return await shown(request, form, question.metric, request.parts.ask, question, request.viewer)
 
 
 @post(

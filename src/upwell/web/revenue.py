@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, cast
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.params import FromPath, JSONBody
 
 from upwell.errors import Rejected
@@ -29,6 +29,7 @@ from upwell.query.revenue.shapes import (
 from upwell.web import asking, shapes
 from upwell.web.numbers import TakesQuestion, limit_of, said
 from upwell.web.routes import PARAMETERS, Call, needs, whole_company
+from upwell.web.tabled import Form, shown
 
 _TAGS = ["Revenue"]
 _SPAN = (
@@ -77,9 +78,11 @@ def _asks(path: str, summary: str, takes: type[TakesQuestion] = _TakesSpan) -> g
 
 
 @_asks("/v1/bridge", "The MRR bridge")
-async def see_bridge(request: Call) -> BridgeAnswer:
+async def see_bridge(request: Call, form: Form = None) -> Response[BridgeAnswer]:
     """From the MRR before `from` to that at the end, movement by movement, and by `by`."""
-    return await request.run(request.parts.revenue.bridge, _asked(request), request.viewer)
+    asked = _asked(request, "format")
+    bridge = request.parts.revenue.bridge
+    return await shown(request, form, "bridge", bridge, asked, request.viewer)
 
 
 @_asks("/v1/bridge/customers", "Customers behind a bar")
@@ -163,7 +166,9 @@ async def unmerge(request: Call, id: FromPath[str]) -> shapes.Linked:
     tags=_TAGS,
     summary="Revenue cohorts",
 )
-async def see_cohorts(request: Call, data: JSONBody[shapes.CohortsAsked]) -> Cohorts:
+async def see_cohorts(
+    request: Call, data: JSONBody[shapes.CohortsAsked], form: Form = None
+) -> Response[Cohorts]:
     """Of those who began to pay in a period, the customers or the MRR left after each later one."""
     given = {
         name: getattr(data, name) for name in ("product", "where", "policy", "currency", "segment")
@@ -171,7 +176,8 @@ async def see_cohorts(request: Call, data: JSONBody[shapes.CohortsAsked]) -> Coh
     days = {"from": data.from_, "to": data.to, "known_at": data.known_at}
     fields = {"metric": "mrr", "grain": data.grain, **given, **days}
     question = asking.from_json({k: v for k, v in fields.items() if v}, "body")
-    return await request.run(request.parts.revenue.cohorts, question, request.viewer, data.measure)
+    cohorts = request.parts.revenue.cohorts
+    return await shown(request, form, "cohorts", cohorts, question, request.viewer, data.measure)
 
 
 @get("/v1/policies", guards=needs("read"), tags=_TAGS, summary="Counting rules")

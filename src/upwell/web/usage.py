@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from litestar import delete, get, post, put
+from litestar import Response, delete, get, post, put
 from litestar.params import FromPath, JSONBody
 
 from upwell.query.usage.asked import (
@@ -34,6 +34,7 @@ from upwell.query.usage.shapes import (
 )
 from upwell.web.numbers import said
 from upwell.web.routes import Call, needs
+from upwell.web.tabled import Form, shown
 
 _USE: dict[str, Any] = {"guards": needs("read"), "tags": ["Use"]}
 _ASKS: dict[str, Any] = {**_USE, "guards": needs("read", changes=False), "status_code": 200}
@@ -41,36 +42,51 @@ _ASKS: dict[str, Any] = {**_USE, "guards": needs("read", changes=False), "status
 
 
 @post("/v1/funnel", summary="A funnel", **_ASKS)
-async def see_funnel(request: Call, data: JSONBody[FunnelAsked]) -> FunnelAnswer:
+async def see_funnel(
+    request: Call, data: JSONBody[FunnelAsked], form: Form = None
+) -> Response[FunnelAnswer]:
     """Who did the steps, in order, within a window; the routes they took and where they left.
 
     A step's event is an event type or an event's name; `any` gives alternatives.
     """
-    return await request.run(request.parts.usage.funnel, data, request.viewer)
+    funnel = request.parts.usage.funnel
+    return await shown(request, form, "funnel", funnel, data, request.viewer)
 
 
 @post("/v1/retention", summary="Retention", **_ASKS)
-async def see_retention(request: Call, data: JSONBody[RetentionAsked]) -> RetentionAnswer:
+async def see_retention(
+    request: Call, data: JSONBody[RetentionAsked], form: Form = None
+) -> Response[RetentionAnswer]:
     """Of those who did `start` in each bucket, who did `return` how many buckets later."""
-    return await request.run(request.parts.usage.retention, data, request.viewer)
+    retention = request.parts.usage.retention
+    return await shown(request, form, "retention", retention, data, request.viewer)
 
 
 @post("/v1/lifecycle", summary="Lifecycle", **_ASKS)
-async def see_lifecycle(request: Call, data: JSONBody[LifecycleAsked]) -> LifecycleAnswer:
+async def see_lifecycle(
+    request: Call, data: JSONBody[LifecycleAsked], form: Form = None
+) -> Response[LifecycleAnswer]:
     """New, returning, resurrecting and dormant users by bucket; without `event` by any activity."""
-    return await request.run(request.parts.usage.lifecycle, data, request.viewer)
+    lifecycle = request.parts.usage.lifecycle
+    return await shown(request, form, "lifecycle", lifecycle, data, request.viewer)
 
 
 @post("/v1/stickiness", summary="Stickiness", **_ASKS)
-async def see_stickiness(request: Call, data: JSONBody[StickinessAsked]) -> StickinessAnswer:
+async def see_stickiness(
+    request: Call, data: JSONBody[StickinessAsked], form: Form = None
+) -> Response[StickinessAnswer]:
     """How many users were active in how many buckets of the range."""
-    return await request.run(request.parts.usage.stickiness, data, request.viewer)
+    stickiness = request.parts.usage.stickiness
+    return await shown(request, form, "stickiness", stickiness, data, request.viewer)
 
 
 @post("/v1/paths", summary="Paths", **_ASKS)
-async def see_paths(request: Call, data: JSONBody[PathsAsked]) -> PathsAnswer:
+async def see_paths(
+    request: Call, data: JSONBody[PathsAsked], form: Form = None
+) -> Response[PathsAnswer]:
     """What users do first, second, third, and where they stop; `by` takes a property's values."""
-    return await request.run(request.parts.usage.paths, data, request.viewer)
+    paths = request.parts.usage.paths
+    return await shown(request, form, "paths", paths, data, request.viewer)
 
 
 @post("/v1/people", summary="Users behind a number", **_ASKS)
