@@ -55,6 +55,7 @@ DEFAULT_DAYS = 30
 How = Literal["sums", "cells", "days", "scan", "ledger"]
 CELL_KEYS = (*DIMENSIONS, "source")
 NOBODYS = frozenset({"fee", "report", "spend"})  # events that name neither user nor customer
+OF_ACCOUNTS = frozenset({"cash", "cac_payback"})  # metrics of bookings and of spend: no one user's
 
 
 @dataclass(frozen=True)
@@ -354,9 +355,7 @@ def _how(question: Question, metric: Metric, days: int) -> How:
 
 def _of_users(metric: Metric) -> None:
     """Nothing, or Rejected for a metric that no user and no customer is behind."""
-    rule = metric.rule
-    told = isinstance(rule, Ledger) and rule.kind == "told"
-    if told or metric.reads <= NOBODYS:
+    if metric.name in OF_ACCOUNTS or metric.reads <= NOBODYS:
         raise Rejected(
             "no_segment",
             f"{metric.title} cannot be told apart by users.",

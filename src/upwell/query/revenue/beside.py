@@ -72,7 +72,7 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
 def trial_conversion(plan: Plan, ledgers: Ledgers) -> Reading:
     """The share of trials that became paying, by the policy's way (R12)."""
     spans, keys = spans_of(plan), keys_of(plan)
-    said = ledgers.told(plan.question.policy).said(plan.seen, plan.known_at)
+    said = ledgers.said(plan)
     edges = np.array([*(opens for opens, _ in spans[:-1]), *(end for _, end in spans[-1:])])
     found = said.trials.counts(_keys_of(plan, said.products), len(keys), edges, plan.seen)
     each = (np.append(one, one.sum(axis=1, keepdims=True), axis=1).tolist() for one in found)
@@ -126,17 +126,19 @@ def _failed(plan: Plan, projection: Projection) -> list[Payment]:
     """The payments that first failed within the days, as they stand."""
     rows = projection.reader().execute(
         f"""select source, id, any_value(product), any_value(currency), max(due),
-          arg_max(status, (ts, no)), min(first_failed) as failed, max(paid_at)
+          arg_max(status, (ts, no)), min(first_failed) as failed, max(paid_at),
+          arg_max(customer, (ts, no))
         from payments where {versions(plan)} and product in (select unnest(?::varchar[]))
         group by source, id having failed >= ? and failed < ?""",
         [list(plan.products), plan.zone.opens(plan.start), plan.zone.opens(plan.last)],
     )
     return [
         Payment(
-            source=source, id=id_, at=failed, customer="", product=product, currency=currency,
+            source=source, id=id_, at=failed, customer=customer, product=product, currency=currency,
             due=due, status=status, first_failed=failed, paid_at=paid,
         )
-        for source, id_, product, currency, due, status, failed, paid in rows.fetchall()
+        for source, id_, product, currency, due, status, failed, paid, customer in rows.fetchall()
+        if plan.among is None or (source, customer) in plan.among.accounts
     ]  # fmt: skip
 
 

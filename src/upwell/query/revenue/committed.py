@@ -45,7 +45,7 @@ def _levels(asked: Asked, ledgers: Ledgers, keys: int, of: Callable[[Said], Slip
     closes = [min(bucket.closes, plan.seen + 1) for bucket in plan.buckets[: plan.begun]]
     numbers = {name: n for n, name in enumerate(book.currencies)}
     places = {name: n for n, name in enumerate(names_of(book, asked.by, keys))}
-    said = ledgers.told(plan.question.policy).said(plan.seen, plan.known_at)
+    said = ledgers.said(plan)
     wanted = [
         -1 if name not in plan.products else places.get(name, -1) if asked.by else 0
         for name in said.products
@@ -71,7 +71,7 @@ def settled(asked: Asked, part: Part, ledgers: Ledgers) -> Part:
     until = min(plan.seen + 1, plan.zone.opens(plan.last))
     later = {
         (notice.source, notice.id, *level.line): level.amount
-        for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at)
+        for notice in ledgers.notices(plan)
         for level in notice.later
         if level.at < until and level.product in plan.products
     }

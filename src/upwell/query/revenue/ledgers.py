@@ -22,6 +22,7 @@ from upwell.projection.ground import Ground
 from upwell.query.plan import Plan
 from upwell.query.revenue.base import MOST_TOUCHED, Shelf
 from upwell.query.revenue.exchange import Exchange
+from upwell.query.revenue.notices import Notices, Said
 from upwell.query.revenue.part import Piece
 from upwell.query.revenue.pieces import pieces_of
 from upwell.query.revenue.service import Periods, periods, version_of
@@ -129,6 +130,25 @@ class Ledgers:
             if policy.name not in self._told:
                 self._told[policy.name] = Told(self._projection, policy)
             return self._told[policy.name]
+
+    def said(self, plan: Plan) -> Said:
+        """What billing systems said beyond the ledger of the customers that a question is about.
+
+        Raises Unavailable (folding) while a long past is being read.
+        """
+        told, among = self.told(plan.question.policy), plan.among
+        if among is None:
+            return told.said(plan.seen, plan.known_at)
+        policy = self.policy(plan.question.policy).name
+        return self.remembered(
+            ("said", among.stamp, policy, plan.known_at, self._projection.generation),
+            lambda: told.said(plan.seen, plan.known_at, among),
+        )
+
+    def notices(self, plan: Plan) -> list[Notices]:
+        """The same, subscription by subscription."""
+        told = self.told(plan.question.policy)
+        return told.notices(plan.seen, plan.known_at, plan.among)
 
     def close(self) -> None:
         """Let nothing be read in the background any more."""

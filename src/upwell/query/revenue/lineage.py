@@ -211,7 +211,7 @@ def _set_to_end(asked: Asked, part: Part, ledgers: Ledgers) -> Mask:
     plan, until = asked.plan, min(asked.plan.seen + 1, asked.plan.zone.opens(asked.plan.last))
     ending = {
         (notice.source, notice.id, *level.line): level.amount
-        for notice in ledgers.told(plan.question.policy).notices(plan.seen, plan.known_at)
+        for notice in ledgers.notices(plan)
         for level in notice.ending
         if level.at < until
     }

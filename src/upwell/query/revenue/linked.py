@@ -70,7 +70,11 @@ def among(
         numbers = ledgers.book(None).people.numbers
         own = sorted(numbers[one] for one in accounts if one in numbers)
         return Among(
-            table, _payers(accounts, projection), np.array(own, dtype=np.int32).tobytes(), key
+            users=table,
+            payers=_payers(accounts, projection),
+            customers=np.array(own, dtype=np.int32).tobytes(),
+            accounts=frozenset(accounts),
+            stamp=key,
         )
 
     return ledgers.remembered(key, made)

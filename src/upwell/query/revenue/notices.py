@@ -32,6 +32,7 @@ class Notices(NamedTuple):
     source: str
     id: str
     product: str = ""
+    customer: str = ""
     trials: tuple[Trial, ...] = ()
     ending: tuple[Level, ...] = ()
     later: tuple[Level, ...] = ()
@@ -104,6 +105,7 @@ def made(states: Sequence[SubscriptionState], policy: MetricPolicy, seen: int) -
         source=states[-1].source,
         id=states[-1].id,
         product=product,
+        customer=states[-1].customer,
         trials=tuple(trials(known, policy, until)) if tried else (),
         ending=tuple(set_to_cancel(known, policy, until)) if ends else (),
         later=tuple(set_for_later(known, policy, until)),

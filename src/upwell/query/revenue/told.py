@@ -10,6 +10,7 @@ from threading import Lock
 
 from upwell.metrics.policy import MetricPolicy
 from upwell.projection import Projection
+from upwell.query.among import Among
 from upwell.query.revenue.ladders import MOST_BESIDE
 from upwell.query.revenue.notices import Kept, Notices, Said, Subscription, made
 from upwell.query.revenue.past import AT_ONCE, Past, heard_of, since, stored
@@ -39,27 +40,33 @@ class Told:
         self._kept = Kept(policy, beside)
         self._said: Said | None = None  # until something new is told
 
-    def said(self, seen: int, known_at: int | None) -> Said:
+    def said(self, seen: int, known_at: int | None, among: Among | None = None) -> Said:
         """The notices at an instant as columns, as known now or at another time (UTC micros).
 
-        Raises Unavailable (folding) while a long past is being read.
+        Of all customers, or of some. Raises Unavailable (folding) while a long past is being read.
         """
-        if known_at is not None:
-            then = Kept(self._policy)
-            for one in self.notices(seen, known_at):
-                then.take(one, None)
-            return then.read()
+        if known_at is not None or among is not None:
+            some = Kept(self._policy)
+            for one in self.notices(seen, known_at, among):
+                some.take(one, None)
+            return some.read()
         with self._lock:
             self._read_on(seen)
             if self._said is None:
                 self._said = self._kept.read()
             return self._said
 
-    def notices(self, seen: int, known_at: int | None) -> list[Notices]:
-        """All there are at an instant, as known now or at another time (UTC micros).
+    def notices(self, seen: int, known_at: int | None, among: Among | None = None) -> list[Notices]:
+        """Those there are at an instant, as known now or at another time (UTC micros).
 
-        Raises Unavailable (folding) while a long past is being read.
+        Of all customers, or of some. Raises Unavailable (folding) while a long past is being read.
         """
+        found = self._all(seen, known_at)
+        if among is None:
+            return found
+        return [one for one in found if (one.source, one.customer) in among.accounts]
+
+    def _all(self, seen: int, known_at: int | None) -> list[Notices]:
         if known_at is not None:
             then = "recorded_at <= ? and (superseded_at is null or superseded_at > ?)"
             states = stored(

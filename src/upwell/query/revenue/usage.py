@@ -127,6 +127,8 @@ def uses_of(plan: Plan, projection: Projection) -> list[Use]:
         payment = _PAYMENT.decode(body)
         if payment.status not in ("open", "paid"):
             continue
+        if plan.among and (payment.source, payment.customer) not in plan.among.accounts:
+            continue
         for use in payment.usage:
             if use.product not in plan.products or use.amount <= 0:
                 continue
