@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { LIGHT } from '../tokens/tokens';
-import { besideEarlier, cohortTable, layoutHeatmap, type HeatmapData } from './heatmap';
+import { aheadText, cohortTable, comparable, layoutHeatmap, setBeside, type HeatmapData } from './heatmap';
 
 const DATA: HeatmapData = {
   cohorts: [
@@ -82,11 +82,29 @@ test('a cohort is set beside the one before it', () => {
     { start: '2026-04-01', size: 60, values: [1, 0.4, null, null] },
     { start: '2026-05-01', size: 60, values: [1, null, null, null] },
   ];
-  const beside = (start: string): string => besideEarlier({ cohorts, grain: 'month' }, start);
-  expect(beside('2026-03-01')).toBe('Mar 2026 keeps as well as Feb 2026: 45.0% against 40.0% after 1 month, better at 1 of 2 ages.');
+  const beside = (start: string, other = ''): string => setBeside({ cohorts, grain: 'month' }, start, other)?.sentence ?? '';
+  expect(beside('2026-03-01')).toBe('Mar 2026 keeps as well as Feb 2026: 45.0% against 40.0% after 1 month, 28.0% against 30.0% after 2 months.');
   expect(beside('2026-04-01')).toBe('Apr 2026 keeps worse than Mar 2026: 40.0% against 45.0% after 1 month.');
   expect(beside('2026-05-01')).toBe('May 2026 is too young to be set beside Apr 2026.');
   expect(beside('2026-02-01')).toBe('');
+  // Any other one may be chosen.
+  expect(beside('2026-04-01', '2026-02-01')).toBe('Apr 2026 keeps as well as Feb 2026: 40.0% against 40.0% after 1 month.');
+  expect(beside('2026-04-01', '2026-04-01')).toBe(beside('2026-04-01'));
+  expect(comparable(cohorts)).toBe('2026-04-01');
+  expect(comparable(cohorts.slice(0, 1))).toBe('');
+});
+
+test('how far ahead a cohort is stands at every age that both have reached', () => {
+  const cohorts = [
+    { start: '2026-02-01', size: 10, values: [1, 0.4, 0.3, 0.2, 0.2] },
+    { start: '2026-03-01', size: 10, values: [1, 0.6, 0.2, 0.204, null] },
+    { start: '2026-04-01', size: 10, values: [1, 0.7, 0.6, null, null] },
+  ];
+  const { ahead, name } = setBeside({ cohorts, grain: 'month' }, '2026-03-01')!;
+  expect(name).toBe('Mar 2026 against Feb 2026');
+  expect(ahead.map((by) => aheadText(by).text)).toEqual(['', '+20 pp', '\u221210 pp', '0 pp', '']);
+  expect(ahead.map((by) => aheadText(by).way)).toEqual(['', 'up', 'down', '', '']);
+  expect(setBeside({ cohorts, grain: 'month' }, '2026-04-01')!.sentence).toBe('Apr 2026 keeps better than Mar 2026 at 2 of 2 ages: 70.0% against 60.0% after 1 month, 60.0% against 20.0% after 2 months.');
 });
 
 test('fitted, the hue tells later ages apart and leaves the first plain', () => {

@@ -158,7 +158,7 @@ function of(size: Value, share: number, unit: 'count' | 'money'): Value {
 const percent = (share: number): string => `${Math.round(share * 100)}%`;
 
 /** "Nov 2026", "Week of 2 Nov 2026" shortened to "2 Nov 2026". */
-function cohortName(start: string, grain: Grain): string {
+export function cohortName(start: string, grain: Grain): string {
   const name = bucketName(start, grain);
   return grain === 'month' ? `${name.slice(0, 3)} ${parseStart(start).wall.getUTCFullYear()}` : name.replace('Week of ', '');
 }
@@ -197,19 +197,39 @@ export function cohortTable(data: HeatmapData): { columns: Column[]; rows: Row[]
 
 const ALL = 'All, pooled';
 
-/** The cohort that began at `start` beside the one before it, at every age that both have reached. */
-export function besideEarlier({ cohorts, grain }: Pick<HeatmapData, 'cohorts' | 'grain'>, start: string): string {
+/** One cohort set beside another: what it comes to in a sentence, and how much it is ahead at each age. */
+export interface Beside {
+  readonly other: string;
+  readonly name: string;
+  readonly sentence: string;
+  /** In shares, by age; null where one of them has not got there. */
+  readonly ahead: readonly (number | null)[];
+}
+
+/** The cohort that began at `start` beside the one of `other`, or the one before it; null without two. */
+export function setBeside({ cohorts, grain }: Pick<HeatmapData, 'cohorts' | 'grain'>, start: string, other = ''): Beside | null {
   const at = cohorts.findIndex((cohort) => cohort.start === start);
-  const [own, before] = [cohorts[at], cohorts[at - 1]];
-  if (!own || !before) return '';
-  const [name, other] = [cohortName(own.start, grain), cohortName(before.start, grain)];
-  const ages = own.values.flatMap((value, k) => (k > 0 && value !== null && (before.values[k] ?? null) !== null ? [k] : []));
-  if (!ages.length) return `${name} is too young to be set beside ${other}.`;
-  const better = ages.filter((k) => own.values[k]! > before.values[k]!).length;
-  const worse = ages.filter((k) => own.values[k]! < before.values[k]!).length;
-  const at1 = ages[0]!;
-  const age = (k: number): string => `${k} ${GRAIN_WORDS[grain].one}${k === 1 ? '' : 's'}`;
+  const own = cohorts[at];
+  const before = cohorts.find((cohort) => cohort.start === other && cohort !== own) ?? cohorts[at - 1];
+  if (!own || !before) return null;
+  const [one, second] = [cohortName(own.start, grain), cohortName(before.start, grain)];
+  const ahead = own.values.map((value, k) => (k === 0 || value === null || (before.values[k] ?? null) === null ? null : value - before.values[k]!));
+  const ages = ahead.flatMap((by, k) => (by === null ? [] : [k]));
+  const found = { other: before.start, name: `${one} against ${second}`, ahead };
+  if (!ages.length) return { ...found, sentence: `${one} is too young to be set beside ${second}.` };
+  const [better, worse] = [ages.filter((k) => ahead[k]! > 0).length, ages.filter((k) => ahead[k]! < 0).length];
   const verdict = better > worse ? 'keeps better than' : worse > better ? 'keeps worse than' : 'keeps as well as';
-  const often = ages.length === 1 ? '' : `, ${worse > better ? `worse at ${worse}` : `better at ${better}`} of ${ages.length} ages`;
-  return `${name} ${verdict} ${other}: ${compact(own.values[at1]!, 'ratio')} against ${compact(before.values[at1]!, 'ratio')} after ${age(at1)}${often}.`;
+  const often = ages.length === 1 || better === worse ? '' : ` at ${Math.max(better, worse)} of ${ages.length} ages`;
+  const told = [...new Set([ages[0]!, ages.at(-1)!])].map((k) => `${compact(own.values[k]!, 'ratio')} against ${compact(before.values[k]!, 'ratio')} after ${k} ${GRAIN_WORDS[grain].one}${k === 1 ? '' : 's'}`);
+  return { ...found, sentence: `${one} ${verdict} ${second}${often}: ${told.join(', ')}.` };
+}
+
+/** The newest cohort that has got to an age at which another can be set beside it. */
+export const comparable = (cohorts: readonly HeatmapCohort[]): string => cohorts.findLast((cohort, at) => at > 0 && (cohort.values[1] ?? null) !== null)?.start ?? '';
+
+/** "+3 pp", and which way: what rounds to nothing goes neither. */
+export function aheadText(by: number | null): { text: string; way: 'up' | 'down' | '' } {
+  if (by === null) return { text: '', way: '' };
+  const points = Math.round(by * 100);
+  return points > 0 ? { text: `+${points} pp`, way: 'up' } : points < 0 ? { text: `\u2212${-points} pp`, way: 'down' } : { text: '0 pp', way: '' };
 }
