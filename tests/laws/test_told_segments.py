@@ -134,7 +134,7 @@ def numbers(answer: Answer) -> dict[str, Any]:
 
 
 @given(happenings(), st.data())
-@examples(25)
+@examples(8)
 def test_of_a_segment_as_if_nobody_else_had_been_told_of(
     found: tuple[list[Record], list[dict[str, Any]]], data: st.DataObject
 ) -> None:

@@ -209,6 +209,11 @@ def test_revenue_is_that_of_the_customers_whom_users_are_linked_to(asking: Askin
         "0.00",
     ]
     assert ask(desk, "customers", segment=red).series[0].total == 1
+    assert [ask(desk, "mrr", segment=one).note for one in (red, blue)] == [
+        "Of the 1 customer linked to the 1 user of the segment.",
+        "No customer is linked to the 1 user of the segment.",
+    ]
+    assert ask(desk, "page_views", segment=red).note == ""
     paid = ask(desk, "revenue", segment=red)
     assert (paid.series[0].total, paid.scanned) == ("30.00", True)
     assert ask(desk, "revenue", segment=blue).series[0].total == "0.00"

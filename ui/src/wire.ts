@@ -179,6 +179,7 @@ export interface Metric {
   dimensions: string[];
   grains: Grain[];
   policy: string;
+  segments: boolean;
 }
 
 /** An event type, or the name of an engagement: how often it was seen, its last local day. */

@@ -28,6 +28,7 @@ from upwell.period import GRAINS, to_date, to_instant, to_micros
 from upwell.projection.ground import Ground
 from upwell.query import Question
 from upwell.query.marks import Marks
+from upwell.query.plan import of_users
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows
 from upwell.settings import secret
@@ -342,6 +343,7 @@ def _metrics(ground: Ground) -> Sequence[shapes.Metric]:
             dimensions=("product", *metric.dimensions),
             grains=tuple(grain for grain in GRAINS if metric.hourly or grain != "hour"),
             policy=ground.policy,
+            segments=of_users(metric),
         )
         for metric in ground.catalogue.values()
     ]

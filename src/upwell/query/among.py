@@ -18,12 +18,13 @@ class Among:
 
     `users`: the numbers of their ids (`no`). `payers`: the ids under which their customers pay, by
     `source` and `no`. `customers`: ascending numbers of these in the ledger, as int32. `accounts`:
-    all they have with billing systems, by source and id. `stamp` is another one where any of it may
-    be.
+    all they have with billing systems, by source and id. `linked` tells people how many these are;
+    empty where customers were not asked for. `stamp` is another one where any of it may be.
     """
 
     users: pa.Table
     payers: pa.Table
     customers: bytes
     accounts: frozenset[tuple[str, str]]
+    linked: str
     stamp: Hashable

@@ -153,6 +153,8 @@ class Desk:
                     line.values, line.total = [None] * len(line.values), None
         if not unknown.issuperset(asked.products) and self._of_others_then(asked):
             note = f"{note} {PEOPLE_NOW}".strip()
+        if asked.among is not None:
+            note = f"{asked.among.linked} {note}".strip()
         return Answer(
             question=asked.question,
             series=tuple(

@@ -306,8 +306,13 @@ def _currency(question: Question, own: str) -> str | None:
 
 
 def _how(question: Question, metric: Metric, days: int) -> How:
-    if question.segment is not None:
-        _of_users(metric)
+    if question.segment is not None and not of_users(metric):
+        raise Rejected(
+            "no_segment",
+            f"{metric.title} cannot be told apart by users.",
+            fix="Ask without a segment, or for what users do or what their customers pay.",
+            where="segment",
+        )
     if isinstance(metric.rule, Ledger):
         return "ledger"
     by = None if question.by in ("product", "currency") else question.by
@@ -353,15 +358,9 @@ def _how(question: Question, metric: Metric, days: int) -> How:
     return "scan"
 
 
-def _of_users(metric: Metric) -> None:
-    """Nothing, or Rejected for a metric that no user and no customer is behind."""
-    if metric.name in OF_ACCOUNTS or metric.reads <= NOBODYS:
-        raise Rejected(
-            "no_segment",
-            f"{metric.title} cannot be told apart by users.",
-            fix="Ask without a segment, or for what users do or what their customers pay.",
-            where="segment",
-        )
+def of_users(metric: Metric) -> bool:
+    """Whether users, or their customers, are behind a metric, so that a segment narrows it."""
+    return metric.name not in OF_ACCOUNTS and not metric.reads <= NOBODYS
 
 
 def _no_filter(key: str) -> Rejected:

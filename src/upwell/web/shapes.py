@@ -247,6 +247,7 @@ class Metric(_Shape, frozen=True):
     dimensions: tuple[str, ...]
     grains: tuple[Grain, ...]
     policy: str
+    segments: bool
 
 
 class Metrics(_Shape, frozen=True):

@@ -74,10 +74,21 @@ def among(
             payers=_payers(accounts, projection),
             customers=np.array(own, dtype=np.int32).tobytes(),
             accounts=frozenset(accounts),
+            linked=_told(len(people), accounts, ledgers.ground) if customers else "",
             stamp=key,
         )
 
     return ledgers.remembered(key, made)
+
+
+def _told(users: int, accounts: set[Account], ground: Ground) -> str:
+    """How many customers stand for how many users, in a sentence."""
+    customers = len({ground.same.get(one, one) for one in accounts})
+    whom = "user" if users == 1 else "users"
+    if not customers:
+        return f"No customer is linked to the {users:,} {whom} of the segment."
+    whose = "customer" if customers == 1 else "customers"
+    return f"Of the {customers:,} {whose} linked to the {users:,} {whom} of the segment."
 
 
 def _linked(users: pa.Table, projection: Projection, ledgers: Ledgers) -> set[Account]:
