@@ -169,13 +169,14 @@ export interface Product {
   retired: boolean;
 }
 
-/** An entry of the catalogue; `dimensions` are those that need no scan. */
+/** An entry of the catalogue; `dimensions` need no scan, a `family` is looked at together. */
 export interface Metric {
   name: string;
   title: string;
   unit: Unit;
   direction: Direction;
   definition: string;
+  family: string;
   dimensions: string[];
   grains: Grain[];
   policy: string;

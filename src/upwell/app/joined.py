@@ -340,6 +340,7 @@ def _metrics(ground: Ground) -> Sequence[shapes.Metric]:
             unit=metric.unit,
             direction=metric.direction,
             definition=metric.definition,
+            family=metric.family,
             dimensions=("product", *metric.dimensions),
             grains=tuple(grain for grain in GRAINS if metric.hourly or grain != "hour"),
             policy=ground.policy,

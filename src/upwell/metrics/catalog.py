@@ -133,7 +133,7 @@ Rule = (
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the catalogue; `dimensions` are those that need no scan."""
+    """One entry of the catalogue; `dimensions` need no scan, a `family` is looked at together."""
 
     name: str
     title: str
@@ -142,6 +142,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     definition: str
     rule: Rule
     dimensions: tuple[str, ...] = ()
+    family: str = "Your own"
 
     @property
     def hourly(self) -> bool:
@@ -226,7 +227,8 @@ def _of(
 
 
 # A line for each metric, and its definition below it.
-_ENTRIES = (
+# fmt: off
+_OF_MONEY = (
     _of("revenue", "Net revenue", "money", "up", Net(_PAID, _GIVEN_BACK), _MONEY,
         "What was paid, less tax, less refunds, each on its own day. Other currencies at the ECB "
         "reference rate of that day."),
@@ -235,12 +237,18 @@ _ENTRIES = (
     _of("refunds", "Refunds", "money", "down", _GIVEN_BACK, _MONEY,
         "What was given back, on the refund's own day; one that fails is taken back "
         "when its money comes again."),
-    _of("cancellations", "Cancellations", "count", "down", _CHURNS, _REASONS,
-        "Customers whose cancellation was requested in the period. Where no billing source is "
-        "connected, each churn event is one."),
-    _of("churned_customers", "Churned customers", "count", "down", Ledger("flow", _CHURNS), _MOVES,
-        "Customers whose last paid subscription ended in the period, pauses among them. Of a "
-        "product without a billing source each churn event is one."),
+    _of("fees", "Fees", "money", "down", Sum("fee", "value"), _MONEY,
+        "What payment processors kept, on the day they did."),
+    _of("cash", "Cash", "money", "up", _TOLD, _BOOKED,
+        "The sum of the accounts' balance transactions but payouts, fees taken off, on the day "
+        "each was booked."),
+    _of("failed_payments", "Failed payments", "count", "down", _FAILURES, _REASONS,
+        "Payments that failed, on the day of the failure."),
+    _of("recovery_rate", "Recovered payments", "ratio", "up", _TOLD, (),
+        "Of the money whose payment first failed in the period, the share that came within 30 "
+        "days; what may still come is left out."),
+)
+_OF_MRR = (
     _of("mrr", "MRR", "money", "up", _STOCK, _LEDGER,
         "What subscriptions that count bring in a month, at the end of the period, less tax and "
         "recurring discounts. Other currencies at the rate of the period's last day."),
@@ -260,39 +268,6 @@ _ENTRIES = (
     _of("net_new_mrr", "Net new MRR", "money", "up", _FLOW, _MOVES,
         "New, expansion and reactivation less contraction and churn, at the constant rates of "
         "the fiscal year."),
-    _of("customers", "Customers", "count", "up", _STOCK, _LEDGER,
-        "Customers with MRR at the end of the period; of several products, once each."),
-    _of("new_customers", "New customers", "count", "up", _FLOW, _MOVES,
-        "Customers who first paid in the period."),
-    _of("reactivated_customers", "Reactivated customers", "count", "up", _FLOW, _MOVES,
-        "Customers who had churned and paid again in the period."),
-    _of("customer_churn_rate", "Customer churn rate", "ratio", "down", _RATE, _LEDGER,
-        "Of the customers at the start of the period, the share lost in it; by other counting "
-        "rules, other formulas."),
-    _of("gross_mrr_churn_rate", "Gross MRR churn rate", "ratio", "down", _RATE, _LEDGER,
-        "Churned and contracted MRR of the period over the MRR at its start."),
-    _of("net_mrr_churn_rate", "Net MRR churn rate", "ratio", "down", _RATE, _LEDGER,
-        "Churned and contracted MRR less expansion, over the MRR at the start."),
-    _of("nrr", "Net revenue retention", "ratio", "up", _RATE, _LEDGER,
-        "What the customers of 12 months before pay now over what they paid then, at one set of "
-        "rates."),
-    _of("grr", "Gross revenue retention", "ratio", "up", _RATE, _LEDGER,
-        "As net revenue retention, but each customer counts at most what they paid then."),
-    _of("quick_ratio", "Quick ratio", "number", "up", _RATE, _LEDGER,
-        "New and expansion MRR over contracted and churned MRR."),
-    _of("arpa", "Revenue per customer", "money", "up", _RATE, _LEDGER,
-        "MRR over customers, at the end of the period."),
-    _of("asp", "Sale price", "money", "up", _RATE, _LEDGER,
-        "New MRR over new customers."),
-    _of("ltv", "Lifetime value", "money", "up", _RATE, _LEDGER,
-        "Revenue per customer, times the gross margin, over the mean customer churn rate of the "
-        "six months before. Without churn it is not defined."),
-    _of("trial_conversion_rate", "Trial conversion", "ratio", "up", _TOLD, (),
-        "Of the trials started in the period, the share that paid within 30 days; those that may "
-        "still do so are left out."),
-    _of("recovery_rate", "Recovered payments", "ratio", "up", _TOLD, (),
-        "Of the money whose payment first failed in the period, the share that came within 30 "
-        "days; what may still come is left out."),
     _of("mrr_set_to_cancel", "MRR set to cancel", "money", "down", _TOLD, (),
         "MRR at the end of the period of subscriptions that have a date to end."),
     _of("cancelling_mrr", "Cancelling MRR", "money", "down", _TOLD, (),
@@ -304,18 +279,53 @@ _ENTRIES = (
     _of("usage_run_rate", "Usage run rate", "money", "up", _TOLD, (),
         "What metered prices came to in a month: the mean of the last three months that are over, "
         "of fewer after the first use. By the end of the time of use, once it is invoiced."),
+)
+_OF_CUSTOMERS = (
+    _of("customers", "Customers", "count", "up", _STOCK, _LEDGER,
+        "Customers with MRR at the end of the period; of several products, once each."),
+    _of("new_customers", "New customers", "count", "up", _FLOW, _MOVES,
+        "Customers who first paid in the period."),
+    _of("reactivated_customers", "Reactivated customers", "count", "up", _FLOW, _MOVES,
+        "Customers who had churned and paid again in the period."),
+    _of("churned_customers", "Churned customers", "count", "down", Ledger("flow", _CHURNS), _MOVES,
+        "Customers whose last paid subscription ended in the period, pauses among them. Of a "
+        "product without a billing source each churn event is one."),
+    _of("cancellations", "Cancellations", "count", "down", _CHURNS, _REASONS,
+        "Customers whose cancellation was requested in the period. Where no billing source is "
+        "connected, each churn event is one."),
+    _of("trials", "Trials", "count", "up", Sum("trial", "count"), _COUNT,
+        "Trials started in the period."),
+    _of("trial_conversion_rate", "Trial conversion", "ratio", "up", _TOLD, (),
+        "Of the trials started in the period, the share that paid within 30 days; those that may "
+        "still do so are left out."),
+)
+_OF_ECONOMICS = (
+    _of("nrr", "Net revenue retention", "ratio", "up", _RATE, _LEDGER,
+        "What the customers of 12 months before pay now over what they paid then, at one set of "
+        "rates."),
+    _of("grr", "Gross revenue retention", "ratio", "up", _RATE, _LEDGER,
+        "As net revenue retention, but each customer counts at most what they paid then."),
+    _of("customer_churn_rate", "Customer churn rate", "ratio", "down", _RATE, _LEDGER,
+        "Of the customers at the start of the period, the share lost in it; by other counting "
+        "rules, other formulas."),
+    _of("gross_mrr_churn_rate", "Gross MRR churn rate", "ratio", "down", _RATE, _LEDGER,
+        "Churned and contracted MRR of the period over the MRR at its start."),
+    _of("net_mrr_churn_rate", "Net MRR churn rate", "ratio", "down", _RATE, _LEDGER,
+        "Churned and contracted MRR less expansion, over the MRR at the start."),
+    _of("quick_ratio", "Quick ratio", "number", "up", _RATE, _LEDGER,
+        "New and expansion MRR over contracted and churned MRR."),
+    _of("arpa", "Revenue per customer", "money", "up", _RATE, _LEDGER,
+        "MRR over customers, at the end of the period."),
+    _of("asp", "Sale price", "money", "up", _RATE, _LEDGER,
+        "New MRR over new customers."),
+    _of("ltv", "Lifetime value", "money", "up", _RATE, _LEDGER,
+        "Revenue per customer, times the gross margin, over the mean customer churn rate of the "
+        "six months before. Without churn it is not defined."),
     _of("cac_payback", "Months to pay back", "number", "down", Ledger("told", hours=False), (),
         "Months until new customers have paid back what was spent on winning them: spend of the "
         "period over their new MRR times the gross margin. Without spend it is not defined."),
-    _of("cash", "Cash", "money", "up", _TOLD, _BOOKED,
-        "The sum of the accounts' balance transactions but payouts, fees taken off, on the day "
-        "each was booked."),
-    _of("fees", "Fees", "money", "down", Sum("fee", "value"), _MONEY,
-        "What payment processors kept, on the day they did."),
-    _of("trials", "Trials", "count", "up", Sum("trial", "count"), _COUNT,
-        "Trials started in the period."),
-    _of("failed_payments", "Failed payments", "count", "down", _FAILURES, _REASONS,
-        "Payments that failed, on the day of the failure."),
+)
+_OF_GROWTH = (
     _of("signups", "Signups", "count", "up", Sum("signup", "count"), _COUNT,
         "Signup events in the period."),
     _of("activations", "Activations", "count", "up", Sum("activation", "count"), _COUNT,
@@ -323,9 +333,8 @@ _ENTRIES = (
     _of("activation_rate", "Activation rate", "ratio", "up", _ACTIVATED, (),
         "Of the users who first signed up in the period, the share who activated within 14 days "
         "of it. Complete only when those 14 days have passed."),
-    _of("actors", "Users with any event", "count", "up", Distinct("actors"), (),
-        "Different users or customers with any event but reports and identity changes; exact "
-        "over any period."),
+)
+_OF_USE = (
     _of("dau", "Daily active users", "count", "up", MeanOfDays("active"), (),
         "Different users with an engagement, session, page view, activation or signup that day. "
         "Over longer periods: the mean of their days."),
@@ -338,6 +347,9 @@ _ENTRIES = (
     _of("stickiness", "Stickiness", "ratio", "up", _STICKY, (),
         "Daily over monthly active users: of a longer period the mean of its days over those of "
         "the 30 days up to its last. A user who comes every day makes 100 %."),
+    _of("actors", "Users with any event", "count", "up", Distinct("actors"), (),
+        "Different users or customers with any event but reports and identity changes; exact "
+        "over any period."),
     _of("sessions", "Sessions", "count", "up", Sessions(), (),
         "Session events; where a product sends none, page views at least 30 minutes after the "
         "same visitor's previous one."),
@@ -345,9 +357,22 @@ _ENTRIES = (
         "Page view events in the period."),
     _of("visitors", "Visitors", "count", "up", Distinct("visitors"), (),
         "Different users or devices with a page view; exact over any period."),
-)  # fmt: skip
+)
+# fmt: on
+_FAMILIES = {
+    "Money": _OF_MONEY,
+    "Recurring revenue": _OF_MRR,
+    "Customers": _OF_CUSTOMERS,
+    "Retention and unit economics": _OF_ECONOMICS,
+    "Growth": _OF_GROWTH,
+    "Use": _OF_USE,
+}
 
-CATALOG: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
+CATALOG: dict[str, Metric] = {
+    metric.name: msgspec.structs.replace(metric, family=family)
+    for family, metrics in _FAMILIES.items()
+    for metric in metrics
+}
 
 
 def metric_named(name: str, catalogue: Mapping[str, Metric] = CATALOG) -> Metric:

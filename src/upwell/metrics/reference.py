@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import chain, groupby
+from operator import attrgetter
 
 from upwell.metrics.catalog import CATALOG, Metric
 from upwell.metrics.choices import CHOICES
@@ -33,7 +35,7 @@ _NOT_BUILT = (
 
 def metrics_page() -> str:
     """docs/reference/metrics.md: each metric with its unit, its splits and its definition."""
-    rows = [_metric(metric) for metric in CATALOG.values()]
+    families = groupby(CATALOG.values(), key=attrgetter("family"))
     return "\n".join(
         [
             "# Metrics",
@@ -42,12 +44,17 @@ def metrics_page() -> str:
             "product. [What answers mean](answers.md) says how points and totals are made, "
             "[counting rules](counting-rules.md) where the definitions leave a choice.",
             "",
-            "| name | title | unit | better | splits by | definition |",
-            "|---|---|---|---|---|---|",
-            *rows,
-            "",
+            *chain.from_iterable(_family(name, metrics) for name, metrics in families),
         ]
     )
+
+
+def _family(name: str, metrics: Iterable[Metric]) -> list[str]:
+    head = [
+        "| name | title | unit | better | splits by | definition |",
+        "|---|---|---|---|---|---|",
+    ]
+    return [f"## {name}", "", *head, *map(_metric, metrics), ""]
 
 
 def _metric(metric: Metric) -> str:

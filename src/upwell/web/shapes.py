@@ -237,13 +237,14 @@ class Products(_Shape, frozen=True):
 
 
 class Metric(_Shape, frozen=True):
-    """An entry of the catalogue; `dimensions` are those that need no scan."""
+    """An entry of the catalogue; `dimensions` need no scan, a `family` is looked at together."""
 
     name: str
     title: str
     unit: Unit
     direction: Direction
     definition: str
+    family: str
     dimensions: tuple[str, ...]
     grains: tuple[Grain, ...]
     policy: str

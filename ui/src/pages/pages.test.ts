@@ -15,6 +15,8 @@ const metric = (name: string, title: string, more: Partial<Metric> = {}): Metric
   unit: 'count',
   direction: 'up',
   definition: '',
+  family: 'Growth',
+  segments: true,
   dimensions: [],
   grains: ['day', 'week'],
   policy: 'upwell',
