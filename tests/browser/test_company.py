@@ -98,6 +98,9 @@ def test_a_product_by_plan_and_back(acme: House, visitor: Visitor) -> None:
     page.get_by_role("rowheader").get_by_role("link", name="Docs").click()
     visit.settle()
     expect(page.get_by_role("heading", name="Docs", exact=True)).to_be_visible()
+    page.get_by_role("navigation", name="Kinds of metrics").get_by_role(
+        "link", name="Growth"
+    ).click()
     page.get_by_role("region", name="Metrics").get_by_role(
         "link", name=re.compile("^Signups")
     ).click()
