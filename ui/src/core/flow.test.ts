@@ -81,6 +81,8 @@ test('a box says what happened to its users', () => {
 
 test('one sentence says where most leave', () => {
   expect(funnelSentence(data)).toBe('3 of 5 users did all 3 steps, 60.0%; most leave after A: 1, 20.0% of those there.');
+  const nodes = data.nodes.map((node) => (node.id === '2.1' ? { ...node, count: 3, dropped: 2 } : node));
+  expect(funnelSentence({ ...data, nodes })).toBe('3 of 5 users did all 3 steps, 60.0%; most leave after B1: 2, 66.7% of those there (after B2 0.0%).');
   expect(funnelSentence({ steps: [step('A', 0)], nodes: [], links: [] })).toBe('Nobody did the first step in these dates.');
 });
 

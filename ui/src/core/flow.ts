@@ -379,11 +379,17 @@ export function stepTable(steps: readonly FunnelStep[]): { columns: Column[]; ro
   };
 }
 
+/** How it is on the other branches of the step at which most leave. */
+function branches(nodes: readonly FlowNode[], worst: FlowNode): string {
+  const others = nodes.filter((node) => node.step === worst.step && node.id !== worst.id && node.count);
+  return others.length ? ` (${others.map((node) => `after ${node.label} ${part(node.dropped, node.count)}`).join(', ')})` : '';
+}
+
 /** The finding in one sentence. */
 export function funnelSentence({ steps, nodes }: FlowData): string {
   const [first, last] = [steps[0], steps.at(-1)];
   if (!first || !last || !first.count) return 'Nobody did the first step in these dates.';
   const worst = nodes.filter((node) => node.step < steps.length).reduce<FlowNode | null>((most, node) => (node.dropped > (most?.dropped ?? 0) ? node : most), null);
-  const most = worst ? `; most leave after ${worst.label}: ${exact(worst.dropped, 'count')}, ${part(worst.dropped, worst.count)} of those there` : '';
+  const most = worst ? `; most leave after ${worst.label}: ${exact(worst.dropped, 'count')}, ${part(worst.dropped, worst.count)} of those there${branches(nodes, worst)}` : '';
   return `${exact(last.count, 'count')} of ${counted(first.count, USERS)} did all ${steps.length} steps, ${compact(last.conversion, 'ratio')}${most}.`;
 }
