@@ -237,11 +237,12 @@ def questions(draw: st.DrawFn, /, history: tuple[Any, ...], **fixed: Any) -> mod
 
 
 def ask(town: Town, asked: model.Asked) -> Answer:
-    question = _question(asked)
+    question = as_question(asked)
     return town.desk.answer(question, SYSTEM, to_instant(town.house.now))
 
 
-def _question(asked: model.Asked) -> Question:
+def as_question(asked: model.Asked) -> Question:
+    """What the desk is asked."""
     return Question(
         metric=asked.metric,
         product=asked.products,
@@ -364,7 +365,7 @@ def _sum(answer: Answer) -> Decimal:
 def _rows_add_up(here: Town, asked: model.Asked) -> None:
     """The events behind each line, read page by page, add up to its total."""
     seen = to_instant(here.house.now)
-    plan = here.desk.plan(_question(asked), SYSTEM, seen)
+    plan = here.desk.plan(as_question(asked), SYSTEM, seen)
     for line in ask(here, asked).series:
         total, cursor = Decimal(0), None
         while True:

@@ -24,6 +24,7 @@ from upwell.projection import Projection
 from upwell.projection.book import Book
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Point, Question, Series
+from upwell.query.explain import Explain
 from upwell.query.marks import Marks
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows, Source
@@ -150,6 +151,7 @@ class Built:
             months=Months(closes=closed, close=closed),
             dead_letters=lambda limit: _LETTERS[:limit],
             first_day=lambda: dt.date(2024, 11, 22),
+            explain=Explain(self.desk, self.clock).explain,
             alerts=lambda _: [self.alert],
             act_on_alert=self._act,
             make_report=self._report,

@@ -11,6 +11,7 @@ export type AlertAct = 'ack' | 'mute' | 'resolve';
 export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
 export type DayGrain = 'day' | 'week' | 'month' | 'quarter' | 'year';
 export type AnnotationKind = 'note' | 'release' | 'launch' | 'campaign' | 'outage';
+export type ChangeKind = 'part' | 'other' | 'overlap' | 'rest';
 
 /** What is asked, over local days: `from` inclusive, `to` exclusive. */
 export interface Question {
@@ -492,6 +493,72 @@ export interface Cause {
 }
 
 /** What customers who stayed began and left, by product: parts of expansion and contraction. */
+/** What one value of a split has of the change; of `others`, so many together. */
+export interface ChangePart {
+  key: string;
+  label: string;
+  change: Value;
+  kind?: ChangeKind;
+  before?: Value;
+  after?: Value;
+  rate?: Value;
+  mix?: Value;
+  others?: number;
+}
+
+/** The parts of one dimension, the largest change first; they add up to the whole change. */
+export interface ChangeSplit {
+  by: string;
+  parts: ChangePart[];
+  note: string;
+}
+
+/** A customer and by how much what they pay changed the number. */
+export interface ChangeCustomer {
+  id: string;
+  name: string;
+  product: string;
+  plan: string;
+  country: string;
+  change: string;
+}
+
+/** The largest movement of the product that moved most: by how many customers, mostly where. */
+export interface ChangeLead {
+  product: string;
+  movement: string;
+  customers: number;
+  plan: string;
+  country: string;
+}
+
+/** The local days compared with; of a span that still runs, up to the instant `until`. */
+export interface Against {
+  from: string;
+  to: string;
+  until: string | null;
+}
+
+/** Why a metric changed from one span to another; `change` is after less before, as rounded. */
+export interface Explanation {
+  question: Question;
+  against: Against;
+  unit: Unit;
+  currency: string | null;
+  policy: string;
+  position: string;
+  as_of: Record<string, string>;
+  before: Value;
+  after: Value;
+  change: Value;
+  complete: boolean;
+  splits: ChangeSplit[];
+  customers: ChangeCustomer[];
+  lead: ChangeLead | null;
+  note: string;
+  unconverted: Unconverted[];
+}
+
 export interface Cross {
   cross_sell: string;
   product_drop: string;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from upwell.access import SYSTEM
@@ -13,15 +12,17 @@ from upwell.alerts.incident import WHOLE, Part, Why
 from upwell.alerts.measure import WHOLE_DAY, Measured, adds_over_hours, number
 from upwell.detect import surprise
 from upwell.metrics.catalog import Metric
+from upwell.metrics.revenue.display import half_even
 from upwell.period import Grain, to_date, to_day
 from upwell.query import Ask, Question
+from upwell.query.explain.spread import SCALE, largest, settled
 
 SPLITS = ("plan", "country", "channel", "reason")
 ROWS = 500  # events looked at for their times and customers
 SHOWN = 8  # parts of one split; the rest are added up
 CUSTOMERS = 50
 LEAST = 3  # events that make a burst
-CENT = Decimal("0.01")
+CENT = SCALE // 100
 
 Rows = Callable[[Question, int], Sequence[tuple[dt.datetime, str | None]]]
 """Time and customer of the newest events behind a question, at most so many."""
@@ -148,26 +149,21 @@ def _shares(
     by: str, deltas: dict[str, float], values: dict[str, float], difference: float
 ) -> list[Part]:
     """Parts rounded to the cent so that they still add to the difference."""
-    ordered = sorted(deltas, key=lambda key: (-abs(deltas[key]), key))
-    kept = [key for key in ordered if key != "other"][:SHOWN]
+    kept = largest(deltas, SHOWN, ("other",))
     rest = [key for key in deltas if key not in kept]
-    whole = Decimal(difference).quantize(CENT)
-    rounded = {key: Decimal(deltas[key]).quantize(CENT) for key in kept}
-    rounded["other"] = sum((Decimal(deltas[key]) for key in rest), Decimal()).quantize(CENT)
-    slip = whole - sum(rounded.values())
-    last = kept[0] if kept else "other"
-    rounded[last] += slip
-    counted = {key: values[key] for key in kept}
-    counted["other"] = sum(values[key] for key in rest)
+    sums = [deltas[key] for key in kept] + [sum(deltas[key] for key in rest)]
+    target = half_even(round(difference * SCALE), CENT)
+    cents = settled([round(delta * SCALE) for delta in sums], target, CENT)
+    counted = [values[key] for key in kept] + [sum(values[key] for key in rest)]
     return [
         Part(
             by=by,
             key=key,
-            share=float(delta / whole) if whole else 0.0,
-            delta=float(delta),
-            value=round(counted[key], 2),
+            share=delta / target if target else 0.0,
+            delta=delta / 100,
+            value=round(value, 2),
         )
-        for key, delta in rounded.items()
+        for key, delta, value in zip([*kept, "other"], cents, counted, strict=True)
         if delta or key in kept[:1]
     ]
 

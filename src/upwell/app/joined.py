@@ -29,6 +29,7 @@ from upwell.projection.ground import Ground
 from upwell.query import Question
 from upwell.query.marks import Marks
 from upwell.query.plan import of_users
+from upwell.query.explain import Explain
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows
 from upwell.settings import secret
@@ -112,6 +113,7 @@ class Joined:
             rows=self._rows,
             revenue=Revenue(house.desk, house.clock),
             usage=house.usage,
+            explain=Explain(house.desk, house.clock).explain,
             marks=Marks(house.projection, house.state, house.clock),
             products=self._products,
             event_names=self._event_names,

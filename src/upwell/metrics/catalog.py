@@ -69,14 +69,14 @@ class Sessions(msgspec.Struct, frozen=True, tag_field="rule", tag="sessions"):
 class Cohort(msgspec.Struct, frozen=True, tag_field="rule", tag="cohort"):
     """Share of the actors entering in a bucket who reached the goal within the window.
 
-    `kept` names the sums; `counts`: how many reached it instead of which share.
+    `kept` names the sums; `of`: how many entered or reached it, instead of which share did.
     """
 
     entry: str
     goal: str
     window_days: int
     kept: str = "activation_rate"
-    counts: bool = False
+    of: Literal["share", "entered", "reached"] = "share"
 
 
 class Ledger(msgspec.Struct, frozen=True, tag_field="rule", tag="ledger"):

@@ -105,7 +105,7 @@ def activating(found: Mapping[str, Metric], rules: Iterable[Activation]) -> dict
         ),
         "activations": msgspec.structs.replace(
             count,
-            rule=Cohort("signup", "activation", days, counts=True),
+            rule=Cohort("signup", "activation", days, of="reached"),
             dimensions=(),
             definition="Users who first signed up in the period and activated: "
             f"{said}. Complete only when {days} days have passed.",

@@ -34,7 +34,7 @@ from upwell.query.drawn import Drawn, written
 from upwell.query.elapsed import elapsed_totals
 from upwell.query.lines import APART, Line, Number, Reading, empty
 from upwell.query.plan import Plan, by_events, compared_days, plan
-from upwell.query.question import Answer, Compared, Point, Question, Series, Unconverted
+from upwell.query.question import Answer, Compare, Compared, Point, Question, Series, Unconverted
 from upwell.query.read import read
 from upwell.query.remembered import Remembered
 from upwell.query.revenue import Ledgers, elapsed, movements
@@ -123,7 +123,7 @@ class Desk:
         live = asked.start <= asked.zone.day_of(asked.now) < asked.end
         rule, book = asked.metric.rule, 0
         if isinstance(rule, Ratio):
-            return tuple(part for side in self._sides(asked) for part in self._moving(side))
+            return tuple(part for side in self.sides(asked) for part in self._moving(side))
         if isinstance(rule, Ledger):
             known = rule.kind != "told"  # what a billing system says may change no row of the book
             book = self.ledgers.version(asked.question.policy) if known else self.projection.applied
@@ -179,7 +179,7 @@ class Desk:
         if isinstance(asked.metric.rule, Ledger):
             return movements(asked, self.ledgers, self.projection)
         if isinstance(asked.metric.rule, Ratio):
-            above, below = self._sides(asked)
+            above, below = self.sides(asked)
             return own.divided(asked, (above, self._read(above)), (below, self._read(below)))
         return read(asked, self.projection, self._rates)
 
@@ -188,18 +188,25 @@ class Desk:
         if isinstance(asked.metric.rule, Ledger):
             return elapsed(asked, self.ledgers, self.projection, until)
         if isinstance(asked.metric.rule, Ratio):
-            sides = [(side, self._totals(side, until)) for side in self._sides(asked)]
+            sides = [
+                (side, Reading([Line(key, [], total) for key, total in found.items()]))
+                for side in self.sides(asked)
+                for found in [self._until(side, until)]
+            ]
             return {line.key: line.total for line in own.divided(asked, *sides).lines}
         return elapsed_totals(asked, self.projection, self._rates, until)
 
     def behind(self, asked: Plan) -> Plan:
         """The question whose rows a number leads to: of a ratio those above its line."""
-        return self._sides(asked)[0] if isinstance(asked.metric.rule, Ratio) else asked
+        return self.sides(asked)[0] if isinstance(asked.metric.rule, Ratio) else asked
 
-    def _totals(self, side: Plan, until: int) -> Reading:
-        return Reading([Line(key, [], total) for key, total in self._until(side, until).items()])
+    def totals(self, asked: Plan, until: int | None) -> dict[str, Number]:
+        """The totals of a span by key, money in nano-units; only up to the instant `until`."""
+        if until is not None:
+            return self._until(asked, until)
+        return {line.key: line.total for line in self._read(asked).lines}
 
-    def _sides(self, asked: Plan) -> tuple[Plan, Plan]:
+    def sides(self, asked: Plan) -> tuple[Plan, Plan]:
         """The questions about what a ratio is made of."""
         rule, ground = asked.metric.rule, self.projection.ground
         assert isinstance(rule, Ratio)
@@ -217,16 +224,22 @@ class Desk:
         """The span compared with; of a running span the totals cover the same elapsed time."""
         if asked.question.compare is None:
             return None
-        start, end = compared_days(asked.question.compare, asked.start, asked.end)
-        before = asked.moved(start, end)
+        before, until = self.before(asked, asked.question.compare)
         reading = self._read(before)
-        if asked.start <= asked.today < asked.end:
-            elapsed = asked.seen - asked.zone.opens(asked.start)
-            until = min(before.zone.opens(start) + elapsed, before.zone.opens(end))
+        if until is not None:
             totals = self._until(before, until)
             for line in reading.lines:
                 line.total = totals.get(line.key, empty(before, line).total)
         return before, reading
+
+    def before(self, asked: Plan, compare: Compare) -> tuple[Plan, int | None]:
+        """The span compared with; of one that runs, up to which instant (UTC micros) it counts."""
+        start, end = compared_days(compare, asked.start, asked.end)
+        before = asked.moved(start, end)
+        if not asked.start <= asked.today < asked.end:
+            return before, None
+        elapsed = asked.seen - asked.zone.opens(asked.start)
+        return before, min(before.zone.opens(start) + elapsed, before.zone.opens(end))
 
     def _points(self, asked: Plan, line: Line) -> tuple[Point, ...]:
         subject = (
@@ -264,7 +277,7 @@ class Desk:
         if asked.known_at is None:
             return False
         if isinstance(asked.metric.rule, Ratio):
-            return any(map(self._of_others_then, self._sides(asked)))
+            return any(map(self._of_others_then, self.sides(asked)))
         return isinstance(asked.metric.rule, COUNTS_PEOPLE) and others_now(asked, self.projection)
 
     def _unknown(self, asked: Plan) -> frozenset[str]:

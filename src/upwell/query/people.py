@@ -305,7 +305,10 @@ def _cohort(
         def rate(slots: Any, own: dict[int, tuple[int, int]] = own) -> Number:
             found = [own[at] for at in slots if at in own]
             done = sum(reached for _, reached in found)
-            return done if rule.counts else share(done, sum(count for count, _ in found))
+            all_of_them = sum(count for count, _ in found)
+            if rule.of == "share":
+                return share(done, all_of_them)
+            return done if rule.of == "reached" else all_of_them
 
         values: list[Number] = [
             rate((b.opens,) if plan.hourly else range(b.first, b.end)) for b in plan.buckets

@@ -273,8 +273,9 @@ def _measure(
     name = rule.kept
     entered = [sums.days.get((p, f"{ENTERED}:{name}", ""), {}) for p in products]
     reached = [sums.days.get((p, f"{REACHED}:{name}", ""), {}) for p in products]
-    if rule.counts:
-        return lambda first, end: _count(reached, first, end)
+    if rule.of != "share":
+        tables = reached if rule.of == "reached" else entered
+        return lambda first, end: _count(tables, first, end)
     return lambda first, end: share(_count(reached, first, end), _count(entered, first, end))
 
 

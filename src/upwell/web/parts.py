@@ -13,7 +13,8 @@ from litestar.types import ControllerRouterHandler
 from upwell.access import Viewer
 from upwell.alerts.inbox import Act, AlertShown
 from upwell.event import DeadLetter, Delivery
-from upwell.query import Ask
+from upwell.query import Ask, Question
+from upwell.query.explain import Days, Explanation
 from upwell.query.marks import Marks
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Rows
@@ -100,6 +101,7 @@ class Parts:
     first_day: Callable[[], dt.date | None]
 
     alerts: Callable[[Viewer], Sequence[AlertShown]]
+    explain: Callable[[Question, Viewer, Days | None], Explanation]
     act_on_alert: Callable[[str, Act, Viewer, dt.datetime | None], AlertShown]
     make_report: Callable[[str, Viewer, dt.datetime], shapes.Report]
 

@@ -12,6 +12,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
 from upwell.query import Answer, marks
+from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
 from upwell.query.usage import asked as usage_asked
@@ -77,7 +78,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     structs = [
         getattr(module, name)
         for name in named
-        for module in (shapes, revenue, proofs, usage, usage_asked, keeping, marks)
+        for module in (shapes, revenue, proofs, usage, usage_asked, keeping, marks, explained)
         if hasattr(module, name)
     ]
     _, schemas = msgspec.json.schema_components(

@@ -23,6 +23,7 @@ from upwell.metrics.catalog import Direction, Unit
 from upwell.metrics.funnel.sums import Histogram
 from upwell.period import Grain
 from upwell.query import marks
+from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
 from upwell.query.usage import asked as usage_asked
@@ -40,6 +41,7 @@ ALIASES: dict[str, Any] = {
     "CustomerStatus": revenue.CustomerStatus,
     "DayGrain": usage_asked.DayGrain,
     "AnnotationKind": marks.Kind,
+    "ChangeKind": explained.Kind,
 }
 """Unions of words that are used under a name of their own."""
 
@@ -99,6 +101,12 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     revenue.Bridge,
     revenue.Cause,
     revenue.Cross,
+    explained.ChangePart,
+    explained.ChangeSplit,
+    explained.ChangeCustomer,
+    explained.ChangeLead,
+    explained.Against,
+    explained.Explanation,
     revenue.BridgePart,
     revenue.BridgeBucket,
     revenue.ClosedMonth,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from upwell.metrics.policy import MetricPolicy
 
 Number = int | Decimal | Fraction
+Sides = tuple[Number, Number]  # what is divided, and by what
 USAGE_MONTHS = 3
 """Closed months that the usage run rate is the mean of."""
 
@@ -66,41 +67,62 @@ def ratio(part: Number, whole: Number) -> Fraction | None:
 
 def customer_churn_rate(of: Turnover, policy: MetricPolicy) -> Fraction | None:
     """The share of customers lost in a bucket, by the policy's formula (R9)."""
+    if (sides := customer_churn_sides(of, policy)) is not None:
+        return ratio(*sides)
+    shares = [ratio(churned, start) for churned, start in of.days]
+    known = [share for share in shares if share is not None]
+    return sum(known, Fraction(0)) if known else None
+
+
+def customer_churn_sides(of: Turnover, policy: MetricPolicy) -> Sides | None:
+    """Who was lost, and of how many; None where the rate is a sum of the rates of days."""
     match policy.customer_churn:
         case "standard":
-            lost = of.churned - of.joined_and_churned - of.churned_and_returned
-            return ratio(lost, of.start)
+            return of.churned - of.joined_and_churned - of.churned_and_returned, of.start
         case "stripe":
-            return ratio(of.churned, of.start + of.new)
+            return of.churned, of.start + of.new
         case "resubscribed":
-            return ratio(of.churned - of.returned, of.start)
+            return of.churned - of.returned, of.start
         case "naive":
-            return ratio(of.churned, of.start)
+            return of.churned, of.start
         case "daily":
-            shares = [ratio(churned, start) for churned, start in of.days]
-            known = [share for share in shares if share is not None]
-            return sum(known, Fraction(0)) if known else None
+            return None
 
 
 def gross_mrr_churn_rate(of: Movement) -> Fraction | None:
     """MRR lost to churn and contraction, over the MRR at the start."""
-    return ratio(Fraction(of.churn) + Fraction(of.contraction), of.start)
+    return ratio(*gross_mrr_churn_sides(of))
+
+
+def gross_mrr_churn_sides(of: Movement) -> Sides:
+    """What was lost, and of what."""
+    return Fraction(of.churn) + Fraction(of.contraction), of.start
 
 
 def net_mrr_churn_rate(of: Movement, policy: MetricPolicy) -> Fraction | None:
     """The same less expansion, and less reactivation where the policy says so."""
+    return ratio(*net_mrr_churn_sides(of, policy))
+
+
+def net_mrr_churn_sides(of: Movement, policy: MetricPolicy) -> Sides:
+    """What was lost and not gained again, and of what."""
     lost = Fraction(of.churn) + Fraction(of.contraction) - Fraction(of.expansion)
     if policy.net_churn_with_reactivation:
         lost -= Fraction(of.reactivation)
-    return ratio(lost, of.start)
+    return lost, of.start
 
 
 def quick_ratio(of: Movement, policy: MetricPolicy) -> Fraction | None:
     """MRR gained for each unit lost."""
+    return ratio(*quick_ratio_sides(of, policy))
+
+
+def quick_ratio_sides(of: Movement, policy: MetricPolicy) -> Sides:
+    """What was gained, and what was lost."""
     gained = Fraction(of.new) + Fraction(of.expansion)
     if policy.quick_ratio_with_reactivation:
         gained += Fraction(of.reactivation)
-    return ratio(gained, Fraction(of.contraction) + Fraction(of.churn))
+    return gained, Fraction(of.contraction) + Fraction(of.churn)
 
 
 def net_revenue_retention(

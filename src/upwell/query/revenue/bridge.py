@@ -139,15 +139,12 @@ def bars_of(asked: Asked, table: Table, keys: Sequence[int]) -> list[Bridges]:
 
 def bridge(plan: Plan, ledgers: Ledgers, label: dict[str, str]) -> BridgeAnswer:
     """The bridge over the days of a plan; `label` names products."""
-    asked = Asked(plan, ledgers)
-    whole = Asked(undivided(plan), ledgers) if plan.question.by else asked
     assert plan.currency is not None
     currency = plan.currency
-    (total,) = bars_of(whole, whole.table(), [0])
-    parts = _parts(asked, whole, total) if plan.question.by else []
+    whole, total, parts = attributed(plan, ledgers)
     return BridgeAnswer(
         currency=currency,
-        policy=asked.policy.name,
+        policy=whole.policy.name,
         as_of={},
         position="",
         complete=plan.zone.opens(plan.end) <= plan.seen,
@@ -173,6 +170,19 @@ def bridge(plan: Plan, ledgers: Ledgers, label: dict[str, str]) -> BridgeAnswer:
             for name, units in sorted(total.lost.items())
         ),
     )
+
+
+def attributed(
+    plan: Plan, ledgers: Ledgers, until: int | None = None
+) -> tuple[Asked, Bridges, list[tuple[str, Bars]]]:
+    """The undivided question, its bridge, and what each value of the split has of it.
+
+    `until` (UTC micros) leaves out what happened from then on.
+    """
+    asked = Asked(plan, ledgers, until)
+    whole = Asked(undivided(plan), ledgers, until) if plan.question.by else asked
+    (total,) = bars_of(whole, whole.table(), [0])
+    return whole, total, _parts(asked, whole, total) if plan.question.by else []
 
 
 def undivided(plan: Plan) -> Plan:

@@ -85,8 +85,7 @@ def moved(
         )
     asked = Asked(plan, ledgers)
     kinds, sign = kinds_of(movement)
-    part = _rows_of(asked, kinds, key)
-    amounts = _worth(asked, part, sign)
+    part, amounts = worth_of_rows(asked, kinds, sign, key)
     order = np.argsort(part.person, kind="stable")
     begins = np.flatnonzero(firsts(part.person[order]))
     totals = np.add.reduceat(amounts[order], begins) if len(order) else amounts
@@ -116,6 +115,14 @@ def moved(
         )
     count = len(begins)
     return MovedCustomers(customers=tuple(found), cursor=page.next(count), total=count)
+
+
+def worth_of_rows(
+    asked: Asked, kinds: Sequence[int], sign: int, key: str | None = None
+) -> tuple[Part, NDArray[np.int64]]:
+    """The rows of the question's days that are of these kinds, and what each is worth (nano)."""
+    part = _rows_of(asked, kinds, key)
+    return part, _worth(asked, part, sign)
 
 
 def _rows_of(asked: Asked, kinds: Sequence[int], key: str | None) -> Part:

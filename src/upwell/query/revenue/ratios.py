@@ -22,6 +22,7 @@ from upwell.query.revenue.kept import Kept, kept
 from upwell.query.revenue.measures import Amounts, Quotes, by_bucket, customers
 from upwell.query.revenue.part import CHURN, CONTRACTION, EXPANSION, NEW, NONE, REACTIVATION, Scope
 from upwell.query.revenue.reading import Asked
+from upwell.query.revenue.sums import I64
 from upwell.query.revenue.table import Table
 
 T = TypeVar("T")
@@ -39,6 +40,50 @@ def read(asked: Asked) -> Reading:
     if name == "customer_churn_rate":
         return _customer_churn(asked)
     return _mrr_rates(asked, name)
+
+
+def sides(asked: Asked) -> dict[str, rates.Sides] | None:
+    """What is divided by what over the whole span, by key; None for what is no such rate.
+
+    Money is in one unit on both sides, of which only the ratio means anything.
+    """
+    name, spans = asked.plan.metric.name, spans_of(asked)[-1:]
+    if name in MONEY_PER_HEAD:
+        return None
+    if not spans:
+        return {}
+    if name in ("nrr", "grr"):
+        kept = kept_of(asked, [(back(spans[0][1], asked.months_back), spans[0][1])])
+        pairs = zip(
+            (kept.kept if name == "nrr" else kept.least)[:, 0], kept.opening[:, 0], strict=True
+        )
+        found = [(int(above), int(below)) for above, below in pairs]
+        return _named(asked, asked.table(asked.members), found)
+    if name != "customer_churn_rate":
+        table = asked.table()
+        moved = _movements(asked, table, 0, asked.cuts.slots)
+        return _named(asked, table, [_of_movement(name, one, asked) for one in moved])
+    if asked.policy.customer_churn == "standard":
+        kept = kept_of(asked, spans)
+        lost = [
+            (int(of[0]), int(all_of[0])) for of, all_of in zip(kept.lost, kept.payers, strict=True)
+        ]
+        return _named(asked, asked.table(asked.members), lost)
+    turned = [rates.customer_churn_sides(row[0], asked.policy) for row in _turnovers(asked, spans)]
+    if None in turned:
+        return None
+    return _named(asked, asked.table(asked.members), [one for one in turned if one is not None])
+
+
+def _firsts(above: I64, below: I64) -> list[rates.Sides]:
+    return [(int(a), int(b)) for a, b in zip(above[:, 0], below[:, 0], strict=True)]
+
+
+def _named(asked: Asked, table: Table, found: Sequence[rates.Sides]) -> dict[str, rates.Sides]:
+    return {
+        name: (0, 0) if number is None or number >= len(found) else found[number]
+        for number, name in asked.keys(table)
+    }
 
 
 def _ratios(asked: Asked, table: Table, found: Sequence[Sequence[Fraction | None]]) -> Reading:
@@ -77,18 +122,18 @@ def _mrr_rates(asked: Asked, name: str) -> Reading:
     spans = [*asked.cuts.spans, (0, asked.cuts.slots)] if asked.cuts.spans else []
     each = [_movements(asked, table, low, high) for low, high in spans]
     found = [
-        [_of_movement(name, movements[key], asked) for movements in each]
+        [rates.ratio(*_of_movement(name, movements[key], asked)) for movements in each]
         for key in range(len(table.opening))
     ]
     return _ratios(asked, table, found)
 
 
-def _of_movement(name: str, of: Movement, asked: Asked) -> Fraction | None:
+def _of_movement(name: str, of: Movement, asked: Asked) -> rates.Sides:
     if name == "gross_mrr_churn_rate":
-        return rates.gross_mrr_churn_rate(of)
+        return rates.gross_mrr_churn_sides(of)
     if name == "net_mrr_churn_rate":
-        return rates.net_mrr_churn_rate(of, asked.policy)
-    return rates.quick_ratio(of, asked.policy)
+        return rates.net_mrr_churn_sides(of, asked.policy)
+    return rates.quick_ratio_sides(of, asked.policy)
 
 
 def _movements(asked: Asked, table: Table, low: int, high: int) -> list[Movement]:
