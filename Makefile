@@ -11,7 +11,10 @@ UI_SOURCES := $(shell find ui/src ui/public ui/tools ui/index.html ui/vite*.ts -
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
+# One thing at a time, but for the checks in `test`: most of them use one core.
+ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
+endif
 .PHONY: again help demo build lock clean chromium postgresql test check format lint imports types \
 	ui-lint ui-types ui unit journeys browser pictures faults-quick faults bench prove
 
@@ -92,8 +95,9 @@ BY_TWO = $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
 test: chromium .venv/.tests $(PAGES) ## Everything a change must pass
 	@rm -f build/stages
-	@code=0; $(MAKE) --no-print-directory --keep-going \
-		check ui unit journeys browser faults-quick || code=1; \
+	@code=0; $(MAKE) --no-print-directory --keep-going -j2 --output-sync=target SIDE_BY_SIDE=1 \
+		check ui || code=1; \
+	$(MAKE) --no-print-directory --keep-going unit journeys browser faults-quick || code=1; \
 	printf '\n== All stages\n'; cat build/stages; exit $$code
 
 check: format lint imports types ui-lint ui-types ## Format, lint, types, imports; runs nothing
