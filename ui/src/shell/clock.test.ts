@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, clockIn, dayIn, fullIn, momentIn } from './clock';
+import { ago, clockIn, dayIn, fullIn, momentIn, minuteEnd } from './clock';
 
 const AT = '2026-09-05T03:04:09Z';
 
@@ -25,4 +25,9 @@ test.each([
   [49 * 3600, '2 days ago'],
 ])('%i seconds are %s', (seconds, words) => {
   expect(ago(0, seconds * 1000)).toBe(words);
+});
+
+test('what is asked of now holds for a minute, and never lies before it', () => {
+  expect(minuteEnd(Date.parse('2026-11-22T12:00:00Z'))).toBe('2026-11-22T12:01:00Z');
+  expect(minuteEnd(Date.parse('2026-11-22T23:59:59.999Z'))).toBe('2026-11-23T00:00:00Z');
 });

@@ -81,3 +81,6 @@ export function ago(given: string | number, now: number): string {
   if (seconds < 86_400 * 2) return `${Math.floor(seconds / 3600)} h ago`;
   return `${Math.floor(seconds / 86_400)} days ago`;
 }
+
+/** The end of the minute that runs, in UTC: what is known by then is known now, and the question stays the same for a while. */
+export const minuteEnd = (now: number): string => `${new Date((Math.floor(now / 60_000) + 1) * 60_000).toISOString().slice(0, 16)}:00Z`;
