@@ -40,6 +40,9 @@ SCOPES = {
     ("POST", "/v1/customers/{id}/merge"): "admin",
     ("POST", "/v1/customers/{id}/unmerge"): "admin",
     ("POST", "/v1/closes"): "admin",
+    ("PUT", "/v1/workspace"): "admin",
+    ("POST", "/v1/products"): "admin",
+    ("PUT", "/v1/products/{product}"): "admin",
 }
 """What each route needs, where it is not `read`; the test reads the routes from the schema."""
 
@@ -55,6 +58,7 @@ WHOLE_COMPANY = {
 ASKS = {
     "/v1/query": "metric=signups",
     "/v1/rows": "metric=signups",
+    "/v1/explain": "metric=signups",
     "/v1/bridge/customers": "movement=churn",
     "/v1/why": "month=2026-10&policy=stripe",
     "/v1/changes": "from_known_at=2026-11-01T00:00:00Z&to_known_at=2026-11-02T00:00:00Z"
@@ -72,6 +76,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/sources/stripe"): {"id": "docs-stripe", "api_key": "rk_test_1"},
     ("PUT", "/v1/sources/{source}/assignments"): {"prod_1": "mail"},
     ("PUT", "/v1/sources/{source}/secrets"): {"webhook_secret": "whsec_1"},
+    ("PUT", "/v1/workspace"): {"name": "Acme", "timezone": "UTC", "currency": "USD"},
+    ("POST", "/v1/products"): {"id": "cloud", "name": "Cloud"},
+    ("PUT", "/v1/products/{product}"): {"name": "Post"},
     ("POST", "/v1/customers/{id}/merge"): {"customers": ["cus_1"]},
     ("POST", "/v1/events"): [],
     ("POST", "/v1/retention"): {"start": {"event": "signup"}, "return": {"event": "session"}},
@@ -106,7 +113,7 @@ def routes(built: Built) -> dict[str, set[str]]:
 def address(verb: str, path: str) -> str:
     """A path with something that exists in each of its places."""
     real = {"key_id": "key_x", "seq": "1", "alert_id": "alr_1", "act": "ack", "name": "rep.pdf"}
-    real |= {"id": "cus_1", "source": "mail-stripe"}
+    real |= {"id": "cus_1", "source": "mail-stripe", "product": "mail"}
     filled = re.sub(r"\{(\w+)\}", lambda found: real[found[1]], path)
     asks = ASKS.get(path) if verb == "GET" else None
     return f"{filled}?{asks}" if asks else filled

@@ -36,7 +36,7 @@ from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
 from upwell.web.meters import Meters
-from upwell.web.parts import Accounts, Linking, Months, Parts
+from upwell.web.parts import Accounts, Company, Linking, Months, Parts
 from upwell.web.site import Site, site
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -83,6 +83,23 @@ def linked(names: Sequence[str]) -> shapes.Linked:
     return shapes.Linked(accounts=tuple(names), changed=True, position="0-1")
 
 
+def company() -> Company:
+    """Takes what it is told, of the products there are."""
+
+    def changed(id_: str, asked: shapes.ProductChange) -> shapes.Product:
+        known = {product.id: product for product in _PRODUCTS}
+        if id_ not in known:
+            raise NotFound("unknown_product", f"Unknown product '{id_}'.", where="product")
+        return msgspec.structs.replace(known[id_], name=asked.name or known[id_].name)
+
+    return Company(
+        in_file=False,
+        workspace=lambda _: None,
+        add=lambda asked: msgspec.structs.replace(_PRODUCTS[0], id=asked.id, name=asked.name),
+        change=changed,
+    )
+
+
 class Clock:
     """A clock that stands until it is moved."""
 
@@ -121,7 +138,7 @@ class Built:
             products=(Product(id="mail", name="Mail"), Product(id="docs", name="Docs")),
         )
         self.parts = Parts(
-            settings=settings,
+            settings=lambda: settings,
             house=House.of(server, "127.0.0.1", demo),
             clock=self.clock,
             state=self.state,
@@ -134,6 +151,7 @@ class Built:
             ready=lambda: "",
             ask=self._ask,
             rows=self._rows,
+            explain=Explain(self.desk, self.clock).explain,
             revenue=Revenue(self.desk, self.clock),
             usage=Usage(
                 self.projection,
@@ -146,12 +164,12 @@ class Built:
             event_names=lambda _: [],
             metrics=_metrics,
             sources=lambda _: _SOURCES,
+            company=company(),
             accounts=self._accounts,
             linking=Linking(merge=linked, unmerge=linked),
             months=Months(closes=closed, close=closed),
             dead_letters=lambda limit: _LETTERS[:limit],
             first_day=lambda: dt.date(2024, 11, 22),
-            explain=Explain(self.desk, self.clock).explain,
             alerts=lambda _: [self.alert],
             act_on_alert=self._act,
             make_report=self._report,
@@ -278,7 +296,13 @@ class Built:
 
 _PRODUCTS = tuple(
     shapes.Product(
-        id=id_, name=id_.title(), events=1, last_seen=NOON, first_day=None, retired=False
+        id=id_,
+        name=id_.title(),
+        events=1,
+        last_seen=NOON,
+        first_day=None,
+        retired=False,
+        in_file=True,
     )
     for id_ in ("mail", "docs")
 )
@@ -294,9 +318,11 @@ def _metrics() -> list[shapes.Metric]:
             unit=m.unit,
             direction=m.direction,
             definition=m.definition,
+            family=m.family,
             dimensions=m.dimensions,
             grains=GRAINS,
             policy="upwell",
+            segments=False,
         )
         for m in CATALOG.values()
     ]

@@ -103,6 +103,15 @@ export interface Workspace {
   now: string;
   today: string;
   first_day: string | null;
+  in_file: boolean;
+}
+
+/** What the company is called and counts in; without `week_start` weeks begin as before. */
+export interface NewWorkspace {
+  name: string;
+  timezone: string;
+  currency: string;
+  week_start?: string;
 }
 
 /** Who is here and what a page needs first; `setup`: there is no owner yet. */
@@ -160,7 +169,7 @@ export interface Key {
   revoked_at: string | null;
 }
 
-/** A product with how much is known of it. */
+/** A product with how much is known of it; `in_file`: it cannot be changed on a page. */
 export interface Product {
   id: string;
   name: string;
@@ -168,6 +177,19 @@ export interface Product {
   last_seen: string | null;
   first_day: string | null;
   retired: boolean;
+  in_file: boolean;
+}
+
+/** A product to add; it is called by its id where it has no name. */
+export interface NewProduct {
+  id: string;
+  name?: string;
+}
+
+/** Another name, retired or taken back; what is left out stays. */
+export interface ProductChange {
+  name?: string;
+  retired?: boolean;
 }
 
 /** An entry of the catalogue; `dimensions` need no scan, a `family` is looked at together. */
@@ -471,28 +493,6 @@ export interface Linked {
   position: string;
 }
 
-/** Closing = opening + new + expansion + reactivation - contraction - churn + fx + restatement. */
-export interface Bridge {
-  opening: string;
-  new: string;
-  expansion: string;
-  reactivation: string;
-  contraction: string;
-  churn: string;
-  fx: string;
-  restatement: string;
-  closing: string;
-}
-
-/** How much of a movement has one cause, and of how many customers. */
-export interface Cause {
-  movement: string;
-  cause: string;
-  amount: string;
-  customers: number;
-}
-
-/** What customers who stayed began and left, by product: parts of expansion and contraction. */
 /** What one value of a split has of the change; of `others`, so many together. */
 export interface ChangePart {
   key: string;
@@ -559,6 +559,28 @@ export interface Explanation {
   unconverted: Unconverted[];
 }
 
+/** Closing = opening + new + expansion + reactivation - contraction - churn + fx + restatement. */
+export interface Bridge {
+  opening: string;
+  new: string;
+  expansion: string;
+  reactivation: string;
+  contraction: string;
+  churn: string;
+  fx: string;
+  restatement: string;
+  closing: string;
+}
+
+/** How much of a movement has one cause, and of how many customers. */
+export interface Cause {
+  movement: string;
+  cause: string;
+  amount: string;
+  customers: number;
+}
+
+/** What customers who stayed began and left, by product: parts of expansion and contraction. */
 export interface Cross {
   cross_sell: string;
   product_drop: string;

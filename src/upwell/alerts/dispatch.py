@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable
+from zoneinfo import ZoneInfo
 
 import msgspec
 import structlog
@@ -48,6 +49,11 @@ class Dispatch:
         self._ticked: dt.datetime | None = None
         self._listeners: list[Callable[[], None]] = []
         self._thread: threading.Thread | None = None
+
+    def stand_on(self, zone: ZoneInfo, currency: str) -> None:
+        """Goes on with other days, and with money in another currency."""
+        self._parts = msgspec.structs.replace(self._parts, zone=zone, currency=currency)
+        self._watcher = Watcher(self._parts, self._note)
 
     def consider(self, change: Change) -> None:
         """Takes note of a commit; for `flow.subscribe`."""

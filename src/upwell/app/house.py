@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from threading import Lock
+from threading import Lock, RLock
 
 import msgspec
 import structlog
@@ -24,6 +24,7 @@ from upwell import settings as config
 from upwell.access import Viewer
 from upwell.app.connect import Links
 from upwell.app.identity import Identity
+from upwell.app.made import kept
 from upwell.app.owned import activation_of, names, own_of
 from upwell.billing import Origin
 from upwell.event import DeadLetter, Delivery, Translated
@@ -69,6 +70,7 @@ class House:
         self.reading: Callable[[str], Reading | None] = lambda _: None
         self._read: OrderedDict[int, tuple[Delivery, Translated]] = OrderedDict()
         self._lock = Lock()
+        self._standing = RLock()
         with ExitStack() as opened:  # where one part cannot be opened, those before it are closed
             self.journal = Journal.open(data)
             opened.callback(self.journal.close)
@@ -95,19 +97,28 @@ class House:
             self.flow.start()
             opened.callback(self.flow.stop)
             if settings is not None:
-                ground = ground_of(settings)
-                self.stand_on(msgspec.structs.replace(ground, sources=self.links.origins()))
+                ground = msgspec.structs.replace(ground_of(settings), sources=self.links.origins())
+                self.stand_otherwise(lambda last: kept(ground, last))
             self._opened = opened.pop_all()
 
-    def stand_on(self, ground: Ground) -> None:
-        """Journal the configuration that changes results, where it is another than the last."""
+    def stand_on(self, ground: Ground) -> int:
+        """Journal the configuration that changes results, where it is another than the last.
+
+        The number of the delivery that says it.
+        """
         last = self.journal.last("config")
         body = msgspec.json.encode(ground)
-        if last is None or last.body != body:
-            now = to_micros(self.clock())
-            self.journal.append(
-                [Delivery(kind="config", source="upwell", received_at=now, body=body)]
-            )
+        if last is not None and last.body == body:
+            return last.seq
+        delivery = Delivery(
+            kind="config", source="upwell", received_at=to_micros(self.clock()), body=body
+        )
+        return self.journal.append([delivery])[0]
+
+    def stand_otherwise(self, change: Callable[[Ground], Ground]) -> int:
+        """The same with something changed in what holds now; one change at a time."""
+        with self._standing:
+            return self.stand_on(change(self.ground))
 
     def country_of(self, source: str, customer: str) -> str:
         """Where a customer is, as far as the source has said; '' where it has not."""
@@ -123,7 +134,9 @@ class House:
 
     def stand_on_sources(self) -> None:
         """The same where only the sources are others: connected, assigned, with other names."""
-        self.stand_on(msgspec.structs.replace(self.ground, sources=self.links.origins()))
+        self.stand_otherwise(
+            lambda ground: msgspec.structs.replace(ground, sources=self.links.origins())
+        )
 
     @property
     def ground(self) -> Ground:

@@ -18,8 +18,10 @@ from upwell.app.accounts import Accounts
 from upwell.app.closing import Closing
 from upwell.app.house import House
 from upwell.app.identity import Linking
+from upwell.app.made import in_file
 from upwell.app.pulls import Pulls
 from upwell.app.reporting import keep_report
+from upwell.app.standing import Standing
 from upwell.egress import Guard
 from upwell.event import DeadLetter
 from upwell.live import Hub
@@ -27,9 +29,9 @@ from upwell.live.frames import Backfill, Status
 from upwell.period import GRAINS, to_date, to_instant, to_micros
 from upwell.projection.ground import Ground
 from upwell.query import Question
+from upwell.query.explain import Explain
 from upwell.query.marks import Marks
 from upwell.query.plan import of_users
-from upwell.query.explain import Explain
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows
 from upwell.settings import secret
@@ -38,8 +40,8 @@ from upwell.web.gate import Gate
 from upwell.web.live import live_route
 from upwell.web.meters import Meters
 from upwell.web.parts import Accounts as Doors
+from upwell.web.parts import Company, Parts
 from upwell.web.parts import Linking as ByHand
-from upwell.web.parts import Parts
 
 
 class Joined:
@@ -49,7 +51,7 @@ class Joined:
         self.house = house
         self._started_with = house.journal.newest
         self.gate = Gate(house.state)
-        self.settings = house.presented()
+        self.standing = Standing(house, lambda: self._products(SYSTEM))
         self.hub = Hub(
             house.answer,
             status=self.status,
@@ -76,7 +78,7 @@ class Joined:
                 ),
                 channels=tuple(channel.id for channel in channels),
                 currency=house.ground.currency,
-                public_url=self.settings.server.public_url,
+                public_url=house.settings.server.public_url,
                 wake=self.sender.wake,
                 catalogue=house.ground.catalogue,
                 filling=lambda: frozenset() if house.filling is None else None,
@@ -92,13 +94,13 @@ class Joined:
             house.products,
             lambda: to_micros(house.clock()),
             self.pulls,
-            self.settings.server.public_url,
+            house.settings.server.public_url,
         )
         stands = door.House.of(house.settings.server, bound, demo)
         meters = Meters()
         meters.follow(house.flow.backlog, lambda: len(self.hub.connections))
         self.parts = Parts(
-            settings=self.settings,
+            settings=self.standing.settings,
             house=stands,
             clock=house.clock,
             state=house.state,
@@ -111,14 +113,20 @@ class Joined:
             ready=self._missing,
             ask=house.answer,
             rows=self._rows,
+            explain=Explain(house.desk, house.clock).explain,
             revenue=Revenue(house.desk, house.clock),
             usage=house.usage,
-            explain=Explain(house.desk, house.clock).explain,
             marks=Marks(house.projection, house.state, house.clock),
             products=self._products,
             event_names=self._event_names,
             metrics=lambda: _metrics(house.projection.ground),
             sources=self._sources,
+            company=Company(
+                in_file=in_file(house.settings),
+                workspace=self.standing.workspace,
+                add=self.standing.add,
+                change=self.standing.change,
+            ),
             accounts=Doors(
                 secret=house.links.secret_of,
                 about=house.links.about,
@@ -137,6 +145,9 @@ class Joined:
             act_on_alert=self._act,
             make_report=self._report,
             live=[live_route(self.hub, self.gate, stands, house.clock)],
+        )
+        self.standing.moved = lambda ground: self.dispatch.stand_on(
+            ZoneInfo(ground.timezone), ground.currency
         )
         house.flow.subscribe(self.hub.publish)
         house.flow.subscribe(self.dispatch.consider)
@@ -206,6 +217,7 @@ class Joined:
     def _products(self, viewer: Viewer) -> Sequence[shapes.Product]:
         projection, ground = self.house.projection, self.house.projection.ground
         retired = {product.id for product in ground.products if product.retired}
+        made = {product.id for product in ground.products if product.made}
         found = []
         for product in projection.known_products():
             if not viewer.sees(product):
@@ -220,6 +232,7 @@ class Joined:
                     last_seen=to_instant(max(e.last_recorded for e in seen)) if seen else None,
                     first_day=None if first is None else to_date(projection.zone.day_of(first)),
                     retired=product in retired,
+                    in_file=product not in made,
                 )
             )
         return found
@@ -293,7 +306,7 @@ class Joined:
         return {"open": len(unsettled), "latest": found[0] if found else None}
 
     def _report(self, month: str, viewer: Viewer, now: dt.datetime) -> shapes.Report:
-        made = keep_report(self.house, self.settings, month, viewer, now)
+        made = keep_report(self.house, self.standing.settings(), month, viewer, now)
         return shapes.Report(
             id=made.id,
             month=made.month,

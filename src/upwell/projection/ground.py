@@ -35,6 +35,7 @@ class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
     active: tuple[str, ...] | None = None
     retired: bool = False
     activation: Activation | None = None
+    made: bool = False  # on a page, not in the configuration file
 
 
 class Relinked(msgspec.Struct, frozen=True, kw_only=True, tag="identity"):
@@ -60,6 +61,7 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     currency: str = "USD"
     week_start: int = 0
     timezone: str = "UTC"
+    chosen: bool = False  # the four above were chosen on a page
     active: tuple[str, ...] = DEFAULT_ACTIVE
     exclude: tuple[str, ...] = ()
     products: tuple[GroundProduct, ...] = ()

@@ -1,6 +1,6 @@
 """The configuration: one TOML file, the environment over it, a sentence for every key."""
 
-from upwell.settings.check import Names, duration
+from upwell.settings.check import Names, duration, mistakes
 from upwell.settings.load import ConfigError, load, secret
 from upwell.settings.reference import export, reference
 from upwell.settings.schema import (
@@ -48,6 +48,7 @@ __all__ = [
     "duration",
     "export",
     "load",
+    "mistakes",
     "reference",
     "secret",
 ]

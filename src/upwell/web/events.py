@@ -103,7 +103,7 @@ async def take(
 
 
 def _judge(body: bytes, encoding: str, request: Call) -> http.Received:
-    viewer, known = request.viewer, request.parts.settings.products
+    viewer, known = request.viewer, request.parts.settings().products
     products = frozenset(product.id for product in known if viewer.sees(product.id))
     return http.receive(
         http.unpack(body, encoding, MAX_BODY),

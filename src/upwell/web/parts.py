@@ -64,15 +64,29 @@ class Months:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Company:
+    """What pages may change of the company; all but `in_file` may block, and raise Rejected.
+
+    `in_file`: what the workspace is called stands in the configuration file.
+    """
+
+    in_file: bool
+    workspace: Callable[[shapes.NewWorkspace], None]
+    add: Callable[[shapes.NewProduct], shapes.Product]
+    change: Callable[[str, shapes.ProductChange], shapes.Product]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Parts:
     """The concrete things behind the routes; blocking ones are called in threads.
 
-    `submit(delivery, carry)` answers the sequence once durable; `applied_to(seq, seconds)` whether
-    it is in the numbers in time; `backlog()` the applied and the newest sequence; `ready()` what is
-    missing, or "" when questions can be answered; `act_on_alert(id, act, viewer, until)`.
+    `settings()` are those that hold now; `submit(delivery, carry)` answers the sequence once
+    durable; `applied_to(seq, seconds)` whether it is in the numbers in time; `backlog()` the
+    applied and the newest sequence; `ready()` what is missing, or "" when questions can be
+    answered; `act_on_alert(id, act, viewer, until)`.
     """
 
-    settings: Settings
+    settings: Callable[[], Settings]
     house: House
     clock: Callable[[], dt.datetime]
     state: State
@@ -87,6 +101,7 @@ class Parts:
 
     ask: Ask
     rows: Callable[[shapes.RowsAsked, Viewer], Rows]
+    explain: Callable[[Question, Viewer, Days | None], Explanation]
     revenue: Revenue
     usage: Usage
     marks: Marks
@@ -94,6 +109,7 @@ class Parts:
     event_names: Callable[[Viewer], Sequence[shapes.EventName]]
     metrics: Callable[[], Sequence[shapes.Metric]]
     sources: Callable[[Viewer], shapes.Sources]
+    company: Company
     accounts: Accounts
     linking: Linking
     months: Months
@@ -101,7 +117,6 @@ class Parts:
     first_day: Callable[[], dt.date | None]
 
     alerts: Callable[[Viewer], Sequence[AlertShown]]
-    explain: Callable[[Question, Viewer, Days | None], Explanation]
     act_on_alert: Callable[[str, Act, Viewer, dt.datetime | None], AlertShown]
     make_report: Callable[[str, Viewer, dt.datetime], shapes.Report]
 

@@ -61,7 +61,10 @@ class Visitor(_Shape, frozen=True):
 
 
 class Workspace(_Shape, frozen=True):
-    """The company and its calendar; `first_day` is the first with an event."""
+    """The company and its calendar; `first_day` is the first with an event.
+
+    `in_file`: it stands in the configuration file, and cannot be changed on a page.
+    """
 
     name: str
     timezone: str
@@ -70,6 +73,16 @@ class Workspace(_Shape, frozen=True):
     now: dt.datetime
     today: dt.date
     first_day: dt.date | None
+    in_file: bool
+
+
+class NewWorkspace(_Taken, frozen=True):
+    """What the company is called and counts in; without `week_start` weeks begin as before."""
+
+    name: str
+    timezone: str
+    currency: str
+    week_start: str | None = None
 
 
 class Session(_Shape, frozen=True):
@@ -220,7 +233,7 @@ class CohortsAsked(_Taken, frozen=True):
 
 
 class Product(_Shape, frozen=True):
-    """A product with how much is known of it."""
+    """A product with how much is known of it; `in_file`: it cannot be changed on a page."""
 
     id: str
     name: str
@@ -228,6 +241,21 @@ class Product(_Shape, frozen=True):
     last_seen: dt.datetime | None
     first_day: dt.date | None
     retired: bool
+    in_file: bool
+
+
+class NewProduct(_Taken, frozen=True):
+    """A product to add; it is called by its id where it has no name."""
+
+    id: str
+    name: str = ""
+
+
+class ProductChange(_Taken, frozen=True):
+    """Another name, retired or taken back; what is left out stays."""
+
+    name: str | None = None
+    retired: bool | None = None
 
 
 class Products(_Shape, frozen=True):

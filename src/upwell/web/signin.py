@@ -118,7 +118,7 @@ async def make_key(
         by=request.viewer,
         now=request.now(),
         expires_at=data.expires_at,
-        known=frozenset(product.id for product in request.parts.settings.products),
+        known=frozenset(product.id for product in request.parts.settings().products),
     )
     return shapes.MadeKey(id=made.id, key=made.key)
 
@@ -156,7 +156,7 @@ async def _enter(request: Call, secret: str, now: dt.datetime) -> Response[shape
 async def _session(
     request: Call, visitor: Pass | None, now: dt.datetime, cookie: str
 ) -> Response[shapes.Session]:
-    workspace, demo = request.parts.settings.workspace, request.house.demo
+    workspace, demo = request.parts.settings().workspace, request.house.demo
     viewer, first_day, setup = None, None, False
     if visitor is not None:
         who = visitor.viewer
@@ -177,6 +177,7 @@ async def _session(
             now=now,
             today=to_date(Zone(workspace.timezone).today(now)),
             first_day=first_day,
+            in_file=request.parts.company.in_file,
         ),
         version=__version__,
     )

@@ -13,10 +13,11 @@ from litestar.types import Message, Send
 
 from upwell.errors import UpwellError
 from upwell.web import (
+    company,
     connect,
     events,
-    hooks,
     explain,
+    hooks,
     inbox,
     marks,
     numbers,
@@ -120,10 +121,11 @@ def _api(parts: Parts) -> Litestar:
             *signin.ROUTES,
             *events.ROUTES,
             *numbers.ROUTES,
-            *revenue.ROUTES,
             *explain.ROUTES,
+            *revenue.ROUTES,
             *usage.ROUTES,
             *marks.ROUTES,
+            *company.ROUTES,
             *connect.ROUTES,
             *hooks.ROUTES,
             *inbox.ROUTES,

@@ -32,6 +32,7 @@ const product = (id: string, name: string, more: Partial<Product> = {}): Product
   last_seen: '1970-01-01T00:00:00Z',
   first_day: '1970-01-01',
   retired: false,
+  in_file: true,
   ...more,
 });
 

@@ -18,6 +18,7 @@ const session = (viewer: Session['viewer'], passed = 0): Session => ({
     now: new Date(Date.parse('2026-11-23T03:30:00Z') + passed).toISOString(), // still the 22nd in New York
     today: '2026-11-22',
     first_day: null,
+    in_file: true,
   },
   version: '1',
 });

@@ -23,6 +23,7 @@ const NOWHERE: Workspace = {
   now: '1970-01-01T00:00:00Z',
   today: '1970-01-01',
   first_day: null,
+  in_file: false,
 };
 
 export interface Outside {
