@@ -26,6 +26,8 @@ export interface Api {
   post<T>(path: string, body?: unknown): Promise<T>;
   put<T>(path: string, body?: unknown): Promise<T>;
   remove(path: string): Promise<void>;
+  /** What the server answers as a file: posted where there is a body. */
+  file(path: string, params?: Record<string, string | number | undefined>, body?: unknown): Promise<Blob>;
   ask(questions: Question[]): Promise<(Answer | { error: Problem })[]>;
 }
 
@@ -33,7 +35,7 @@ export interface Api {
 export function createApi(fetcher: typeof fetch, signedOut: () => void): Api {
   let csrf = '';
 
-  async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  async function send(method: string, path: string, body?: unknown): Promise<Response> {
     const headers: Record<string, string> = { Accept: 'application/json' };
     if (method !== 'GET') headers['X-CSRF-Token'] = csrf;
     if (body !== undefined) headers['Content-Type'] = 'application/json';
@@ -48,12 +50,12 @@ export function createApi(fetcher: typeof fetch, signedOut: () => void): Api {
     } catch {
       throw new Failure(0, UNREACHABLE);
     }
-    const text = await response.text();
-    const answer = parsed(text);
-    if (response.ok) return answer as T;
+    if (response.ok) return response;
     if (response.status === 401 && !path.startsWith('/v1/session')) signedOut();
-    throw new Failure(response.status, problemOf(answer, response.status));
+    throw new Failure(response.status, problemOf(parsed(await response.text()), response.status));
   }
+
+  const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => parsed(await (await send(method, path, body)).text()) as T;
 
   async function session(method: string, path: string, body?: unknown): Promise<Session> {
     const answer = await call<Session>(method, path, body);
@@ -70,6 +72,7 @@ export function createApi(fetcher: typeof fetch, signedOut: () => void): Api {
     post: (path, body) => call('POST', path, body),
     put: (path, body) => call('PUT', path, body),
     remove: (path) => call<void>('DELETE', path),
+    file: async (path, params, body) => (await send(body === undefined ? 'GET' : 'POST', path + query(params), body)).blob(),
     ask: async (questions) => {
       const body = await call<{ answers: (Answer | { error: Problem })[] }>('POST', '/v1/query', {
         questions,

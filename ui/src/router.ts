@@ -127,3 +127,12 @@ export function withOwn(route: Route, changes: Record<string, string>): Route {
   for (const key of Object.keys(own)) if (!own[key]) delete own[key];
   return { ...route, own };
 }
+
+/** The page's charts that are shown as tables. */
+export const tabledCharts = (route: Route): string[] => (route.own.tables ?? '').split(',').filter(Boolean);
+
+/** The same page with one of its charts as a table, or as a chart again. */
+export function withTabled(route: Route, id: string, tabled: boolean): Route {
+  const others = tabledCharts(route).filter((one) => one !== id);
+  return withOwn(route, { tables: (tabled ? [...others, id] : others).join(',') });
+}

@@ -42,13 +42,13 @@ function byText(a: Value, b: Value): number {
   return x < y ? -1 : x > y ? 1 : 0;
 }
 
-const NUMBER = /^-?\d+(\.\d+)?$/;
+const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/;
 
 /** A cell that a spreadsheet reads as what it says: never as a formula. */
 export function plainCell(value: Value | undefined): string {
   if (value === null || value === undefined) return '';
   const text = String(value);
-  return /^[=+\-@\t\r]/.test(text) && !NUMBER.test(text) ? `'${text}` : text;
+  return /^[=+\-@\t\r\n]/.test(text) && !NUMBER.test(text) ? `'${text}` : text;
 }
 
 const quoted = (text: string): string => (/[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);

@@ -35,6 +35,10 @@ export class Fetched<T> {
     // Whoever signs in next must not see what this one was shown.
     return call ? JSON.stringify([desk.session?.viewer?.id, call.path, call.params ?? {}, call.body ?? null]) : null;
   });
+  /** What is read now, for whoever wants it in another form. */
+  get call(): Call | null {
+    return this.#call();
+  }
   /** Nothing to show yet. */
   waiting = $derived(this.answer === null && this.error === null);
   /** What is shown answers the call before this one. */
