@@ -42,11 +42,9 @@ export class Opened {
   }
 
   /** Read the others one by one, whenever nothing else is to do; what cannot be had is read when it is opened. */
-  async ahead(): Promise<void> {
-    for (const page of Object.keys(READ) as Later[]) {
-      await idle();
-      await this.#load(page);
-    }
+  ahead(): Promise<unknown> {
+    const pages = Object.keys(READ) as Later[];
+    return pages.reduce<Promise<unknown>>((before, page) => before.then(idle).then(() => this.#load(page)), Promise.resolve());
   }
 
   async #load(page: Later): Promise<boolean> {
