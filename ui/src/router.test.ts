@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { format, parse, START, to, withOwn, type Route } from './router';
+import { format, parse, segmentOf, START, to, withOwn, type Route } from './router';
 
 const read = (address: string): Route => {
   const url = new URL(address, 'http://upwell.test');
@@ -50,6 +50,15 @@ test('another page keeps dates, comparison and products, and drops what was its 
   expect(format(to(route, 'product', 'docs', { metric: 'dau' }))).toBe(
     '/products/docs?range=mtd&compare=year&metric=dau',
   );
+});
+
+test('the users of a segment go along where figures can be theirs', () => {
+  const route = read('/revenue?segment=seg_1&by=plan');
+  expect(segmentOf(route)).toBe('seg_1');
+  expect(format(to(route, 'explore', '', { metric: 'mrr' }))).toBe('/explore?segment=seg_1&metric=mrr');
+  expect(format(to(route, 'usage', '', { segment: 'seg_2' }))).toBe('/usage?segment=seg_2');
+  expect(format(to(route, 'settings'))).toBe('/settings');
+  for (const all of ['/revenue/months?segment=seg_1', '/revenue/cash?segment=seg_1', '/products?segment=seg_1']) expect(segmentOf(read(all))).toBe('');
 });
 
 test("a page's own choices can be set and taken away", () => {

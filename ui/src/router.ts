@@ -116,9 +116,16 @@ function pathOf({ page, id }: Route): string {
   return `/${page}${id ? `/${encodeURIComponent(id)}` : ''}`;
 }
 
-/** Another page with the same dates, comparison and products. */
+const OF_USERS = new Set<Page>(['home', 'product', 'explore', 'revenue', 'usage', 'customers']);
+const OF_ALL = ['months', 'cash']; // tabs that tell of every customer
+
+/** The segment whose users a page is about; "" for everybody. */
+export const segmentOf = ({ page, id, own }: Route): string => (OF_USERS.has(page) && !(page === 'revenue' && OF_ALL.includes(id)) ? (own.segment ?? '') : '');
+
+/** Another page with the same dates, comparison and products, of the same users where it is about any. */
 export function to(route: Route, page: Page, id = '', own: Record<string, string> = {}): Route {
-  return { ...route, page, id, own };
+  const segment = OF_USERS.has(page) && OF_USERS.has(route.page) ? route.own.segment : '';
+  return { ...route, page, id, own: { ...(segment ? { segment } : {}), ...own } };
 }
 
 /** The same page with some of its own choices changed; "" takes one away. */

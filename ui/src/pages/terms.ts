@@ -7,6 +7,8 @@ export interface Terms {
   known_at?: string;
   /** Of which currency, where nothing is converted. */
   currency?: string;
+  /** Of the customers of its users. */
+  segment?: string;
 }
 
 export const RULES: readonly { readonly name: string; readonly title: string; readonly short: string }[] = [

@@ -1,7 +1,7 @@
 /** The one thing with a life on the page: session, address, clock, and the answers being watched. */
 import { untrack } from 'svelte';
 import { createApi, problemFrom, UNREACHABLE, type Api } from '../api';
-import { format, parse, type Route } from '../router';
+import { format, parse, segmentOf, type Route } from '../router';
 import { Socket, type Ears, type Link, type Wire } from '../socket';
 import { apply, EMPTY, idOf, pruned, withAnswer, withError, type State, type Tile } from '../store';
 import type { Alert, Annotation, Annotations, Answer, Frame, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
@@ -72,6 +72,11 @@ export class Desk {
       ? this.products.filter((product) => this.route.products.includes(product.id))
       : this.products,
   );
+
+  /** The segment whose users the page is about; "" for everybody. */
+  segment = $derived(segmentOf(this.route));
+  /** The same, as questions have it. */
+  whom = $derived<{ segment?: string }>(this.segment ? { segment: this.segment } : {});
 
   #socket: Socket;
   #asked = new Map<string, { question: Question; count: number }>();
@@ -227,6 +232,7 @@ export class Desk {
       grain: this.grain(metric),
       ...(products.length ? { product: products } : {}),
       ...(compare === 'off' ? {} : { compare }),
+      ...this.whom,
       ...more,
     };
   }
