@@ -68,11 +68,12 @@ def additive(
 ) -> tuple[list[Drawn], Pair]:
     """The parts rounded to units, largest change first and the rest as one; and what they lack.
 
-    Befores add up to the whole's, afters too, with what is lacking; less than a unit of it is
+    What did not change is in the rest. Befores add up to the whole's, afters too, with what is lacking; less than a unit of it is
     rounding, and the largest part takes it.
     """
     there = {key: pair for key, pair in parts.items() if any(pair)}
-    named = largest({key: pair.change for key, pair in there.items()}, most, rest)
+    moved = {key: pair.change for key, pair in there.items() if pair.change}
+    named = largest(moved, most, rest)
     others = tuple(key for key in there if key not in named)
     groups = [*((key,) for key in named), *([others] if others else [])]
     sums = [Pair(*(sum(there[key][n] for key in keys) for n in (0, 1))) for keys in groups]
