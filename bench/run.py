@@ -25,6 +25,7 @@ SECTIONS = {
     "overview": "12 products x 10 metrics x 365 days in one request, from sums and from raw events",
     "reach": "from a posted event to the pixel of an open page, and to an alert",
     "screen": "the first screen in Chromium, and going from page to page",
+    "pages": "Home come back to and filtered, forty tiles live, the script of the first page",
     "weight": "bytes an event, memory, start after a stop and after a kill",
     "rebuild": "sums from stored events, everything from raw bytes",
     "ledger": "2 M states of 200,000 subscriptions folded into movements, under each preset",

@@ -26,7 +26,7 @@ _FIGURES = """() => {
   return figures.length >= 6 && rows.length >= 12 &&
     [...figures, ...rows].every((one) => one.textContent.trim() !== '');
 }"""
-_WATCH = f"""
+WATCH = f"""
 window.drawn = new Promise((resolve) => {{
   const ready = {_FIGURES};
   const look = () => ready() ? resolve(performance.now()) : requestAnimationFrame(look);
@@ -135,7 +135,7 @@ def measure(server: Server, loads: int, rounds: int) -> dict[str, Any]:
         for number in range(loads + 1):
             context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
             page = context.new_page()
-            page.add_init_script(_WATCH)
+            page.add_init_script(WATCH)
             page.goto(server.address, wait_until="commit")
             shown = page.evaluate("() => window.drawn")
             if number:  # the browser's own first start is not ours
@@ -145,7 +145,7 @@ def measure(server: Server, loads: int, rounds: int) -> dict[str, Any]:
             context.close()
         context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
         page = context.new_page()
-        page.add_init_script(_WATCH)
+        page.add_init_script(WATCH)
         page.goto(server.address)
         page.evaluate("() => window.drawn")
         for number in range(rounds + 1):
