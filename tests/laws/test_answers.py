@@ -214,6 +214,9 @@ def questions(draw: st.DrawFn, /, history: tuple[Any, ...], **fixed: Any) -> mod
                 )
             )
         )
+    begun = start - dt.timedelta(days=draw(st.integers(1, 40)))
+    over = min(begun + dt.timedelta(days=draw(st.sampled_from(length))), start)
+    own = f"{begun}..{over}"
     asked = model.Asked(
         metric=metric,
         start=start,
@@ -222,7 +225,7 @@ def questions(draw: st.DrawFn, /, history: tuple[Any, ...], **fixed: Any) -> mod
         grain=grain,
         by=draw(st.sampled_from(keys)),
         where=filters,
-        compare=draw(st.sampled_from((None, None, "previous", "week", "year"))),
+        compare=draw(st.sampled_from((None, None, "previous", "week", "year", own))),
         known_at=draw(
             st.one_of(
                 st.none(),
@@ -251,7 +254,7 @@ def as_question(asked: model.Asked) -> Question:
         grain=asked.grain,  # type: ignore[arg-type]
         by=asked.by,
         where=dict(asked.where),
-        compare=asked.compare,  # type: ignore[arg-type]
+        compare=asked.compare,
         known_at=None if asked.known_at is None else to_instant(asked.known_at),
         currency=asked.currency,
     )

@@ -190,6 +190,9 @@ def answer(house: House, asked: Asked) -> dict[str, Series]:
 
 def compared(kind: str, start: Day, end: Day) -> tuple[Day, Day]:
     """The span that a span is compared with."""
+    if ".." in kind:
+        first, last = map(Day.fromisoformat, kind.split(".."))
+        return first, last
     days = (end - start).days
     if kind == "week":
         back = dt.timedelta(days=7 if days <= 7 else (days + 6) // 7 * 7)

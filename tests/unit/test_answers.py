@@ -181,6 +181,7 @@ def test_a_span_that_is_over_is_compared_with_the_whole_one_before(town: Town) -
         ("year", "2024-02-01", "2024-03-01", "2023-02-01", 28),
         ("year", "2025-02-01", "2025-03-01", "2024-02-01", 29),
         ("year", "2025-02-28", "2025-03-01", "2024-02-28", 1),
+        ("2023-12-24..2024-01-02", "2024-03-01", "2024-04-01", "2023-12-24", 9),
     ],
 )
 def test_what_a_span_is_compared_with(
@@ -190,6 +191,31 @@ def test_what_a_span_is_compared_with(
     assert line.compare is not None
     assert line.compare.points[0].start == first
     assert len(line.compare.points) == days
+
+
+def test_a_running_day_is_set_beside_as_much_of_the_days_chosen(town: Town) -> None:
+    town.happen("signup", "2024-06-03T08:00", "2024-06-03T22:00", actor="ann")
+    town.happen("signup", "2024-06-12T08:00", actor="eve")
+    line = town.line("signups", "2024-06-12", "2024-06-13", compare="2024-06-03..2024-06-04")
+    assert (line.total, line.compare and line.compare.total) == (1, 1)
+    assert line.compare is not None
+    assert values(line.compare) == [2]
+
+
+@pytest.mark.parametrize(
+    "compare", ["2024-06-05..2024-06-05", "2024-06-05..2024-06-13", "1800-01-01..1800-02-01"]
+)
+def test_days_to_compare_with_are_earlier_ones(town: Town, compare: str) -> None:
+    with pytest.raises(Rejected, match="no span that ends before 2024-06-13") as refused:
+        town.ask("signups", "2024-06-12", "2024-06-13", compare=compare)
+    assert refused.value.problem.where == "compare"
+
+
+def test_days_to_compare_with_are_no_more_than_points_can_be_drawn(town: Town) -> None:
+    with pytest.raises(Rejected, match="too many points"):
+        town.ask(
+            "signups", "2024-06-12", "2024-06-13", grain="hour", compare="2010-01-01..2024-06-01"
+        )
 
 
 def test_a_line_that_was_there_only_before_is_shown_as_nothing_now(town: Town) -> None:

@@ -60,6 +60,10 @@ def read(query: str) -> Question:
             "metric=a&compare=year&policy=stripe&currency=EUR",
             Question(metric="a", compare="year", policy="stripe", currency="EUR"),
         ),
+        (
+            "metric=a&compare=2026-01-01..2026-02-01",
+            Question(metric="a", compare="2026-01-01..2026-02-01"),
+        ),
     ],
 )
 def test_what_is_asked_is_read(query: str, expected: Question) -> None:
@@ -73,6 +77,8 @@ def test_what_is_asked_is_read(query: str, expected: Question) -> None:
         ("metric=a&granularity=day", "unknown_parameter", "granularity", "Known"),
         ("metric=a&produkt=mail", "unknown_parameter", "produkt", "'product'"),
         ("metric=a&grain=daily", "unknown_grain", "grain", "'day'"),
+        ("metric=a&compare=2026-01-01..2026-02-30", "bad_comparison", "compare", "2026-01-01"),
+        ("metric=a&compare=2026-01-01..", "bad_comparison", "compare", "2026-01-01"),
         ("metric=a&compare=prev", "unknown_compare", "compare", "'previous'"),
         ("metric=a&from=2026-02-01&to=2026-02-01", "empty_range", "to", "exclusive"),
         ("metric=a&from=2026-02-02&to=2026-02-01", "empty_range", "to", "exclusive"),

@@ -1,6 +1,6 @@
 /** The address of a page: everything a person chose, and nothing else. Pure. */
-import { isDay, isPreset, type Range } from './shell/dates';
-import type { Compare, Grain } from './wire';
+import { isDay, isPreset, type Range, type Span } from './shell/dates';
+import type { Grain } from './wire';
 
 export const PAGES = [
   'home',
@@ -26,8 +26,11 @@ export type Page = (typeof PAGES)[number];
 export const TABS: Partial<Record<Page, readonly string[]>> = {
   revenue: ['', 'retention', 'months', 'cash'],
   usage: ['', 'retention', 'engagement', 'lifecycle', 'paths', 'segments', 'saved'],
-  settings: ['', 'counting-rules'],
+  settings: ['', 'products', 'counting-rules', 'first-steps'],
 };
+
+/** What numbers are set beside: the time before, or days of one's own, the second exclusive. */
+export type Compare = 'previous' | 'week' | 'year' | `${string}..${string}`;
 
 export interface Route {
   page: Page;
@@ -64,7 +67,7 @@ export function parse(path: string, search: string): Route {
     ...pageOf(first, second, more.length > 0),
     products: (params.get('products') ?? '').split(',').filter(Boolean),
     range: rangeOf(params.get('range') ?? ''),
-    compare: COMPARES.has(compare) ? (compare as Route['compare']) : START.compare,
+    compare: COMPARES.has(compare) || daysOf(compare) ? (compare as Route['compare']) : START.compare,
     grain: GRAINS.has(grain) ? (grain as Route['grain']) : START.grain,
     own,
   };
@@ -90,10 +93,12 @@ function decoded(part: string): string {
   }
 }
 
-function rangeOf(text: string): Range {
-  if (isPreset(text)) return text;
-  const [from = '', end = ''] = text.split('..');
-  return isDay(from) && isDay(end) && from < end ? { from, to: end } : START.range;
+const rangeOf = (text: string): Range => (isPreset(text) ? text : (daysOf(text) ?? START.range));
+
+/** "2026-01-01..2026-02-01" as days, the second exclusive; null where it is none. */
+export function daysOf(text: string): Span | null {
+  const [from = '', to = '', ...more] = text.split('..');
+  return isDay(from) && isDay(to) && from < to && !more.length ? { from, to } : null;
 }
 
 /** The address; what is as it starts is left out, so that links stay short. */

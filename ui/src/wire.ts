@@ -3,7 +3,6 @@
 /** Money is a decimal string; null: not defined, or nothing known. */
 export type Value = string | number | null;
 export type Grain = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
-export type Compare = 'previous' | 'week' | 'year';
 export type Unit = 'money' | 'count' | 'ratio' | 'number' | 'seconds';
 export type Direction = 'up' | 'down' | 'none';
 export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused';
@@ -22,7 +21,7 @@ export interface Question {
   grain?: Grain;
   by?: string;
   where?: Record<string, string[]>;
-  compare?: Compare;
+  compare?: string;
   known_at?: string;
   policy?: string;
   currency?: string;

@@ -42,7 +42,7 @@ def _listed(words: Sequence[str]) -> list[str]:
 )
 @click.option("--by", metavar="DIMENSION", help="One series for each value: product, plan, …")
 @click.option("--where", multiple=True, metavar="KEY=VALUE", help="Only events with this value.")
-@click.option("--compare", type=click.Choice(["previous", "week", "year"]))
+@click.option("--compare", metavar="previous|week|year|DAY..DAY", help="Beside earlier days.")
 @click.option("--known-at", metavar="TIME", help="As it was known then.")
 @click.option("--currency", metavar="CODE", help="Show money in another currency.")
 @click.option("--policy", metavar="NAME", help="Other counting rules.")

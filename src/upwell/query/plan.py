@@ -45,7 +45,7 @@ from upwell.period import (
     to_micros,
 )
 from upwell.query.among import Among
-from upwell.query.question import Compare, Question
+from upwell.query.question import Compare, Question, days_compared
 
 FIRST_DAY, LAST_DAY = to_day(dt.date(1900, 1, 1)), to_day(dt.date(2200, 1, 1))
 LONGEST = {"hour": 92, "day": 3_700}  # days a question may span, by grain; 37,000 for the others
@@ -178,6 +178,8 @@ def plan(
     metric = by_events(metric_named(question.metric, catalogue), chosen, billed)
     start, end = days_of(question.start, question.end, zone, now)
     fits(question.grain, end - start)
+    if question.compare is not None:
+        _may_compare(question, end)
     if question.policy is not None:
         policy_named(question.policy)
     how = _how(question, metric, end - start)
@@ -230,6 +232,9 @@ def scope(asked: tuple[str, ...], products: tuple[str, ...], viewer: Viewer) -> 
 
 def compared_days(compare: Compare, start: int, end: int) -> tuple[int, int]:
     """The days that a span is compared with; whole months go with whole months."""
+    named = days_compared(compare)
+    if named is not None:
+        return to_day(named[0]), to_day(named[1])
     first, after = to_date(start), to_date(end)
     if compare == "week":
         back = 7 * max(1, -(-(end - start) // 7)) if end - start > 7 else 7
@@ -244,6 +249,23 @@ def compared_days(compare: Compare, start: int, end: int) -> tuple[int, int]:
         months = (after.year - first.year) * 12 + after.month - first.month
         return to_day(add_months(first, -months)), start
     return start - (end - start), start
+
+
+def _may_compare(question: Question, end: int) -> None:
+    """Nothing, or Rejected for days to compare with that are none, too many, or not earlier."""
+    named = None if question.compare is None else days_compared(question.compare)
+    if named is None:
+        return
+    first, after = map(to_day, named)
+    if not FIRST_DAY <= first < after < end:
+        raise Rejected(
+            "bad_comparison",
+            f"{named[0]} to {named[1]} is no span that ends before {to_date(end)}.",
+            fix="Compare with earlier days, as compare=2026-01-01..2026-02-01; the second day "
+            "is not one of them.",
+            where="compare",
+        )
+    fits(question.grain, after - first)
 
 
 def may_read(viewer: Viewer) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable
-from typing import Literal
 
 import msgspec
 
@@ -12,7 +12,9 @@ from upwell.access import Viewer
 from upwell.period import Grain
 
 Value = str | int | float | None  # money is a decimal string; None: not defined or nothing known
-Compare = Literal["previous", "week", "year"]
+Compare = str  # one of COMPARES, or earlier days: 2026-01-01..2026-02-01, the second exclusive
+COMPARES = ("previous", "week", "year")
+_DAYS = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})\.\.([0-9]{4}-[0-9]{2}-[0-9]{2})")
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,3 +85,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Ask = Callable[[Question, Viewer], Answer]
+
+
+def days_compared(compare: Compare) -> tuple[dt.date, dt.date] | None:
+    """The days that a comparison names, the second exclusive; None where it is a word or neither.
+
+    Raises ValueError for a day that is on no calendar.
+    """
+    found = _DAYS.fullmatch(compare)
+    if found is None:
+        return None
+    return dt.date.fromisoformat(found[1]), dt.date.fromisoformat(found[2])

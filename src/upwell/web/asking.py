@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from upwell.errors import Rejected, nearest
 from upwell.period import GRAINS
-from upwell.query import Compare, Question
+from upwell.query import Question
+from upwell.query.question import COMPARES, days_compared
 
 NAMES = {
     "metric": "A metric's name; /v1/metrics lists them.",
@@ -19,14 +20,14 @@ NAMES = {
     "grain": "hour, day, week, month, quarter or year; day when left out.",
     "by": "A dimension to split by, or `product`.",
     "where": "`plan:team`; repeat it, or separate by commas.",
-    "compare": "previous, week or year.",
+    "compare": "previous, week, year, or earlier days as 2026-01-01..2026-02-01, "
+    "the second exclusive.",
     "known_at": "As known at this time, RFC 3339 with its zone.",
     "policy": "Counting rules instead of the workspace's own.",
     "currency": "The currency to show money in (ISO 4217).",
     "segment": "The id of a segment: only its users, or the customers they are linked to.",
     "over": "How far `nrr` and `grr` look back, as 3m; 12m when left out.",
 }
-_COMPARES: tuple[str, ...] = get_args(Compare)
 MAX_QUESTIONS = 500
 
 
@@ -116,13 +117,31 @@ def _question(fields: Mapping[str, Any], at: str) -> Question:
         grain=_one_of(fields, "grain", GRAINS, at) or "day",  # type: ignore[arg-type]
         by=_text(fields, "by", at),
         where=_where(fields.get("where", {}), at),
-        compare=_one_of(fields, "compare", _COMPARES, at),  # type: ignore[arg-type]
+        compare=_compare(fields, at),
         known_at=_instant(fields, "known_at", at),
         policy=_text(fields, "policy", at),
         currency=_text(fields, "currency", at),
         segment=_text(fields, "segment", at),
         over=_months(fields, at),
     )
+
+
+def _compare(fields: Mapping[str, Any], at: str) -> str | None:
+    value = _text(fields, "compare", at)
+    if value is None or ".." not in value:
+        return _one_of(fields, "compare", COMPARES, at)
+    try:
+        known = days_compared(value)
+    except ValueError:
+        known = None
+    if known is None:
+        raise Rejected(
+            "bad_comparison",
+            f"'{value[:40]}' are no days to compare with.",
+            fix="Send two days, as compare=2026-01-01..2026-02-01; the second is not included.",
+            where=f"{at}compare",
+        )
+    return value
 
 
 def _months(fields: Mapping[str, Any], at: str) -> int | None:

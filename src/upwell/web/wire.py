@@ -33,7 +33,6 @@ from upwell.web import shapes
 
 ALIASES: dict[str, Any] = {
     "Grain": Grain,
-    "Compare": query.Compare,
     "Unit": Unit,
     "Direction": Direction,
     "SourceState": shapes.SourceState,

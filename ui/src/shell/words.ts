@@ -1,5 +1,6 @@
 /** Words that more than one part of the page uses. */
-import type { Compare } from '../wire';
+import { daysOf, type Compare } from '../router';
+import { spanLabel } from './dates';
 
 export const COMPARES: { id: Compare | 'off'; label: string; long: string; against: string }[] = [
   { id: 'off', label: 'No comparison', long: 'Off', against: '' },
@@ -8,9 +9,15 @@ export const COMPARES: { id: Compare | 'off'; label: string; long: string; again
   { id: 'year', label: 'vs last year', long: 'Same period last year', against: 'the same period last year' },
 ];
 
-export function against(compare: Compare | 'off'): string {
-  return COMPARES.find((one) => one.id === compare)?.against ?? '';
+/** A comparison in words: in a button, as a line's name, and after a change. */
+export function comparing(compare: Compare | 'off'): { label: string; long: string; against: string } {
+  const days = daysOf(compare);
+  if (!days) return COMPARES.find((one) => one.id === compare) ?? COMPARES[0]!;
+  const said = spanLabel(days);
+  return { label: `vs ${said}`, long: said, against: said };
 }
+
+export const against = (compare: Compare | 'off'): string => comparing(compare).against;
 
 /** What an event is called on the page. */
 export const EVENT_WORDS: Record<string, string> = {
