@@ -18,6 +18,8 @@ from tests.unit.usage_house import DAY, START, WAYS, Asking, on_days, opened
 from upwell.access import SYSTEM, Viewer
 from upwell.errors import NotFound, Rejected
 from upwell.query.usage.keeping import NewSegment
+from upwell.query.usage.segments import DEEPEST
+from upwell.state import kept
 
 NEXT = dt.datetime(2026, 6, 8, tzinfo=dt.UTC)
 ASKED = {"product": "mail", "from": "2026-06-01", "to": "2026-06-07"}
@@ -181,6 +183,25 @@ def test_segments_filter_every_question_and_are_asked_anew(asking: Asking) -> No
     asking.house.take(batch(taken([("v", 2, "B")])))
     assert [step.count for step in asking.funnel({**only, **steps}).steps] == [2, 2]
     assert asking.stickiness(only).people == 2
+
+
+def test_segments_of_segments_end_somewhere(asking: Asking) -> None:
+    asking.house.take(batch(taken([("u", 0, "A"), ("v", 1, "A"), ("v", 2, "B")])))
+    deep = segment(asking, did={**ASKED, "event": "A"})
+    for _ in range(DEEPEST - 1):
+        deep = segment(asking, did={**ASKED, "event": "A", "segment": deep})
+    assert len(asking.door.members(deep, SYSTEM)) == 2
+    with pytest.raises(Rejected, match="more than 8 in all") as caught:
+        segment(asking, did={**ASKED, "event": "B", "segment": deep})
+    assert (caught.value.problem.code, caught.value.problem.where) == ("deep_segment", "segment")
+    # A file of another day may have more, or a ring of them.
+    ring = {"did": {"event": "A", "segment": "seg_ring"}}
+    kept.SEGMENTS.add(
+        asking.state,
+        kept.Segment(id="seg_ring", name="Ring", of=ring, created_at=0, created_by="s"),
+    )
+    with pytest.raises(Rejected, match="'Ring' is of the users of another"):
+        asking.lifecycle({**ASKED, "segment": "seg_ring"})
 
 
 def test_a_segment_may_rest_on_another_and_is_kept_by_name(asking: Asking) -> None:

@@ -144,9 +144,12 @@ class Usage:
         return self.saved.add(asked, viewer, self.clock())
 
     def members(self, segment: str, viewer: Viewer) -> I64:
-        """The people of a segment, found now."""
-        behind = self.saved.find(segment, viewer).of
-        return self._behind(behind, self._ground(behind.question, viewer))
+        """The people of a segment, found now; of one of another's users these first."""
+        *inner, first = self.saved.chain(segment, viewer)
+        found = self._behind(first.of, self._ground(first.of.question, viewer))
+        for one in reversed(inner):
+            found = self._behind(one.of, self._ground(one.of.question, viewer, found))
+        return found
 
     def warm(self) -> None:
         """Compile what questions run, and put the events in order: before anybody asks.
@@ -189,11 +192,11 @@ class Usage:
             ) from error
         return door(asked, viewer)
 
-    def _ground(self, asked: Scoped, viewer: Viewer) -> Ground:
+    def _ground(self, asked: Scoped, viewer: Viewer, only: I64 | None = None) -> Ground:
         of = ground(asked, viewer, self.projection, self.clock())
-        if asked.segment is None:
-            return of
-        return replace(of, only=self.members(asked.segment, viewer))
+        if only is None and asked.segment is not None:
+            only = self.members(asked.segment, viewer)
+        return replace(of, only=only)
 
     def _behind(self, behind: Behind, of: Ground) -> I64:
         """The people of a number, ascending."""

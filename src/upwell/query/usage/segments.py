@@ -16,6 +16,7 @@ from upwell.state.db import State
 
 LONGEST = 100  # characters of a name
 MOST = 500
+DEEPEST = 8  # segments of segments: each is found before the next
 
 
 class Saved:
@@ -51,9 +52,32 @@ class Saved:
             )
         return known[id_]
 
+    def chain(self, id_: str, viewer: Viewer, deepest: int = DEEPEST) -> list[Segment]:
+        """A segment, the one whose users it is of, and so on; Rejected where it does not soon end.
+
+        Rejected, too, where the viewer has none of that id.
+        """
+        known = {one.id: one for one in self.every(viewer)}
+        found = list[Segment]()
+        within: str | None = id_
+        while within is not None:
+            found.append(known[within] if within in known else self.find(within, viewer))
+            if len(found) > deepest:
+                raise Rejected(
+                    "deep_segment",
+                    f"The segment '{found[0].name}' is of the users of another, and so on: more "
+                    f"than {DEEPEST} in all.",
+                    fix="Make a segment of all users that asks for the same, and use that one.",
+                    where="segment",
+                )
+            within = found[-1].of.question.segment
+        return found
+
     def add(self, asked: NewSegment, viewer: Viewer, now: dt.datetime) -> Segment:
-        """Keep a new one; Rejected where its name does not do, or there are too many."""
+        """Keep a new one; Rejected where its name does not do, it is too deep, or they are many."""
         room(len(kept.SEGMENTS.every(self._state)), "segments")
+        if (within := asked.of.question.segment) is not None:
+            self.chain(within, viewer, DEEPEST - 1)
         made = kept.Segment(
             id=mint_id("seg"),
             name=checked_name(asked.name, "segment"),
