@@ -216,6 +216,33 @@ WRONG = [
     ('[[alerts]]\nmetric = "mrr"\nhold = "soon"', 3, "bad_span", "5m"),
     ('[[alerts]]\nmetric = "mrr"\nquiet_hours = "night"', 3, "bad_hours", "22:00"),
     ('[[goals]]\nmetric = "mrr"\nby = "2026-13-01"\nvalue = 1', 3, "bad_value", "2026-12-31"),
+    ('[[goals]]\nmetric = "mmr"\nby = "2026-12-31"\nvalue = 1', 2, "unknown_metric", "'mrr'"),
+    (
+        '[[goals]]\nmetric = "mrr"\nby = 2026-12-31\nvalue = 1\nproduct = "x"',
+        5,
+        "unknown_product",
+        "None is known",
+    ),
+    ('[[goals]]\nmetric = "mrr"\nby = 2026-12-31\nvalue = 1\nuntil = 2', 5, "unknown_key", ""),
+    (
+        '[[goals]]\nmetric = "mrr"\nby = 2026-12-31\nvalue = 1\nsinse = 2',
+        5,
+        "unknown_key",
+        "'since'",
+    ),
+    (
+        '[[goals]]\nmetric = "mrr"\nby = 2026-12-31\nvalue = 1\nsince = 2027-01-01',
+        5,
+        "bad_day",
+        "before 'by'",
+    ),
+    (
+        '[[goals]]\nmetric = "mrr"\nby = 2026-12-31\nvalue = 1\n[[goals]]\nmetric = "mrr"\n'
+        "by = 2026-12-31\nvalue = 2",
+        5,
+        "duplicate_id",
+        "id of its own",
+    ),
     ('[[reports]]\nschedule = "monthly"', 2, "bad_schedule", "five fields"),
     ('[[metrics]]\nname = "mrr"\ntitle = "M"', 2, "duplicate_id", "another name"),
     ('[[metrics]]\nname = "x"\ntitle = "M"\naggregate = "ratio"', 1, "missing_key", "numerator"),

@@ -25,6 +25,7 @@ from upwell.projection.book import Book
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Point, Question, Series
 from upwell.query.explain import Explain
+from upwell.query.goals import Goals
 from upwell.query.marks import Marks
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows, Source
@@ -160,6 +161,7 @@ class Built:
                 self.clock,
             ),
             marks=Marks(self.projection, self.state, self.clock),
+            goals=Goals(self.projection, self.state, self._ask, self.clock),
             products=lambda viewer: [p for p in _PRODUCTS if viewer.sees(p.id)],
             event_names=lambda _: [],
             metrics=_metrics,

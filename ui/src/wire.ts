@@ -10,6 +10,7 @@ export type AlertAct = 'ack' | 'mute' | 'resolve';
 export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
 export type DayGrain = 'day' | 'week' | 'month' | 'quarter' | 'year';
 export type AnnotationKind = 'note' | 'release' | 'launch' | 'campaign' | 'outage';
+export type GoalState = 'reached' | 'on_pace' | 'behind' | 'missed' | 'unknown';
 export type ChangeKind = 'part' | 'other' | 'overlap' | 'rest';
 
 /** What is asked, over local days: `from` inclusive, `to` exclusive. */
@@ -1336,6 +1337,41 @@ export interface SavedQuestions {
 }
 
 /** `POST /v1/annotations`: what happened, when (now when left out), and to which products. */
+/** `POST /v1/goals`: a metric, the value it is to have, and by the end of which day. */
+export interface NewGoal {
+  metric: string;
+  by: string;
+  value: Value;
+  product?: string;
+  since?: string;
+  id?: string;
+}
+
+/** A goal and where it stands. */
+export interface Goal {
+  id: string;
+  metric: string;
+  product: string;
+  since: string;
+  by: string;
+  unit: Unit;
+  currency: string | null;
+  value: Value;
+  start: Value;
+  now: Value;
+  expected: Value;
+  gap: Value;
+  share: number | null;
+  state: GoalState;
+  in_file: boolean;
+  created_by: string;
+}
+
+/** The goals that the viewer may see, the one to be reached first in front. */
+export interface GoalList {
+  goals: Goal[];
+}
+
 export interface NewAnnotation {
   title: string;
   kind?: AnnotationKind;

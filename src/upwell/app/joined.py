@@ -30,6 +30,7 @@ from upwell.period import GRAINS, to_date, to_instant, to_micros
 from upwell.projection.ground import Ground
 from upwell.query import Question
 from upwell.query.explain import Explain
+from upwell.query.goals import Goals
 from upwell.query.marks import Marks
 from upwell.query.plan import of_users
 from upwell.query.revenue.door import Revenue
@@ -117,6 +118,9 @@ class Joined:
             revenue=Revenue(house.desk, house.clock),
             usage=house.usage,
             marks=Marks(house.projection, house.state, house.clock),
+            goals=Goals(
+                house.projection, house.state, house.answer, house.clock, house.settings.goals
+            ),
             products=self._products,
             event_names=self._event_names,
             metrics=lambda: _metrics(house.projection.ground),

@@ -300,11 +300,28 @@ def _rules(settings: Settings, names: Names) -> Iterator[Mistake]:
             )
         if alert.kind == "change" and alert.by is None:
             yield (path, "missing_key", "A change needs its size.", "Add: by = 0.2 (for 20 %).")
+    goals: set[str] = set()
     for index, goal in enumerate(settings.goals):
         if names.metrics:
             yield from _known(("goals", index, "metric"), goal.metric, metrics, "metric")
         if goal.product is not None:
             yield from _known(("goals", index, "product"), goal.product, products, "product")
+        if goal.since is not None and goal.since > goal.by:
+            yield (
+                ("goals", index, "since"),
+                "bad_day",
+                f"The goal is to be reached on {goal.by}, and set after it.",
+                "Write a day before 'by', or leave 'since' out.",
+            )
+        name = goal.id or "-".join(filter(None, (goal.metric, goal.product, goal.by.isoformat())))
+        if name in goals:
+            yield (
+                ("goals", index),
+                "duplicate_id",
+                f"The goal '{name}' is there twice.",
+                'Give one of them an id of its own: id = "…".',
+            )
+        goals.add(name)
     for index, report in enumerate(settings.reports):
         if len(report.schedule.split()) != 5:
             yield (

@@ -398,6 +398,16 @@ class Goal(_Table, frozen=True, kw_only=True):
     by: Annotated[dt.date, Meta(description="The day by which it is to be reached.")]
     value: Annotated[Decimal, Meta(description="What is to be reached.")]
     product: Annotated[str | None, Meta(description="A product; without one the company.")] = None
+    since: Annotated[
+        dt.date | None,
+        Meta(
+            description="The day it was set, where the line to it begins; by default the first "
+            "of the year of `by`."
+        ),
+    ] = None
+    id: Annotated[
+        Text | None, Meta(description="Its id; by default its metric, product and day.")
+    ] = None
 
 
 class Report(_Table, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ from upwell.alerts.inbox import Act, AlertShown
 from upwell.event import DeadLetter, Delivery
 from upwell.query import Ask, Question
 from upwell.query.explain import Days, Explanation
+from upwell.query.goals import Goals
 from upwell.query.marks import Marks
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Rows
@@ -105,6 +106,7 @@ class Parts:
     revenue: Revenue
     usage: Usage
     marks: Marks
+    goals: Goals
     products: Callable[[Viewer], Sequence[shapes.Product]]
     event_names: Callable[[Viewer], Sequence[shapes.EventName]]
     metrics: Callable[[], Sequence[shapes.Metric]]

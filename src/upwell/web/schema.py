@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
-from upwell.query import Answer, marks
+from upwell.query import Answer, goals, marks, progress
 from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
@@ -29,6 +29,7 @@ _TAGS = {
     "Revenue": "Bridges, customers, cohorts, counting rules.",
     "Use": "Funnels: who got how far, and by which route.",
     "What there is": "Products, metrics, events and sources.",
+    "Goals": "What metrics are to be by a day, and whether they are on pace.",
     "Annotations": "Releases, launches and notes beside time series.",
     "Alerts": "What moved further than expected.",
     "Reports": "Months as files.",
@@ -78,7 +79,18 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     structs = [
         getattr(module, name)
         for name in named
-        for module in (shapes, revenue, proofs, usage, usage_asked, keeping, marks, explained)
+        for module in (
+            shapes,
+            revenue,
+            proofs,
+            usage,
+            usage_asked,
+            keeping,
+            marks,
+            explained,
+            goals,
+            progress,
+        )
         if hasattr(module, name)
     ]
     _, schemas = msgspec.json.schema_components(

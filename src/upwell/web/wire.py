@@ -22,7 +22,7 @@ from upwell.live import frames
 from upwell.metrics.catalog import Direction, Unit
 from upwell.metrics.funnel.sums import Histogram
 from upwell.period import Grain
-from upwell.query import marks
+from upwell.query import goals, marks, progress
 from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
@@ -40,6 +40,7 @@ ALIASES: dict[str, Any] = {
     "CustomerStatus": revenue.CustomerStatus,
     "DayGrain": usage_asked.DayGrain,
     "AnnotationKind": marks.Kind,
+    "GoalState": progress.State,
     "ChangeKind": explained.Kind,
 }
 """Unions of words that are used under a name of their own."""
@@ -185,6 +186,9 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     keeping.NewQuestion,
     keeping.SavedQuestion,
     keeping.SavedQuestions,
+    goals.NewGoal,
+    progress.Goal,
+    progress.GoalList,
     marks.NewAnnotation,
     marks.Annotation,
     marks.Annotations,
@@ -229,6 +233,7 @@ SENT = frozenset(
         "OneAsked",
         "NewQuestion",
         "NewAnnotation",
+        "NewGoal",
     }
 )
 """What clients send: a field with a default may be left out, and null is never needed."""

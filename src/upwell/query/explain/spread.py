@@ -68,8 +68,8 @@ def additive(
 ) -> tuple[list[Drawn], Pair]:
     """The parts rounded to units, largest change first and the rest as one; and what they lack.
 
-    What did not change is in the rest. Befores add up to the whole's, afters too, with what is lacking; less than a unit of it is
-    rounding, and the largest part takes it.
+    What did not change is in the rest. Befores add up to the whole's, afters too, with what is
+    lacking; less than a unit of it is rounding, and the largest part takes it.
     """
     there = {key: pair for key, pair in parts.items() if any(pair)}
     moved = {key: pair.change for key, pair in there.items() if pair.change}
