@@ -325,6 +325,7 @@ def _metrics() -> list[shapes.Metric]:
             grains=GRAINS,
             policy="upwell",
             segments=False,
+            adds=False,
         )
         for m in CATALOG.values()
     ]

@@ -204,6 +204,7 @@ export interface Metric {
   grains: Grain[];
   policy: string;
   segments: boolean;
+  adds: boolean;
 }
 
 /** An event type, or the name of an engagement: how often it was seen, its last local day. */

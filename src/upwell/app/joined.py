@@ -32,7 +32,7 @@ from upwell.query import Question
 from upwell.query.explain import Explain
 from upwell.query.goals import Goals
 from upwell.query.marks import Marks
-from upwell.query.plan import of_users
+from upwell.query.plan import adds, of_users
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows
 from upwell.settings import secret
@@ -364,6 +364,7 @@ def _metrics(ground: Ground) -> Sequence[shapes.Metric]:
             grains=tuple(grain for grain in GRAINS if metric.hourly or grain != "hour"),
             policy=ground.policy,
             segments=of_users(metric),
+            adds=adds(metric),
         )
         for metric in ground.catalogue.values()
     ]

@@ -121,10 +121,7 @@ class Plan:
     @property
     def parts_add(self) -> bool:
         """Whether the lines of a breakdown add up to what all of them are together."""
-        rule = self.metric.rule
-        if not isinstance(rule, Ledger):
-            return self.additive
-        return rule.kind == "flow" or (rule.kind == "stock" and self.metric.unit == "money")
+        return adds(self.metric)
 
     @property
     def native(self) -> bool:
@@ -198,6 +195,14 @@ def plan(
         how,
         known_at,
     )
+
+
+def adds(metric: Metric) -> bool:
+    """Whether the lines of any breakdown add up to what all of them are together."""
+    rule = metric.rule
+    if not isinstance(rule, Ledger):
+        return isinstance(rule, Sum | Net)
+    return rule.kind == "flow" or (rule.kind == "stock" and metric.unit == "money")
 
 
 def versions(asked: Plan) -> str:

@@ -265,7 +265,10 @@ class Products(_Shape, frozen=True):
 
 
 class Metric(_Shape, frozen=True):
-    """An entry of the catalogue; `dimensions` need no scan, a `family` is looked at together."""
+    """An entry of the catalogue; `dimensions` need no scan, a `family` is looked at together.
+
+    `adds`: the lines of a breakdown add up to the whole, so that they may be stacked.
+    """
 
     name: str
     title: str
@@ -277,6 +280,7 @@ class Metric(_Shape, frozen=True):
     grains: tuple[Grain, ...]
     policy: str
     segments: bool
+    adds: bool
 
 
 class Metrics(_Shape, frozen=True):

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { SCREEN_THEME } from '../tokens/tokens';
 import type { Line, Value } from './data';
-import { largest, REST } from './stacked';
+import { largest, REST, shares } from './stacked';
 import { layoutTimeSeries } from './time-series';
 import { tipOf } from './tooltip';
 
@@ -34,6 +34,21 @@ test('a day of which nothing is known is a gap in all of them', () => {
   const scene = layoutTimeSeries({ series, unit: 'count', grain: 'day', stacked: true }, 600, 300, SCREEN_THEME);
   expect(scene.lines[1]!.at.map((point) => point.y === null)).toEqual([false, false, true, false, false]);
   expect(scene.lines[1]!.area.match(/Z/g)).toHaveLength(2);
+});
+
+test('shares of a bucket make one, whatever the lines are, and none is told of nothing', () => {
+  let seed = 7;
+  const random = (): number => (seed = (seed * 16807) % 2147483647) / 2147483647;
+  for (let round = 0; round < 200; round += 1) {
+    const lines = Array.from({ length: 1 + Math.floor(random() * 6) }, (_, i) => line(`l${i}`, ...Array.from({ length: 5 }, () => (random() < 0.2 ? null : random() < 0.2 ? '0.00' : (random() * 1000).toFixed(2)))));
+    const made = shares(lines);
+    for (let bucket = 0; bucket < 5; bucket += 1) {
+      const whole = lines.reduce((all, one) => all + Number(one.points[bucket]!.value ?? 0), 0);
+      const parts = made.map((one) => one.points[bucket]!.value).filter((value) => value !== null).map(Number);
+      if (whole === 0) expect(parts).toEqual([]);
+      else expect(parts.reduce((all, one) => all + one, 0)).toBeCloseTo(1, 12);
+    }
+  }
 });
 
 test('what adds up is told together', () => {

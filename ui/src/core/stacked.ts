@@ -24,15 +24,35 @@ export function stack(lines: readonly Line[], indexOf: ReadonlyMap<string, numbe
   );
 }
 
+/** Each line as its share of all of them in each bucket; null where they come to nothing. */
+export function shares(lines: readonly Line[]): Line[] {
+  const totals = new Map<string, number>();
+  for (const line of lines) {
+    for (const point of line.points) totals.set(point.start, (totals.get(point.start) ?? 0) + (amount(point.value) ?? 0));
+  }
+  return lines.map(({ key, label, points }) => ({
+    key,
+    label,
+    points: points.map((point) => {
+      const [value, total] = [amount(point.value), totals.get(point.start)!];
+      return { ...point, value: value === null || total <= 0 ? null : value / total };
+    }),
+  }));
+}
+
 export const REST = '…';
 
 /** The `most` lines that are largest at their ends, in order; the others together, exactly. */
 export function largest(lines: readonly Line[], most: number): Line[] {
   const end = (line: Line): number => Math.abs(amount(line.points.findLast((point) => amount(point.value) !== null)?.value) ?? 0);
-  const ranked = [...lines].sort((a, b) => end(b) - end(a));
-  if (ranked.length <= most + 1) return ranked;
-  const rest = ranked.slice(most);
-  return [...ranked.slice(0, most), { key: REST, label: `${rest.length} others`, points: together(rest) }];
+  return gathered([...lines].sort((a, b) => end(b) - end(a)), most);
+}
+
+/** The first `most` lines; the others together, exactly. */
+export function gathered(lines: readonly Line[], most: number): Line[] {
+  if (lines.length <= most + 1) return [...lines];
+  const rest = lines.slice(most);
+  return [...lines.slice(0, most), { key: REST, label: `${rest.length} others`, points: together(rest) }];
 }
 
 function together(lines: readonly Line[]): Point[] {

@@ -17,6 +17,7 @@ const metric = (name: string, title: string, more: Partial<Metric> = {}): Metric
   definition: '',
   family: 'Growth',
   segments: true,
+  adds: true,
   dimensions: [],
   grains: ['day', 'week'],
   policy: 'upwell',
