@@ -171,14 +171,15 @@ def test_every_change_of_a_ledger_is_its_parts(
     house = Told(projection)
     for seq, fresh in enumerate(told, 1):
         house.tell(fresh, seq)
-    before = (to_date(FIRST), span[0]) if span[0] > to_date(FIRST) else None
-    own = compare == "own"
+    if compare == "own":
+        began = min(to_date(FIRST), span[0] - dt.timedelta(days=1))
+        compare = f"{began}..{span[0]}"
     for metric in metrics:
         question = Question(
             metric=metric, product=product, where=where, policy=policy, grain="month",
-            start=span[0], end=span[1], compare=None if own else compare,
+            start=span[0], end=span[1], compare=compare,
         )  # fmt: skip
-        found = Explain(house.desk, lambda: now).explain(question, SYSTEM, before if own else None)
+        found = Explain(house.desk, lambda: now).explain(question, SYSTEM)
         adds_up(found)
         if metric in MRR:
             assert all(split.parts or not exact(found.change) for split in found.splits)

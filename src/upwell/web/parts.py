@@ -14,7 +14,7 @@ from upwell.access import Viewer
 from upwell.alerts.inbox import Act, AlertShown
 from upwell.event import DeadLetter, Delivery
 from upwell.query import Ask, Question
-from upwell.query.explain import Days, Explanation
+from upwell.query.explain import Explanation
 from upwell.query.goals import Goals
 from upwell.query.marks import Marks
 from upwell.query.revenue.door import Revenue
@@ -102,7 +102,7 @@ class Parts:
 
     ask: Ask
     rows: Callable[[shapes.RowsAsked, Viewer], Rows]
-    explain: Callable[[Question, Viewer, Days | None], Explanation]
+    explain: Callable[[Question, Viewer], Explanation]
     revenue: Revenue
     usage: Usage
     marks: Marks

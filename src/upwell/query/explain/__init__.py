@@ -4,7 +4,7 @@
 customers, `door` the question and its answer.
 """
 
-from upwell.query.explain.door import Days, Explain
+from upwell.query.explain.door import Explain
 from upwell.query.explain.shapes import Explanation
 
-__all__ = ["Days", "Explain", "Explanation"]
+__all__ = ["Explain", "Explanation"]

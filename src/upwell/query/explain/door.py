@@ -11,7 +11,7 @@ import msgspec
 from upwell.access import Viewer
 from upwell.errors import Rejected
 from upwell.metrics.revenue.display import half_even
-from upwell.period import to_date, to_day, to_instant
+from upwell.period import to_date, to_instant
 from upwell.query.desk import Desk
 from upwell.query.explain import moves, parts
 from upwell.query.explain.moves import Spans
@@ -21,7 +21,6 @@ from upwell.query.explain.sides import is_rate
 from upwell.query.explain.spread import SCALE, Pair
 from upwell.query.question import Answer, Question, Value
 
-Days = tuple[dt.date, dt.date]
 Totals = tuple[int | None, int | None]
 NOTHING = "One of the two spans has no value to compare with."
 APART = "Each currency stands apart here: choose one to see what its change is made of."
@@ -33,80 +32,37 @@ class Explain:
     def __init__(self, desk: Desk, clock: Callable[[], dt.datetime]) -> None:
         self._desk, self._clock = desk, clock
 
-    def explain(
-        self, question: Question, viewer: Viewer, against: Days | None = None
-    ) -> Explanation:
-        """What the parts of a metric have of its change, from an earlier span to the question's.
+    def explain(self, question: Question, viewer: Viewer) -> Explanation:
+        """What the parts of a metric have of its change since the span compared with.
 
-        `against`: the local days compared with, instead of the question's `compare` (the span
-        before, where it has none). Rejected where the question cannot be answered, or where the
-        days compared with are not earlier.
+        That is the span before where the question names none. Rejected where the question cannot
+        be answered.
         """
         now = self._clock()
-        compare = None if against else question.compare or "previous"
+        compare = question.compare or "previous"
         question = msgspec.structs.replace(question, by=None, compare=compare)
-        spans = self._spans(question, viewer, now, against)
-        answer, totals = self._whole(question, viewer, now, against)
+        asked = self._desk.plan(question, viewer, now)
+        spans = Spans(asked, *self._desk.before(asked, compare))
+        answer = self._desk.answer(question, viewer, now)
+        totals = _totals(answer)
         unit = parts.step(spans.now, totals)
         before, after = (None if one is None else half_even(one, unit) * unit for one in totals)
-        splits: tuple[ChangeSplit, ...] = ()
-        change, note = None, answer.note or (APART if len(answer.series) > 1 else NOTHING)
-        if before is not None and after is not None:
-            change, note = after - before, ""
-            case = Case(self._desk, spans, Pair(before, after), unit)
-            splits = self._splits(case, question, viewer, now)
-        ledger = change is not None and moves.attributable(spans.now)
-        shown = [None if one is None else parts.shown(spans.now, one) for one in (before, after)]
-        return Explanation(
-            question=answer.question,
-            against=_against(spans),
-            unit=spans.now.metric.unit,
-            currency=answer.currency,
-            policy=answer.policy,
-            position=answer.position,
-            as_of=answer.as_of,
-            before=shown[0],
-            after=shown[1],
-            change=None if change is None else parts.shown(spans.now, change),
-            complete=spans.now.zone.opens(spans.now.end) <= spans.now.seen,
+        blank = _blank(spans, answer)
+        if before is None or after is None:
+            return blank
+        case = Case(self._desk, spans, Pair(before, after), unit)
+        splits = self._splits(case, question, viewer, now)
+        ledger, change = moves.attributable(spans.now), after - before
+        return msgspec.structs.replace(
+            blank,
+            before=case.show(before),
+            after=case.show(after),
+            change=case.show(change),
             splits=splits,
             customers=moves.customers(self._desk, spans) if ledger else (),
             lead=self._lead(spans, splits, change) if change and ledger else None,
-            note=note,
-            unconverted=answer.unconverted,
+            note="",
         )
-
-    def _spans(
-        self, question: Question, viewer: Viewer, now: dt.datetime, against: Days | None
-    ) -> Spans:
-        asked = self._desk.plan(question, viewer, now)
-        if question.compare is not None:
-            return Spans(asked, *self._desk.before(asked, question.compare))
-        assert against is not None
-        start, end = map(to_day, against)
-        if not start < end < asked.end:
-            raise Rejected(
-                "bad_comparison",
-                f"{against[0]} to {against[1]} is no span that ends before {to_date(asked.end)}.",
-                fix="Compare with earlier days, as compare=2026-01-01..2026-02-01; the second day "
-                "is not one of them.",
-                where="compare",
-            )
-        return Spans(asked, asked.moved(start, end), None)
-
-    def _whole(
-        self, question: Question, viewer: Viewer, now: dt.datetime, against: Days | None
-    ) -> tuple[Answer, Totals]:
-        """The metric before and after, as pages show it; None where it has no one value."""
-        answer = self._desk.answer(question, viewer, now)
-        if len(answer.series) != 1:
-            return answer, (None, None)
-        (line,) = answer.series
-        if against is None:
-            return answer, (_fine(line.compare.total if line.compare else None), _fine(line.total))
-        earlier = msgspec.structs.replace(question, start=against[0], end=against[1])
-        others = self._desk.answer(earlier, viewer, now).series
-        return answer, (_fine(others[0].total if len(others) == 1 else None), _fine(line.total))
 
     def _splits(
         self, case: Case, question: Question, viewer: Viewer, now: dt.datetime
@@ -142,12 +98,38 @@ class Explain:
         return moves.lead(self._desk, spans, product, falls=change < 0)
 
 
-def _against(spans: Spans) -> Against:
-    return Against(
-        start=to_date(spans.then.start),
-        end=to_date(spans.then.end),
-        until=None if spans.until is None else to_instant(spans.until),
+def _blank(spans: Spans, answer: Answer) -> Explanation:
+    """The answer where there is nothing to explain, with the reason."""
+    return Explanation(
+        question=answer.question,
+        against=Against(
+            start=to_date(spans.then.start),
+            end=to_date(spans.then.end),
+            until=None if spans.until is None else to_instant(spans.until),
+        ),
+        unit=spans.now.metric.unit,
+        currency=answer.currency,
+        policy=answer.policy,
+        position=answer.position,
+        as_of=answer.as_of,
+        before=None,
+        after=None,
+        change=None,
+        complete=spans.now.zone.opens(spans.now.end) <= spans.now.seen,
+        splits=(),
+        customers=(),
+        lead=None,
+        note=answer.note or (APART if len(answer.series) > 1 else NOTHING),
+        unconverted=answer.unconverted,
     )
+
+
+def _totals(answer: Answer) -> Totals:
+    """The metric before and after, as pages show it; None where it has no one value."""
+    if len(answer.series) != 1:
+        return None, None
+    (line,) = answer.series
+    return _fine(line.compare.total if line.compare else None), _fine(line.total)
 
 
 def _fine(value: Value) -> int | None:
