@@ -167,6 +167,18 @@ def test_what_is_not_watched_moves_nothing() -> None:
     run(story)
 
 
+def test_where_any_number_may_be_another_everything_watched_is_asked_again() -> None:
+    async def story(hub: Hub, shop: Shop) -> None:
+        page = Reader(hub)
+        page.watch("signups")
+        await page.next()
+        shop.sell(day=2)  # nobody says that it was touched
+        hub.publish(Change(Position(0, 2), 0, frozenset(), refolded=True, quiet=True))
+        assert (await asyncio.wait_for(page.next(), 5))["totals"] == {"": 1}
+
+    run(story)
+
+
 def test_a_commit_that_moves_nothing_does_not_hold_up_the_next() -> None:
     async def story(hub: Hub, shop: Shop) -> None:
         page = Reader(hub)

@@ -20,6 +20,7 @@ from upwell.app import made
 from upwell.app.house import House, ground_of
 from upwell.app.joined import Joined
 from upwell.errors import Rejected
+from upwell.metrics.catalog import CATALOG
 from upwell.projection.ground import Ground
 from upwell.settings import Product, Settings, Workspace
 from upwell.state import tables
@@ -97,6 +98,22 @@ async def test_an_empty_workspace_is_named_and_takes_events_of_a_product_just_ad
     assert server.joined.dispatch._parts.zone.key == "Europe/Berlin"
     done = {entry.action for entry in audit(server)}
     assert {"workspace_named", "product_added"} <= done
+
+
+async def test_every_metric_is_answered_where_there_is_nothing_yet(server: Server) -> None:
+    for grain in ("day", "month"):
+        asked = [
+            {"metric": name, "from": "2026-11-01", "to": "2026-11-23", "grain": grain}
+            for name in CATALOG
+        ]
+        status, told = await server.ask("POST", "/v1/query", {"questions": asked})
+        assert status == 200
+        failed = {
+            question["metric"]: answer["error"]["code"]
+            for question, answer in zip(asked, told["answers"], strict=True)
+            if "error" in answer
+        }
+        assert failed == {}
 
 
 def audit(server: Server) -> list[Any]:

@@ -270,8 +270,9 @@ class Hub:
             touched = await self._in(self._quick, lambda: touches(changes))
         else:
             touched = touches(changes)
+        everything = any(change.refolded for change in changes)
         for subject in list(self.subjects.values()):
-            if subject.touch(touched) and subject.left_at is not None:
+            if subject.touch(touched, everything) and subject.left_at is not None:
                 del self.subjects[subject.key]  # moved unseen: nobody can resume on it
 
     def _start_due(self, now: float) -> tuple[list[asyncio.Task[None]], float]:

@@ -117,9 +117,11 @@ class Subject:
             return False
         return adds(self.metric) or (isinstance(rule, Ledger) and rule.kind in ("flow", "stock"))
 
-    def touch(self, touched: Touches) -> bool:
+    def touch(self, touched: Touches, everything: bool = False) -> bool:
         """Note what the touches may have changed; whether there is anything."""
-        found = span_touched(self.question, self.metric, self.products, touched)
+        found: Span | None = WHOLE
+        if not everything:
+            found = span_touched(self.question, self.metric, self.products, touched)
         if found is not None:
             self.span = found.joined(self.span)
         return found is not None

@@ -267,12 +267,13 @@ class Projection:
         return changed
 
     def set_ground(self, ground: Ground, seq: int, at: int, change: Relinked | None = None) -> bool:
-        """Stand on another configuration from `at` on; returns whether sums were folded again.
+        """Stand on another configuration from `at` on; returns whether any number may be another.
 
         `change` is what is kept of it where only those who belong together are others.
         """
         zone = Zone(ground.timezone)
         again = recounts = False
+        shown = (ground.currency, zone.name) != (self.ground.currency, self.zone.name)
         relinked: Callable[[], None] | None = None
 
         def stand() -> None:
@@ -309,7 +310,7 @@ class Projection:
                     self._books.recount(db, old, before, after, Moment(seq, at))
                 if zone.name != self.zone.name:
                     billing.relocate_money(db, zone)
-        return again or (recounts and bool(len(self._books.main.rows.line)))
+        return again or shown or (recounts and bool(len(self._books.main.rows.line)))
 
     def relink(self, change: Relinked, seq: int, at: int) -> bool:
         """Let other customers be one from `at` on; returns whether any number may have changed."""

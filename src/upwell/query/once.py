@@ -77,8 +77,9 @@ class Once(NamedTuple):
         def of(sums: Sums, place: str) -> Ints:
             return within(sums.table(place, self.members, name, work), first, end)
 
-        found = of(self.sums, self.products[0])
-        for product in self.products[1:]:
+        first_of, *others = self.products or ("",)  # no product, where there are none yet
+        found = of(self.sums, first_of)
+        for product in others:
             found += of(self.sums, product)
         if self.linked is not None:
             found += of(self.linked, LINKED) - of(self.linked, PARTS)
