@@ -3,14 +3,14 @@ import { exact } from '../core/format';
 import type { Reading } from '../wire';
 
 /** "Acme Mail" is "acme-mail"; a second one is "acme-mail-2". */
-export function slugOf(name: string, taken: readonly string[]): string {
+export function slugOf(name: string, taken: readonly string[], otherwise = 'stripe'): string {
   const plain = name
     .normalize('NFKD')
     .replaceAll(/[\u0300-\u036f]/g, '')
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-+|-+$/g, '');
-  const slug = (plain || 'stripe').slice(0, 40);
+  const slug = (plain || otherwise).slice(0, 40);
   for (let n = 1; ; n += 1) {
     const one = n === 1 ? slug : `${slug}-${n}`;
     if (!taken.includes(one)) return one;
