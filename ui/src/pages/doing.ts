@@ -1,7 +1,7 @@
 /** One event and what narrows it, as it stands in the address: "signup@mail+docs{plan:team~plan:pro}". Pure. */
-import { dimensionWords, eventWords } from '../shell/words';
-import type { Doing as DoingAsked, FunnelAsked } from '../wire';
-import { formatFilters, parseFilters, type Filters } from './filters';
+import { eventWords } from '../shell/words';
+import type { Doing as DoingAsked } from '../wire';
+import { filterWords, formatFilters, parseFilters, whereOf, type Filters } from './filters';
 
 export interface Doing {
   readonly event: string;
@@ -35,10 +35,6 @@ export const formatDoing = ({ event, products, where }: Doing): string =>
 /** The event as the server is asked for it. */
 export const doingAsked = ({ event, products, where }: Doing): DoingAsked => ({ event, ...(products.length ? { product: [...products] } : {}), ...whereOf(where) });
 
-/** Filters as a question has them. */
-export const whereOf = (filters: Filters): { where?: NonNullable<FunnelAsked['where']> } =>
-  Object.keys(filters).length ? { where: Object.fromEntries(Object.entries(filters).map(([by, keys]) => [by, keys.length === 1 ? keys[0]! : keys])) } : {};
-
 /** An event as a step is called: "reply_sent" is "Reply sent". */
 export function eventLabel(event: string): string {
   const words = eventWords(event);
@@ -47,9 +43,11 @@ export function eventLabel(event: string): string {
 
 /** What narrows it: "plan: team or pro; in Mail"; "" where nothing does. */
 export function narrowWords({ products, where }: Doing, nameOf: (product: string) => string = String): string {
-  const filters = Object.entries(where).map(([by, keys]) => `${dimensionWords(by).toLowerCase()}: ${keys.map((key) => key || 'not said').join(' or ')}`);
+  const filters = Object.entries(where).map(([by, keys]) => lowered(filterWords(by, keys)));
   return [...filters, ...(products.length ? [`in ${products.map(nameOf).join(' or ')}`] : [])].join('; ');
 }
+
+const lowered = (text: string): string => text.charAt(0).toLowerCase() + text.slice(1);
 
 export function doingLabel(doing: Doing, nameOf?: (product: string) => string): string {
   const narrow = narrowWords(doing, nameOf);

@@ -1,7 +1,7 @@
 /** A funnel as it stands in the address, and as the server is asked for it. Pure. */
 import type { Behind, EventName, FunnelAsked, StepAsked } from '../wire';
-import { doingAsked, doingLabel, formatDoing, just, parseDoing, whereOf, type Doing } from './doing';
-import { parseFilters, type Filters } from './filters';
+import { doingAsked, doingLabel, formatDoing, just, parseDoing, type Doing } from './doing';
+import { parseFilters, whereOf, type Filters } from './filters';
 
 /** A step: events of which one must be done; an optional one may be passed over. */
 export interface Step {
