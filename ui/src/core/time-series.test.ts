@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { PRINT_THEME, SCREEN_THEME } from '../tokens/tokens';
 import type { Line, Value } from './data';
-import { hatchPath, linePath, thinned } from './path';
+import { hatchPath, linePath, thinned, type XY } from './path';
 import { layoutSparkline } from './sparkline';
 import { spread } from './spread';
 import { fitText, textWidth } from './text';
@@ -20,6 +20,17 @@ test('a gap is a gap, and a day between two gaps is a dot', () => {
   const scene = lay([line([1, 2, null, 4, null, 6, 7])]);
   expect(scene.lines[0]!.path.match(/M/g)).toHaveLength(3);
   expect(scene.lines[0]!.dots).toEqual([{ x: scene.x[3], y: scene.lines[0]!.at[3]!.y }]);
+});
+
+test('a target is a line of its own that the axis makes room for, named at its end', () => {
+  const plain = lay([line([1, 2, 3])]);
+  expect(plain.target).toBeNull();
+  const scene = lay([line([1, 2, 3])], { target: { label: 'Goal 20', values: [{ start: day(0), value: 10 }, { start: day(1), value: 15 }, { start: day(2), value: 20 }, { start: day(9), value: 99 }] } });
+  expect(scene.target!.path.startsWith(`M${scene.x[0]},`)).toBe(true);
+  expect(scene.target!.x).toBe(scene.x[2]);
+  expect(scene.target!.label).toBe('Goal 20');
+  expect(scene.lines[0]!.at[2]!.y!).toBeGreaterThan(plain.lines[0]!.at[2]!.y!);
+  expect(lay([line([1, 2])], { target: { label: 'Goal', values: [{ start: day(7), value: 1 }] } }).target).toBeNull();
 });
 
 test('zero stands on the axis and null nowhere', () => {
@@ -108,6 +119,27 @@ test('ten thousand points cost no more path than the pixels need, and keep their
   expect(kept.length).toBeLessThanOrEqual(4 * 601);
   expect(kept.some((p) => p.y === 0)).toBe(true);
   expect(linePath(points)).toBe(linePath(kept));
+});
+
+test('of every column of pixels the lowest and the highest point are drawn, and its ends', () => {
+  let seed = 3;
+  const random = (): number => (seed = (seed * 16807) % 2147483647) / 2147483647;
+  const column = (points: readonly XY[], at: number): readonly XY[] => points.filter((p) => Math.floor(p.x) === at);
+  const extremes = (points: readonly XY[]): number[] => {
+    const known = points.flatMap((p) => p.y ?? []);
+    return known.length ? [Math.min(...known), Math.max(...known)] : [];
+  };
+  for (let round = 0; round < 40; round += 1) {
+    const [n, width] = [200 + Math.floor(random() * 3000), 5 + Math.floor(random() * 40)];
+    const points = Array.from({ length: n }, (_, i): XY => ({ x: 20 + (i / n) * width, y: random() < 0.1 ? null : random() * 300 }));
+    const kept = thinned(points);
+    for (let at = 20; at < 20 + width; at += 1) {
+      const [all, some] = [column(points, at), column(kept, at)];
+      expect(extremes(some)).toEqual(extremes(all));
+      expect([some[0], some.at(-1)]).toEqual([all[0], all.at(-1)]);
+      expect(some.length).toBeLessThanOrEqual(4);
+    }
+  }
 });
 
 test('nothing in a scene is NaN', () => {
