@@ -104,6 +104,31 @@ def _funnel(asking: Asking) -> None:
     for part in found.parts:
         of = {"funnel": asked, "part": {"key": part.key}}
         assert total(asking, **of, step=2) == part.steps[1].count
+    _trend(asking, {**asked, "trend": "week"})
+    _on_the_way(asking, {**FUNNEL, "between": 1})
+
+
+def _trend(asking: Asking, asked: dict[str, Any]) -> None:
+    """Of each bucket those of each value are all of its."""
+    found = asking.funnel(asked)
+    values = [{"key": part.key, "other": part.other} for part in found.parts]
+    for point in found.trend:
+        of = {"funnel": asked, "bucket": point.start}
+        for state, count in (("reached", point.entered), ("converted", point.converted)):
+            assert total(asking, **of, state=state) == count
+            each = [total(asking, **of, state=state, part=value) for value in values]
+            assert sum(each) == count
+
+
+def _on_the_way(asking: Asking, asked: dict[str, Any]) -> None:
+    found = asking.funnel(asked)
+    for link in found.flow.between:
+        of = {"funnel": asked, "node": link.source, "target": link.target}
+        assert total(asking, **of, between={}) == link.direct
+        for one in link.events:
+            event = {"other": True} if one.other else {"key": one.label}
+            assert total(asking, **of, between=event) == one.users
+        assert total(asking, **of, between={"key": "never_done"}) == 0
 
 
 def _retention(asking: Asking) -> None:

@@ -1239,6 +1239,7 @@ export interface Behind {
   target?: string;
   did?: DidAsked;
   part?: PartAsked;
+  between?: PartAsked;
 }
 
 /** `POST /v1/people`: the users behind a number, page by page. */

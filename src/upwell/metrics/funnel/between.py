@@ -58,6 +58,31 @@ def between(outcome: Outcome, every: Everything, top: int) -> tuple[Between, ...
     return tuple(made)
 
 
+def passers(
+    outcome: Outcome,
+    every: Everything,
+    top: int,
+    link: tuple[tuple[int, int], tuple[int, int]],
+    item: int | None,
+) -> Ints:
+    """The users of a link, as rows of the outcome, who did an item of `between`; None: no other."""
+    k = link[1][0] - 1
+    gone = moves(outcome, k)
+    move, done = _inside(outcome, k, gone, every)
+    for source, target, mine in gone.links(k):
+        if (source, target) != link:
+            continue
+        own = mine[move]
+        if item is None:
+            alone = mine.copy()
+            alone[move[own]] = False
+            return gone.users[alone]
+        ranks = _ranks(move[own], done[own])
+        wanted = ranks.items[ranks.order[top:]] if item == OTHER else [item]
+        return gone.users[np.unique(move[own][np.isin(done[own], wanted)])]
+    return np.zeros(0, dtype=np.int64)
+
+
 def _into(outcome: Outcome, k: int, every: Everything, top: int) -> Iterator[Between]:
     gone = moves(outcome, k)
     move, item = _inside(outcome, k, gone, every)
@@ -86,15 +111,28 @@ def _inside(outcome: Outcome, k: int, gone: Moves, every: Everything) -> tuple[I
     return move[fresh], item[fresh]
 
 
+class _Ranks(NamedTuple):
+    """Items with their users and times, and the places of these by users, the most first."""
+
+    items: Ints
+    users: Ints
+    times: Ints
+    order: Ints
+
+
+def _ranks(move: Ints, item: Ints) -> _Ranks:
+    items, code = np.unique(item, return_inverse=True)
+    many = len(items)
+    times = np.bincount(code, minlength=many)
+    users = np.bincount(np.unique(move * max(1, many) + code) % max(1, many), minlength=many)
+    return _Ranks(items, users, times, np.lexsort((items, -times, -users)))
+
+
 def _passed(move: Ints, item: Ints, top: int) -> Iterator[Passed]:
     """Items by users, the most first, and what is beyond `top`; a user is on a link once."""
-    items, code = np.unique(item, return_inverse=True)
-    if not len(items):
-        return
-    times = np.bincount(code)
-    users = np.bincount(np.unique(move * len(items) + code) % len(items))
-    ranked = np.lexsort((items, -times, -users))
-    for place in ranked[:top].tolist():
+    items, users, times, order = _ranks(move, item)
+    for place in order[:top].tolist():
         yield Passed(int(items[place]), int(users[place]), int(times[place]))
-    if len(beyond := ranked[top:]):
-        yield Passed(OTHER, len(np.unique(move[np.isin(code, beyond)])), int(times[beyond].sum()))
+    if len(beyond := order[top:]):
+        others = len(np.unique(move[np.isin(item, items[beyond])]))
+        yield Passed(OTHER, others, int(times[beyond].sum()))

@@ -242,7 +242,9 @@ class Behind(OneAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     `funnel`: a `step` (from 1) and a `state`: who reached it, or stands there and dropped or may go
     on; `converted` is of the last; or a `node` of the flow, or the link from it to `target`; in a
-    `bucket` of its trend, by its start: without a step, dropped and open are at any.
+    `bucket` of its trend, by its start: without a step, dropped and open are at any. With a `part`
+    those of one value. On a link `between` is an event that was also done on the way, by its label;
+    `other` ones; or, without a key, nothing else: the question is asked with `between`, too.
     `retention`: the start of a `cohort`, the column `k`, and who `stayed`, or did not. `lifecycle`:
     the `kind` of a bar, and the `start` of its bucket. `stickiness`: active in so many buckets
     (`times`), or in more. `paths`: the edge from `source` to `target`; without one who ended there.
@@ -266,6 +268,7 @@ class Behind(OneAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
     target: str | None = None
     did: DidAsked | None = None
     part: PartAsked | None = None
+    between: PartAsked | None = None
 
 
 class PeopleAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -10,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.errors import Rejected
+from upwell.metrics.funnel.between import OTHER, passers
 from upwell.metrics.funnel.rule import FunnelRule
 from upwell.metrics.funnel.run import HIDDEN, Outcome, Timelines, run
 from upwell.metrics.funnel.split import Part, apart, at_step, each_value, parts, pick, touches
 from upwell.metrics.funnel.sums import TrendSum
 from upwell.query.usage import routes, shapes, trends
-from upwell.query.usage.asked import Doing, FunnelAsked
+from upwell.query.usage.asked import Doing, FunnelAsked, PartAsked
 from upwell.query.usage.ground import THREADS, Ground
 from upwell.query.usage.walk import Walk, Walks
 
 Codes = NDArray[np.int32]
+Node = tuple[int, int]  # a step (from 1) and an alternative
 Follow = Callable[[Timelines], Outcome]
 
 MOST = 12_000_000  # events that are looked at in one piece, for what lies between steps
@@ -72,6 +74,20 @@ def followed(walks: Walks, asked: FunnelAsked, rule: FunnelRule, of: Ground) -> 
 def outcome_of(walks: Walks, asked: FunnelAsked, follow: Follow) -> Outcome:
     """What `follow` makes of everybody's events."""
     return joined([_entered(follow(_timelines(one, asked)[0])) for one in _pieces(walks, asked)])
+
+
+def on_the_way(
+    walks: Walks, asked: FunnelAsked, rule: FunnelRule, link: tuple[Node, Node], event: PartAsked
+) -> NDArray[np.int64]:
+    """The people of a link of the flow who also did an event on it; without a key nothing else."""
+    (found,) = _pieces(walks, asked)
+    lines, kept = _timelines(found, asked)
+    outcome = run(lines, rule, THREADS)
+    every, labels = routes.everything(found, kept)
+    if event.key is not None and event.key not in labels:
+        return np.zeros(0, dtype=np.int64)
+    item = OTHER if event.other else None if event.key is None else labels.index(event.key)
+    return np.unique(outcome.actor[passers(outcome, every, asked.between, link, item)])
 
 
 def joined(outcomes: Sequence[Outcome]) -> Outcome:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
+
 from upwell.errors import Rejected
 from upwell.metrics.funnel import rule as rules
 from upwell.metrics.funnel.rule import Exclusion, FunnelRule, Step
 from upwell.metrics.funnel.run import Outcome, run
-from upwell.metrics.funnel.split import OTHER
+from upwell.metrics.funnel.split import OTHER, pick
 from upwell.metrics.funnel.sums import MAX_OWN_BINS, step_sums, whole
 from upwell.period import DAY_MICROS, HOUR_MICROS, MICROS
 from upwell.query.usage import courses, routes, shapes, trends
@@ -124,20 +126,17 @@ def outcome_of(
 ) -> Outcome:
     """What became of each person, or of those in a part of the breakdown or a bucket of the trend.
 
-    Rejected where both are asked for: the trend is of everybody.
+    Of both: of those in the part what became of their entries in the bucket.
     """
     rule = rule_of(asked, of)
     if bucket is not None:
-        if part is not None:
-            raise Rejected(
-                "bad_people",
-                "The trend of a funnel has no parts.",
-                fix="Leave out 'part' or 'bucket'.",
-                where="of",
-            )
-        return courses.outcome_of(
+        entered = courses.outcome_of(
             walks, asked, lambda lines: trends.entered_in(lines, rule, asked, of, bucket)
         )
+        if part is None:
+            return entered
+        own = outcome_of(walks, asked, of, part)
+        return pick(entered, np.isin(entered.actor, own.actor))
     if part is None:
         return courses.outcome_of(walks, asked, lambda lines: run(lines, rule, THREADS))
     if asked.by is None:

@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.errors import Rejected
-from upwell.metrics.funnel.run import CONVERTED, DROPPED, OPEN, Outcome
+from upwell.metrics.funnel.run import CONVERTED, DROPPED, OPEN
 from upwell.period import to_instant
 from upwell.query import scan
-from upwell.query.usage import funnels, shapes
-from upwell.query.usage.asked import Behind, DidAsked, Doing, FunnelAsked, PeopleAsked
+from upwell.query.usage import courses, funnels, shapes
+from upwell.query.usage.asked import Behind, DidAsked, Doing, FunnelAsked, PartAsked, PeopleAsked
 from upwell.query.usage.ground import Ground
 from upwell.query.usage.walk import Walks, walk
 from upwell.warehouse.timelines import Timelines
@@ -24,14 +24,16 @@ _STATES = {"converted": CONVERTED, "dropped": DROPPED, "open": OPEN}
 
 def of_funnel(behind: Behind, asked: FunnelAsked, of: Ground, found: Walks) -> I64:
     """The people at a step of a funnel, in a state, at a node or on a link."""
+    if behind.between is not None:
+        return _on_the_way(behind, behind.between, asked, of, found)
     outcome = funnels.outcome_of(found, asked, of, behind.part, behind.bucket)
     chosen = outcome.reached > 0
     step = behind.step
     if behind.node is not None:
-        step, alternative = _node(behind.node, outcome)
+        step, alternative = _node(behind.node, len(asked.steps))
         chosen = outcome.alternatives[:, step - 1] == alternative
         if behind.target is not None:
-            after, onward = _node(behind.target, outcome)
+            after, onward = _node(behind.target, len(asked.steps))
             between = outcome.rows[:, step : after - 1] >= 0
             chosen &= outcome.alternatives[:, after - 1] == onward
             chosen &= ~between.any(axis=1) if after > step else False
@@ -52,12 +54,28 @@ def of_funnel(behind: Behind, asked: FunnelAsked, of: Ground, found: Walks) -> I
     return np.unique(outcome.actor[chosen])
 
 
-def _node(name: str, outcome: Outcome) -> tuple[int, int]:
+def _on_the_way(
+    behind: Behind, event: PartAsked, asked: FunnelAsked, of: Ground, found: Walks
+) -> I64:
+    """The people of a link who also did an event on it."""
+    if behind.node is None or behind.target is None or not asked.between:
+        raise _refuse(
+            "What is done on the way is told of a link.",
+            "Send 'node' and 'target', and ask the funnel with 'between'.",
+        )
+    steps = len(asked.steps)
+    link = _node(behind.node, steps), _node(behind.target, steps)
+    if link[0][0] >= link[1][0]:
+        raise _refuse(
+            f"No link leads from {behind.node} to {behind.target}.", "Send a link of the flow."
+        )
+    return courses.on_the_way(found, asked, funnels.rule_of(asked, of), link, event)
+
+
+def _node(name: str, steps: int) -> tuple[int, int]:
     """Step and alternative of a node's id."""
     step, dot, alternative = name.partition(".")
-    if not (dot and step.isdecimal() and alternative.isdecimal()) or not (
-        1 <= int(step) <= outcome.rows.shape[1]
-    ):
+    if not (dot and step.isdecimal() and alternative.isdecimal()) or not (1 <= int(step) <= steps):
         raise _refuse(f"'{name[:40]}' is no node of the flow.", "Send a node's id, such as 2.1.")
     return int(step), int(alternative)
 

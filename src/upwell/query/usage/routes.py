@@ -48,8 +48,7 @@ def between_of(
     outcome: Outcome, top: int, found: Walk, kept: NDArray[np.bool_]
 ) -> tuple[shapes.LinkBetween, ...]:
     """What was done on each link; `kept` are the events that the outcome was followed on."""
-    item, labels = found.items()
-    every = Everything(np.flatnonzero(kept), found.found.ts, item)
+    every, labels = everything(found, kept)
     return tuple(
         shapes.LinkBetween(
             source=_id(link.source),
@@ -67,6 +66,12 @@ def between_of(
         )
         for link in between(outcome, every, top)
     )
+
+
+def everything(found: Walk, kept: NDArray[np.bool_]) -> tuple[Everything, list[str]]:
+    """All events, of which `kept` are those of the funnel; and what each item is called."""
+    item, labels = found.items()
+    return Everything(np.flatnonzero(kept), found.found.ts, item), labels
 
 
 def _id(node: tuple[int, int]) -> str:
