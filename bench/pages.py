@@ -6,14 +6,14 @@ import gzip
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.figures import Section, Table, ms, percentile
 from bench.house import Server, until
@@ -94,6 +94,12 @@ def run(work: Path, quick: bool) -> Section:
                         f"{found['script'] / 1000:,.1f} kB",
                         f"{SCRIPT_TARGET / 1000:,.0f} kB",
                     ),
+                    (
+                        "CPU of a filter taken away, p50: page, server",
+                        f"{ms(percentile(found['page_cpu'], 0.5))}, "
+                        f"{ms(percentile(found['server_cpu'], 0.5))}",
+                        "–",
+                    ),
                     ("Frames a second", f"{len(frames) / sum(frames):.1f}", "60"),
                     ("Frames that came late (over 25 ms)", f"{late} of {len(frames)}", "0"),
                     ("Main thread busy while they moved", f"{found['busy']:.0%}", "–"),
@@ -126,11 +132,15 @@ def measure(server: Server, rounds: int, seconds: float) -> dict[str, Any]:
         browser = player.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
         page = _opened(browser)
         found["warm"] = [_home(page, server.address) for _ in range(rounds + 1)][1:]
-        found["filter"] = []
+        found["filter"], found["page_cpu"], found["server_cpu"] = [], [], []
         for _ in range(rounds):
             page.goto(f"{server.address}/?products={PRODUCT}")
             page.locator(".kpis .kpi .value.tabular").nth(5).wait_for()
+            time.sleep(2)  # what is read ahead
+            busy, before = busy_of(page), sum(server.cpu().values())
             found["filter"].append(page.evaluate(_FILTER) / 1000)
+            found["page_cpu"].append(busy())
+            found["server_cpu"].append(sum(server.cpu().values()) - before)
         found |= _live(page, server, seconds)
         browser.close()
     return found
@@ -152,19 +162,25 @@ def _live(page: Page, server: Server, seconds: float) -> dict[str, Any]:
     _home(page, server.address)
     until(lambda: page.evaluate(_TILES) >= TILES, 60, f"{TILES} tiles", every=0.1)
     time.sleep(2)  # what is read ahead
-    probe = page.context.new_cdp_session(page)
-    probe.send("Performance.enable")
     with _arriving(server):
-        began, before = time.perf_counter(), _busy(probe)
+        began, spent = time.perf_counter(), busy_of(page)
         times, changes = page.evaluate(_FRAMES, seconds)
-        busy = (_busy(probe) - before) / (time.perf_counter() - began)
+        busy = spent() / (time.perf_counter() - began)
     frames = [(b - a) / 1000 for a, b in pairwise(times)]
     return {"frames": frames, "changes": changes, "busy": busy, "tiles": page.evaluate(_TILES)}
 
 
-def _busy(probe: CDPSession) -> float:
-    metrics = probe.send("Performance.getMetrics")["metrics"]
-    return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
+def busy_of(page: Page) -> Callable[[], float]:
+    """From here on: CPU seconds that the page's main thread has spent since."""
+    probe = page.context.new_cdp_session(page)
+    probe.send("Performance.enable")
+
+    def spent() -> float:
+        metrics = probe.send("Performance.getMetrics")["metrics"]
+        return float(next(one["value"] for one in metrics if one["name"] == "TaskDuration"))
+
+    before = spent()
+    return lambda: spent() - before
 
 
 @contextmanager
