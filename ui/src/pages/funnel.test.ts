@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { EventName } from '../wire';
 import { doingLabel, formatDoing, just, parseDoing, type Doing } from './doing';
-import { behindFlow, chosenOptions, formatSteps, formatWithout, funnelAsked, parseFunnel, parseSteps, parseWithout, startingSteps, windowWords } from './funnel';
+import { behindFlow, chosenOptions, formatSteps, formatWithout, funnelAsked, parseFunnel, parseSteps, parseWithout, startingSteps, windowWords, valueId } from './funnel';
 
 const name = (type: string, called = type, events = 1): EventName => ({ name: called, type, events, last_seen: '2026-11-22T10:00:00Z' });
 const one = (...events: string[]) => ({ events: events.map(just), optional: false });
@@ -111,4 +111,8 @@ test('a place in the flow, a step, a day and a part lead to their users', () => 
   expect(behindFlow('part/2/is=D/E', funnel)).toEqual({ funnel, step: 2, part: { key: 'D/E' } });
   expect(behindFlow('part/1/is', funnel)).toEqual({ funnel, step: 1, part: {} });
   expect(behindFlow('part/1/other', funnel)).toEqual({ funnel, step: 1, part: { other: true } });
+  expect(behindFlow('done/2026-11-01', funnel, 'is=DE')).toEqual({ funnel, bucket: '2026-11-01', state: 'converted', part: { key: 'DE' } });
+  expect(behindFlow('1.0>2.1', { ...funnel, trend: 'day' }, 'none')).toEqual({ funnel: { ...funnel, between: 8 }, node: '1.0', target: '2.1', between: {} });
+  for (const part of [{ key: 'a=b', other: false }, { key: null, other: false }, { key: null, other: true }])
+    expect(behindFlow(`part/1/${valueId(part)}`, funnel).part).toEqual(part.other ? { other: true } : part.key === null ? {} : { key: part.key });
 });

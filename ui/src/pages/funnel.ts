@@ -1,5 +1,5 @@
 /** A funnel as it stands in the address, and as the server is asked for it. Pure. */
-import type { Behind, EventName, FunnelAsked, StepAsked } from '../wire';
+import type { Behind, EventName, FunnelAsked, PartAsked, StepAsked } from '../wire';
 import { doingAsked, doingLabel, formatDoing, just, parseDoing, type Doing } from './doing';
 import { parseFilters, whereOf, type Filters } from './filters';
 
@@ -167,16 +167,29 @@ export function windowWords(window: string): string {
   return `${count} ${count === 1 ? words.one : words.label}`;
 }
 
-/** Where a funnel's picture was clicked, as the server is asked for its users. */
-export function behindFlow(id: string, funnel: FunnelAsked): Behind {
+export const BETWEEN = 8; // events on the way that are named
+
+/** The same funnel with what is done between its steps; nothing else is needed of it. */
+export function betweenAsked({ by: _, attribution: __, trend: ___, ...funnel }: FunnelAsked): FunnelAsked {
+  return { ...funnel, between: BETWEEN };
+}
+
+/** One of several: "is=DE", "other", "none" (without any). */
+const valueOf = (id: string): PartAsked => (id === 'other' ? { other: true } : id.startsWith('is=') ? { key: id.slice(3) } : {});
+/** A value of a breakdown as it stands in the address. */
+export const valueId = ({ key, other }: { key: string | null; other: boolean }): string => (other ? 'other' : key === null ? 'none' : `is=${key}`);
+
+/** Where a funnel's picture was clicked, as the server is asked for its users; `of`: only those of one value, or event. */
+export function behindFlow(id: string, funnel: FunnelAsked, of = ''): Behind {
   const place = /^(step|entered|done)\/(.+)$/.exec(id);
   if (place?.[1] === 'step') return { funnel, step: Number(place[2]) };
-  if (place) return { funnel, bucket: place[2]!, ...(place[1] === 'done' ? { state: 'converted' as const } : {}) };
-  const part = /^part\/(\d+)\/(other|is)(.*)$/.exec(id);
-  if (part) return { funnel, step: Number(part[1]), part: part[2] === 'other' ? { other: true } : part[3] === '' ? {} : { key: part[3]!.slice(1) } };
+  if (place) return { funnel, bucket: place[2]!, ...(place[1] === 'done' ? { state: 'converted' as const } : {}), ...(of ? { part: valueOf(of) } : {}) };
+  const part = /^part\/(\d+)\/(.*)$/.exec(id);
+  if (part) return { funnel, step: Number(part[1]), part: valueOf(part[2]!) };
   const [node = '', target] = id.split('>');
   const end = /^(left|open)\/(\d+)$/.exec(target ?? node);
   const state = end ? (end[1] === 'left' ? 'dropped' : 'open') : 'reached';
   if (target === undefined) return end ? { funnel, step: Number(end[2]), state } : { funnel, node };
-  return end ? { funnel, node, state } : { funnel, node, target };
+  if (end) return { funnel, node, state };
+  return of ? { funnel: betweenAsked(funnel), node, target, between: valueOf(of) } : { funnel, node, target };
 }
