@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -92,7 +93,11 @@ def events() -> Iterator[dict[str, object]]:
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[House]:
     """A company whose users can be counted by hand."""
-    folder = tmp_path_factory.mktemp("used")
+    yield from company(tmp_path_factory.mktemp("used"), browser)
+
+
+def company(folder: Path, browser: Browser) -> Iterator[House]:
+    """A house in a directory whose users are those of `events`; stopped at the end."""
     (folder / "upwell.toml").write_text(CONFIG)
     house = House(Served(folder / "data", config=folder / "upwell.toml"))
     try:
