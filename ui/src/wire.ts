@@ -1408,6 +1408,7 @@ export interface FeedEvent {
   name: string | null;
   actor: string | null;
   value: Value;
+  sums: boolean;
   currency: string | null;
   at: string;
   country: string | null;

@@ -27,8 +27,8 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
 
     `start` is the value when it was set, `now` the newest or the last of its time, `expected` what
     the straight line between `start` and `value` has for now; `gap` by how much it is behind or
-    was missed. What adds up over days is counted from `since` on, other metrics over the 30 days
-    up to now.
+    was missed. What adds up over days (`sums`) is counted from `since` on, other metrics over the
+    30 days up to now.
     """
 
     id: str
@@ -45,6 +45,7 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     gap: Value
     share: float | None
     state: State
+    sums: bool
     in_file: bool
     created_by: str
 
@@ -103,6 +104,7 @@ def progress(one: kept.Goal, at: Standing, ask: Ask, in_file: bool) -> Goal:
         gap=show(stands.gap),
         share=None if stands.share is None else float(stands.share),
         state=stands.state,
+        sums=metric is not None and _sums(metric),
         in_file=in_file,
         created_by=one.created_by,
     )

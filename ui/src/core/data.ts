@@ -32,6 +32,12 @@ export interface Mark {
   readonly series?: string;
 }
 
+/** Where a metric is to be, bucket by bucket: drawn as a line of its own. */
+export interface Target {
+  readonly label: string;
+  readonly values: readonly { readonly start: string; readonly value: number }[];
+}
+
 /** What was expected of one bucket. */
 export interface Expected {
   readonly start: string;

@@ -4,7 +4,7 @@ import { bisector } from 'd3-array';
 import { scaleLinear, scaleUtc } from 'd3-scale';
 import type { Theme } from '../tokens/tokens';
 import { seriesColour } from '../tokens/tokens';
-import { amount, type Expected, type Grain, type Line, type Mark, type Unit } from './data';
+import { amount, type Expected, type Grain, type Line, type Mark, type Target, type Unit } from './data';
 import { DAY, HOUR, parseStart, type Start } from './dates';
 import { areaPath, bandPath, hatchPath, linePath, lonePoints, round, type XY } from './path';
 import { valueAxis, type ValueTick } from './scale';
@@ -20,6 +20,7 @@ export interface TimeSeriesData {
   readonly grain: Grain;
   readonly marks?: readonly Mark[];
   readonly expected?: readonly Expected[];
+  readonly target?: Target | null;
   /** Keys not drawn; the others keep their colours. */
   readonly hidden?: ReadonlySet<string>;
   /** The one line to look at: the others are set back. */
@@ -91,6 +92,8 @@ export interface TimeSeriesScene {
   readonly needsLegend: boolean;
   readonly hatch: { readonly x: number; readonly width: number; readonly path: string } | null;
   readonly expected: string;
+  /** The way to the goal, and where its name stands: above its end. */
+  readonly target: { readonly path: string; readonly label: string; readonly x: number; readonly y: number } | null;
   readonly marks: readonly DrawnMark[];
   readonly empty: boolean;
 }
@@ -126,7 +129,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
 
   const indexOf = new Map(buckets.map((bucket, index) => [bucket.start, index]));
   const stacks = data.stacked ? stack(shown.map(({ line }) => line), indexOf, buckets.length) : null;
-  const [low, high] = stacks ? tops(stacks) : extent(shown.map(({ line }) => line), data.expected ?? [], data.zero ?? true);
+  const [low, high] = stacks ? tops(stacks) : extent(shown.map(({ line }) => line), data.expected ?? [], data.zero ?? true, data.target);
   const axis = valueAxis(low, high, height < 140 ? 2 : height < 320 ? 3 : 4, data.unit, data.currency ?? '');
   const y = scaleLinear().domain(axis.domain).range([bottom, top]);
 
@@ -203,6 +206,7 @@ export function layoutTimeSeries(data: TimeSeriesData, width: number, height: nu
         ? { x: round(hatchX), width: round(right - hatchX), path: hatchPath(hatchX, top, right - hatchX, bottom - top) }
         : null,
     expected: expectedPath(data.expected ?? [], indexOf, x, half, y),
+    target: drawnTarget(data.target, indexOf, x, y, right, size),
     marks: marks.flatMap((mark) => drawnMark(mark, bucketOf({ starts, walls }, mark.start), x, lines)),
     empty: lines.every((line) => line.at.every((p) => p.y === null)),
   };
@@ -240,7 +244,26 @@ function stepOf(instants: readonly number[], grain: Grain): number {
   return (instants.at(-1)! - instants[0]!) / (instants.length - 1);
 }
 
-function extent(lines: readonly Line[], expected: readonly Expected[], zero: boolean): [number, number] {
+function drawnTarget(
+  target: Target | null | undefined,
+  indexOf: ReadonlyMap<string, number>,
+  x: readonly number[],
+  y: (value: number) => number,
+  right: number,
+  size: number,
+): TimeSeriesScene['target'] {
+  const at = (target?.values ?? []).flatMap(({ start, value }) => {
+    const index = indexOf.get(start);
+    return index === undefined ? [] : [{ x: x[index]!, y: round(y(value)) }];
+  });
+  const last = at.at(-1);
+  if (!target || !last) return null;
+  const whole = at.length > 1 ? linePath(at) : `M${last.x - NARROWEST},${last.y}H${last.x + NARROWEST}`;
+  const label = fitText(target.label, Math.max(0, last.x - x[0]!), size);
+  return { path: whole, label, x: Math.min(last.x, right), y: Math.max(size, last.y - 6) };
+}
+
+function extent(lines: readonly Line[], expected: readonly Expected[], zero: boolean, target?: Target | null): [number, number] {
   let [low, high] = [Infinity, -Infinity];
   const take = (value: number | null): void => {
     if (value === null) return;
@@ -251,6 +274,7 @@ function extent(lines: readonly Line[], expected: readonly Expected[], zero: boo
     for (const point of line.points) take(amount(point.value));
     line.compare?.slice(0, line.points.length).forEach((point) => take(amount(point.value)));
   }
+  for (const { value } of target?.values ?? []) take(value);
   for (const range of expected) {
     take(range.low);
     take(range.high);

@@ -4,7 +4,7 @@ import { createApi, problemFrom, UNREACHABLE, type Api } from '../api';
 import { format, parse, segmentOf, type Route } from '../router';
 import { Socket, type Ears, type Link, type Wire } from '../socket';
 import { apply, EMPTY, idOf, pruned, withAnswer, withError, type State, type Tile } from '../store';
-import type { Alert, Annotation, Annotations, Answer, Frame, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
+import type { Alert, Annotation, Annotations, Answer, Frame, Goal, GoalList, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
 import { effectiveGrain, resolve, weekStartOf, type Calendar, type Span } from './dates';
 import { clockIn, dayIn } from './clock';
 
@@ -44,6 +44,7 @@ export class Desk {
   inbox = $state.raw<Alert[] | null>(null); // null: not read yet
   inboxProblem = $state.raw<Problem | null>(null);
   notes = $state.raw<Annotation[]>([]); // what people wrote beside time series
+  goals = $state.raw<Goal[]>([]); // what metrics are to be by a day
   known = $state(false); // products and metrics are there
   now = $state(Date.now()); // the server's time, ms, a tick a second
   lastFrame = $state(0);
@@ -178,6 +179,7 @@ export class Desk {
       take<Sources>('/v1/sources', (sources) => (this.sources = sources)),
       this.readInbox(),
       take<Annotations>('/v1/annotations', ({ annotations }) => (this.notes = annotations)),
+      take<GoalList>('/v1/goals', ({ goals }) => (this.goals = goals)),
     ]);
     this.known ||= this.metrics.length > 0;
     if (this.known && this.session?.viewer) this.failed = null;
@@ -185,6 +187,10 @@ export class Desk {
 
   async readNotes(): Promise<void> {
     this.notes = (await this.api.get<Annotations>('/v1/annotations')).annotations;
+  }
+
+  async readGoals(): Promise<void> {
+    this.goals = (await this.api.get<GoalList>('/v1/goals')).goals;
   }
 
   async readInbox(): Promise<void> {
