@@ -10,6 +10,8 @@ export type AlertAct = 'ack' | 'mute' | 'resolve';
 export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
 export type DayGrain = 'day' | 'week' | 'month' | 'quarter' | 'year';
 export type AnnotationKind = 'note' | 'release' | 'launch' | 'campaign' | 'outage';
+export type TileKind = 'number' | 'series' | 'bars' | 'bridge' | 'retention' | 'funnel' | 'lifecycle' | 'text' | 'hidden';
+export type TileLook = 'lines' | 'areas' | 'shares';
 export type GoalState = 'reached' | 'on_pace' | 'behind' | 'missed' | 'unknown';
 export type ChangeKind = 'part' | 'other' | 'overlap' | 'rest';
 
@@ -1338,7 +1340,48 @@ export interface SavedQuestions {
   questions: SavedQuestion[];
 }
 
-/** `POST /v1/annotations`: what happened, when (now when left out), and to which products. */
+/** A question and its place: `x` and `w` in twelfths of the width, `y` and `h` in rows. */
+export interface Tile {
+  id: string;
+  kind: TileKind;
+  x: number;
+  y: number;
+  w: number;
+  h: number;
+  title?: string;
+  metric?: string;
+  by?: string;
+  look?: TileLook;
+  products?: string[];
+  range?: string;
+  grain?: Grain;
+  of?: OneAsked;
+  text?: string;
+}
+
+/** `POST /v1/boards`: a name, tiles that do not cover each other, and who may see it. */
+export interface NewBoard {
+  name: string;
+  tiles?: Tile[];
+  shared?: boolean;
+}
+
+/** A board; `mine` where the viewer may change it. */
+export interface Board {
+  id: string;
+  name: string;
+  tiles: Tile[];
+  shared: boolean;
+  mine: boolean;
+  owner: string;
+  created_at: string;
+}
+
+/** The boards that the viewer may open, by name. */
+export interface BoardList {
+  boards: Board[];
+}
+
 /** `POST /v1/goals`: a metric, the value it is to have, and by the end of which day. */
 export interface NewGoal {
   metric: string;
@@ -1365,6 +1408,7 @@ export interface Goal {
   gap: Value;
   share: number | null;
   state: GoalState;
+  sums: boolean;
   in_file: boolean;
   created_by: string;
 }
@@ -1374,6 +1418,7 @@ export interface GoalList {
   goals: Goal[];
 }
 
+/** `POST /v1/annotations`: what happened, when (now when left out), and to which products. */
 export interface NewAnnotation {
   title: string;
   kind?: AnnotationKind;
@@ -1408,7 +1453,6 @@ export interface FeedEvent {
   name: string | null;
   actor: string | null;
   value: Value;
-  sums: boolean;
   currency: string | null;
   at: string;
   country: string | null;

@@ -29,6 +29,7 @@ from upwell.live.frames import Backfill, Status
 from upwell.period import GRAINS, to_date, to_instant, to_micros
 from upwell.projection.ground import Ground
 from upwell.query import Question
+from upwell.query.boards import Boards
 from upwell.query.explain import Explain
 from upwell.query.goals import Goals
 from upwell.query.marks import Marks
@@ -117,6 +118,7 @@ class Joined:
             explain=Explain(house.desk, house.clock).explain,
             revenue=Revenue(house.desk, house.clock),
             usage=house.usage,
+            boards=Boards(house.projection, house.state, house.clock),
             marks=Marks(house.projection, house.state, house.clock),
             goals=Goals(
                 house.projection, house.state, house.answer, house.clock, house.settings.goals

@@ -1,11 +1,23 @@
-"""What people keep under a name: segments and questions about use. Times: UTC microseconds."""
+"""What people keep under a name: segments, questions about use, boards. Times: UTC microseconds."""
 
 from __future__ import annotations
 
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from sqlalchemy import JSON, BigInteger, Column, String, Table, Text, delete, insert, select, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    String,
+    Table,
+    Text,
+    delete,
+    insert,
+    select,
+    update,
+)
 
 from upwell.state.db import State
 from upwell.state.tables import metadata
@@ -25,6 +37,13 @@ class Question(Segment, frozen=True, kw_only=True):
     """A question; `of` is JSON that `query` reads, `address` the page that asks it."""
 
     address: str
+
+
+class Board(Segment, frozen=True, kw_only=True):
+    """Tiles on a grid, JSON that `query` reads; `shared` ones are everybody's to see."""
+
+    owner: str
+    shared: bool
 
 
 Kept = TypeVar("Kept", bound=Segment)
@@ -76,3 +95,9 @@ class Shelf(Generic[Kept]):
 
 SEGMENTS = Shelf("segments", Segment)
 QUESTIONS = Shelf("questions", Question, Column("address", Text, nullable=False))
+BOARDS = Shelf(
+    "boards",
+    Board,
+    Column("owner", String(320), nullable=False),
+    Column("shared", Boolean, nullable=False),
+)

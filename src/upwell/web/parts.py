@@ -14,6 +14,7 @@ from upwell.access import Viewer
 from upwell.alerts.inbox import Act, AlertShown
 from upwell.event import DeadLetter, Delivery
 from upwell.query import Ask, Question
+from upwell.query.boards import Boards
 from upwell.query.explain import Explanation
 from upwell.query.goals import Goals
 from upwell.query.marks import Marks
@@ -105,6 +106,7 @@ class Parts:
     explain: Callable[[Question, Viewer], Explanation]
     revenue: Revenue
     usage: Usage
+    boards: Boards
     marks: Marks
     goals: Goals
     products: Callable[[Viewer], Sequence[shapes.Product]]

@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
-from upwell.query import Answer, goals, marks, progress
+from upwell.query import Answer, boards, goals, marks, progress
 from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
@@ -29,6 +29,7 @@ _TAGS = {
     "Revenue": "Bridges, customers, cohorts, counting rules.",
     "Use": "Funnels: who got how far, and by which route.",
     "What there is": "Products, metrics, events and sources.",
+    "Boards": "Tiles that people arrange and share.",
     "Goals": "What metrics are to be by a day, and whether they are on pace.",
     "Annotations": "Releases, launches and notes beside time series.",
     "Alerts": "What moved further than expected.",
@@ -86,6 +87,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
             usage,
             usage_asked,
             keeping,
+            boards,
             marks,
             explained,
             goals,

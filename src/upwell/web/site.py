@@ -13,6 +13,7 @@ from litestar.types import Message, Send
 
 from upwell.errors import UpwellError
 from upwell.web import (
+    boards,
     company,
     connect,
     events,
@@ -125,6 +126,7 @@ def _api(parts: Parts) -> Litestar:
             *explain.ROUTES,
             *revenue.ROUTES,
             *usage.ROUTES,
+            *boards.ROUTES,
             *goals.ROUTES,
             *marks.ROUTES,
             *company.ROUTES,

@@ -22,7 +22,7 @@ from upwell.live import frames
 from upwell.metrics.catalog import Direction, Unit
 from upwell.metrics.funnel.sums import Histogram
 from upwell.period import Grain
-from upwell.query import goals, marks, progress
+from upwell.query import boards, goals, marks, progress
 from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
@@ -40,6 +40,8 @@ ALIASES: dict[str, Any] = {
     "CustomerStatus": revenue.CustomerStatus,
     "DayGrain": usage_asked.DayGrain,
     "AnnotationKind": marks.Kind,
+    "TileKind": boards.Kind,
+    "TileLook": boards.Look,
     "GoalState": progress.State,
     "ChangeKind": explained.Kind,
 }
@@ -186,6 +188,10 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     keeping.NewQuestion,
     keeping.SavedQuestion,
     keeping.SavedQuestions,
+    boards.Tile,
+    boards.NewBoard,
+    boards.Board,
+    boards.BoardList,
     goals.NewGoal,
     progress.Goal,
     progress.GoalList,
@@ -233,6 +239,8 @@ SENT = frozenset(
         "OneAsked",
         "NewQuestion",
         "NewAnnotation",
+        "Tile",
+        "NewBoard",
         "NewGoal",
     }
 )
