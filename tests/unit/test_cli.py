@@ -53,6 +53,24 @@ class Commands:
             "unconverted": [{"currency": "XAU", "total": "3.00"}],
         }
 
+    def explain(self, question: dict[str, Any]) -> dict[str, Any]:
+        self._asked.append(("explain", question))
+        parts = [
+            {"key": "mail", "label": "Mail", "change": "-12.50"},
+            {"key": "", "label": "", "kind": "other", "change": "2.50", "others": 3},
+        ]
+        return {
+            "unit": "money",
+            "currency": "USD",
+            "change": "-10.00",
+            "splits": [
+                {"by": "product", "parts": parts, "note": ""},
+                {"by": "plan", "parts": [], "note": "No sum is kept of this."},
+            ],
+            "customers": [{"id": "stripe:c", "name": "", "change": "-9.00"}],
+            "note": "",
+        }
+
     def rows(self, request: dict[str, Any]) -> dict[str, Any]:
         self._asked.append(("rows", request))
         event = {
@@ -211,6 +229,24 @@ def test_series_side_by_side(run: Terminal) -> None:
     assert run("query", "revenue", "--by", "plan", "--where", "country=DE,AT") == 0
     assert run.out.splitlines()[2].split() == ["starter", "1,851.75", "USD", "█", "▁"]
     assert run.house.asked[0][1]["where"] == {"country": ["DE", "AT"]}
+
+
+def test_why_it_changed(run: Terminal) -> None:
+    assert run("query", "revenue", "--explain", "--compare", "year") == 0
+    assert [line.split() for line in run.out.splitlines()] == [
+        ["by", "change"],
+        ["in", "all", "-10.00", "USD"],
+        ["product", "Mail", "-12.50", "USD"],
+        ["product", "the", "others", "+2.50", "USD"],
+        ["customer", "stripe:c", "-9.00", "USD"],
+    ]
+    assert run.err == "note: plan: No sum is kept of this.\n"
+    assert run.house.asked[-1] == (
+        "explain",
+        {"metric": "revenue", "grain": "day", "compare": "year"},
+    )
+    assert run("query", "revenue", "--explain", "--json") == 0
+    assert run("query", "revenue", "--explain", "--format", "csv") == 2
 
 
 def test_csv_json_and_parquet(run: Terminal, tmp_path: Path) -> None:

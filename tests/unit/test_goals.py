@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from upwell.metrics.goals import Pace, pace
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Question
-from upwell.query.goals import Goals, NewGoal
+from upwell.query.goals import Goals, NewGoal, in_settings
 from upwell.query.progress import Goal
 from upwell.settings.schema import Goal as InFile
 from upwell.state.db import State
@@ -133,8 +134,22 @@ def test_how_far_a_goal_is_and_whether_on_pace(kept: tuple[Desked, State]) -> No
     assert [found.product for found in made.listed(SYSTEM, ("mail",)).goals] == ["mail"]
 
 
+def test_the_configuration_says_goals_of_pages_too(kept: tuple[Desked, State]) -> None:
+    made = goals(kept).add(new(product="mail", since="2026-03-01", value="0.5"), SYSTEM)
+    assert in_settings(kept[1]) == (
+        InFile(
+            id=made.id,
+            metric="mrr",
+            product="mail",
+            since=dt.date(2026, 3, 1),
+            by=dt.date(2026, 3, 31),
+            value=Decimal("0.5"),
+        ),
+    )
+
+
 def test_goals_of_the_file_stand_beside_and_are_not_changed(kept: tuple[Desked, State]) -> None:
-    fixed = InFile(metric="mrr", by=dt.date(2026, 12, 31), value=500, product="mail")  # type: ignore[arg-type]
+    fixed = InFile(metric="mrr", by=dt.date(2026, 12, 31), value=Decimal(500), product="mail")
     made = goals(kept, fixed)
     (one,) = made.listed(SYSTEM).goals
     assert (one.id, one.since, one.in_file) == ("mrr-mail-2026-12-31", dt.date(2026, 1, 1), True)
@@ -146,7 +161,7 @@ def test_goals_of_the_file_stand_beside_and_are_not_changed(kept: tuple[Desked, 
         made.add(new(id=one.id), SYSTEM)
     made.add(new(id="mine"), SYSTEM)
     with pytest.raises(Rejected, match="'mine' stands in the configuration, and was made on a"):
-        goals(kept, InFile(metric="mrr", by=dt.date(2026, 12, 31), value=5, id="mine"))  # type: ignore[arg-type]
+        goals(kept, InFile(metric="mrr", by=dt.date(2026, 12, 31), value=Decimal(5), id="mine"))
 
 
 @pytest.mark.parametrize(

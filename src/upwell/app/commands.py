@@ -27,6 +27,8 @@ from upwell.flow import retraction
 from upwell.period import add_months, to_day, to_instant, to_micros
 from upwell.projection.doubts import listed
 from upwell.query import Answer, Question
+from upwell.query.explain import Explain, Explanation
+from upwell.query.goals import in_settings
 from upwell.query.revenue.compare import compare
 from upwell.query.revenue.compare import figures as sheet_figures
 from upwell.query.rows import Rows
@@ -62,6 +64,11 @@ class Commands:
     def query(self, question: dict[str, Any]) -> Answer:
         """One answer; by rules that nobody has asked for yet, once they are counted."""
         return self._answer(asking.from_json(question, ""))
+
+    def explain(self, question: dict[str, Any]) -> Explanation:
+        """Why a number changed since the time before, or what the question compares with."""
+        asked = asking.from_json(question, "")
+        return Explain(self._house.desk, self._house.clock).explain(asked, SYSTEM)
 
     def _answer(self, question: Question) -> Answer:
         until = time.monotonic() + COUNTING
@@ -464,7 +471,9 @@ class Commands:
 
     def config_export(self) -> dict[str, Any]:
         """The configuration that holds now, as TOML."""
-        return {"toml": config.export(self._house.presented())}
+        said = self._house.presented()
+        goals = (*said.goals, *in_settings(self._house.state))
+        return {"toml": config.export(msgspec.structs.replace(said, goals=goals))}
 
 
 def _listed_again(day: str) -> list[str]:

@@ -30,6 +30,31 @@ def shown(value: Any, unit: str, currency: str | None) -> str:
     return f"{number.quantize(Decimal('0.01')):,}"
 
 
+def explained(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]], str]:
+    """A change as a table: the parts of each dimension, which add up to it, and customers."""
+    unit, currency = found["unit"], found.get("currency")
+
+    def change(value: Any) -> str:
+        if value is None:
+            return shown(value, unit, currency)
+        number = Decimal(str(value))
+        points = f"{(number * 100).quantize(Decimal('0.01'))} pp"
+        said = points if unit == "ratio" else shown(value, unit, currency)
+        return f"+{said}" if number > 0 else said
+
+    named = {"other": "the others", "overlap": "in several of them", "rest": "in none of them"}
+    rows = [["", "in all", change(found["change"])]]
+    for split in found["splits"]:
+        for part in split["parts"]:
+            kind = part.get("kind", "part")
+            name = part["label"] or part["key"] or "(none)"
+            rows.append([split["by"], named.get(kind, name), change(part["change"])])
+    people = [
+        ["customer", one["name"] or one["id"], change(one["change"])] for one in found["customers"]
+    ]
+    return ["by", "", "change"], rows + people, "change"
+
+
 def spark(values: Sequence[Any]) -> str:
     """A line of blocks, lowest to highest; a space where there is no value."""
     known = [float(value) for value in values if value is not None]

@@ -55,6 +55,7 @@ def _listed(words: Sequence[str]) -> list[str]:
     default="table",
     show_default=True,
 )
+@click.option("--explain", is_flag=True, help="Why it changed: each part's share of the change.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option("--out", metavar="FILE", help="Write to a file instead of the terminal.")
 @places
@@ -68,9 +69,10 @@ def query(
     form: str,
     as_json: bool,
     out: str | None,
+    explain: bool,
     **rest: str | None,
 ) -> None:
-    """One answer: a metric over time."""
+    """One answer: a metric over time, or why it changed."""
     form = "json" if as_json else form
     if form == "parquet" and out is None and sys.stdout.isatty():
         raise click.UsageError("Parquet is no text for a terminal: give --out FILE")
@@ -83,6 +85,9 @@ def query(
         **rest,
     }
     kept = {name: value for name, value in question.items() if value}
+    if explain:
+        _explained(ask(home, "explain", question=kept), form)
+        return
     answer = ask(home, "query", question=kept)
     if form == "table" and out is None:
         put_table(*answers.table(answer))
@@ -90,6 +95,19 @@ def query(
             click.echo(f"note: {note}", err=True)
         return
     _write(answer, form, out)
+
+
+def _explained(found: dict[str, Any], form: str) -> None:
+    if form == "json":
+        put_json(found)
+        return
+    if form != "table":
+        raise click.UsageError("--explain gives a table, or --format json")
+    put_table(*answers.explained(found))
+    notes = [found["note"], *(f"{one['by']}: {one['note']}" for one in found["splits"])]
+    for note in notes:
+        if note and not note.endswith(": "):
+            click.echo(f"note: {note}", err=True)
 
 
 def _write(answer: dict[str, Any], form: str, out: str | None) -> None:

@@ -173,6 +173,21 @@ class Goals:
         return progress(one, at, self._ask, one.id in self._fixed)
 
 
+def in_settings(state: State) -> tuple[InFile, ...]:
+    """The goals made on pages, as the configuration would say them."""
+    return tuple(
+        InFile(
+            id=one.id,
+            metric=one.metric,
+            product=one.product or None,
+            since=to_date(one.since),
+            by=to_date(one.by),
+            value=Decimal(one.value),
+        )
+        for one in kept.every(state)
+    )
+
+
 def _sees(viewer: Viewer, one: kept.Goal) -> bool:
     """The company's goals are for those who see all of it."""
     return viewer.sees(one.product) if one.product else viewer.products is None
