@@ -8,13 +8,18 @@ Importing this module loads the compiler: modules that commands import do so ins
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 import numba
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
+
+THREADS = max(1, min(4, os.cpu_count() or 1))
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
@@ -24,3 +29,11 @@ def compiled(function: Callable[P, R]) -> Callable[P, R]:
     except RuntimeError:  # nowhere to write a cache: compiled again in each process
         made = numba.njit(nogil=True)(function)
     return made
+
+
+def shared(function: Callable[[T], R], parts: Sequence[T]) -> list[R]:
+    """What a function that runs compiled makes of each part, by threads that share the work."""
+    if min(THREADS, len(parts)) < 2:
+        return [function(part) for part in parts]
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(function, parts))

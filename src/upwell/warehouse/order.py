@@ -10,27 +10,45 @@ from numpy.typing import NDArray
 from upwell.metrics.compiled import compiled
 
 I64 = NDArray[np.int64]
+U32 = NDArray[np.uint32]
+U64 = NDArray[np.uint64]
+
+_ONE, _WORD, _LAST = np.uint64(1), np.uint64(6), np.uint64(63)  # of a word of 64 bits
 
 
 class Pick(NamedTuple):
     """Which rows are wanted: kinds, `since <= ts < until`, `low <= person < high`.
 
-    `person[actor]` says whose a row is, `wanted[kind]` which kinds count.
+    `person[actor]` says whose a row is, where `joined[actor]`; it is the actor's own elsewhere.
+    `wanted[kind]` says which kinds count.
     """
 
     wanted: NDArray[np.bool_]
     since: int
     until: int
     person: I64
+    joined: NDArray[np.bool_]
     low: int
     high: int
+
+
+class Crew(NamedTuple):
+    """People from `low` on, numbered without gaps in their order.
+
+    Arrays by person would have a place for everybody of every product; those of one question are
+    few of them, and far apart. `here` has a bit for each place, `before` the number of set bits in
+    all words before each.
+    """
+
+    low: int
+    here: U64
+    before: I64
 
 
 class Rows(NamedTuple):
     """Where picked rows are put: `next` holds the place of each person's next one."""
 
     next: I64
-    person: I64
     ts: I64
     kind: NDArray[np.int32]
     product: NDArray[np.int16]
@@ -42,21 +60,23 @@ def picked(
     ts: I64,
     kind: NDArray[Any],
     pick: Pick,
-    lows: I64,
-    highs: I64,
+    ranges: tuple[I64, I64],
     out: NDArray[np.int32],
+    who: U32,
 ) -> int:
     """Write the picked ones of the rows in ranges [low, high) to `out`; how many there are.
 
-    `out` has room for one more than there are rows: every row is written, and stays if it is
-    picked, which costs less than a branch that nobody can foretell.
+    `who` gets whose they are. Both have room for one more than there are rows: every row is
+    written, and stays if it is picked, which costs less than a branch that nobody can foretell.
     """
-    wanted, since, until, person, low, high = pick
+    wanted, since, until, person, joined, low, high = pick
     n = 0
-    for part in range(len(lows)):
-        for row in range(lows[part], highs[part]):
-            one, at = person[actor[row]], ts[row]
-            out[n] = row
+    for part in range(len(ranges[0])):
+        for row in range(ranges[0][part], ranges[1][part]):
+            one, at = np.int64(actor[row]), ts[row]
+            if joined[one]:
+                one = person[one]
+            out[n], who[n] = row, one
             n += int(wanted[kind[row]] & (at >= since) & (at < until) & (one >= low) & (one < high))
     return n
 
@@ -69,66 +89,131 @@ def mark(
     pick: Pick,
     ranges: tuple[I64, I64],
     edges: I64,
-    marks: NDArray[np.uint64],
-) -> None:
-    """Set bit n of `marks[person - low]` where one has a picked row in [edges[n], edges[n + 1])."""
-    wanted, since, until, person, low, high = pick
-    n = 0
+    who: U32,
+    marks: U64,
+) -> int:
+    """Write each user's person and marks, where there are any; how many there are.
+
+    Bit n is set where the user has a picked row in [edges[n], edges[n + 1]). `who` and `marks`
+    have room for one more than there are rows.
+    """
+    wanted, since, until, person, joined, low, high = pick
+    n = many = 0
     for part in range(len(ranges[0])):
+        user, bits = np.int64(-1), np.uint64(0)
         for row in range(ranges[0][part], ranges[1][part]):
-            one, at = person[actor[row]], ts[row]
-            if wanted[kind[row]] and since <= at < until and low <= one < high:
+            at = ts[row]
+            if actor[row] != user:
+                many += int(bits != 0)
+                user, bits = np.int64(actor[row]), np.uint64(0)
+                one = person[user] if joined[user] else user
+                mine = low <= one < high
+                who[many] = one
+            if since <= at < until:
                 while at >= edges[n + 1]:
                     n += 1
                 while at < edges[n]:
                     n -= 1
-                marks[one - low] |= np.uint64(1) << np.uint64(n)
+                bits |= np.uint64(wanted[kind[row]] & mine) << np.uint64(n)
+            marks[many] = bits
+        many += int(bits != 0)
+    return many
 
 
 @compiled
-def marked(marks: NDArray[np.uint64], low: int) -> tuple[I64, I64]:
-    """Each person and each bit that is set, ascending."""
-    many = 0
-    for bits in marks:
+def notice(who: U32, crew: Crew) -> None:
+    """Let these people be of the crew."""
+    for one in who:
+        at = np.uint64(one - crew.low)
+        crew.here[at >> _WORD] |= _ONE << (at & _LAST)
+
+
+@compiled
+def numbered(crew: Crew) -> I64:
+    """Fill `before`, once everybody has been noticed; the people of the crew, ascending."""
+    many = np.int64(0)
+    for word in range(len(crew.here)):
+        crew.before[word] = many
+        many += _bits(crew.here[word])
+    people, n = np.empty(many, np.int64), 0
+    for word in range(len(crew.here)):
+        bits, at = crew.here[word], crew.low + 64 * word
         while bits:
-            bits &= bits - np.uint64(1)
-            many += 1
+            if bits & _ONE:
+                people[n] = at
+                n += 1
+            bits >>= _ONE
+            at += 1
+    return people
+
+
+@compiled
+def number(who: U32, crew: Crew) -> None:
+    """Put in the place of each person its number in the crew."""
+    for row in range(len(who)):
+        at = np.uint64(who[row] - crew.low)
+        word = at >> _WORD
+        own = crew.here[word] & ((_ONE << (at & _LAST)) - _ONE)
+        who[row] = crew.before[word] + _bits(own)
+
+
+@compiled
+def _bits(word: np.uint64) -> np.int64:
+    """How many bits are set (Warren, Hacker's Delight, 5-1)."""
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    pairs = np.uint64(0x3333333333333333)
+    word = (word & pairs) + ((word >> np.uint64(2)) & pairs)
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@compiled
+def gather(who: U32, marks: U64, out: U64) -> None:
+    """Add the marks of each number in the crew to `out`."""
+    for row in range(len(who)):
+        out[who[row]] |= marks[row]
+
+
+@compiled
+def marked(marks: U64, people: I64) -> tuple[I64, I64]:
+    """Each of the people and each bit of their marks that is set, ascending."""
+    many = np.int64(0)
+    for bits in marks:
+        many += _bits(bits)
     who, at, row = np.empty(many, np.int64), np.empty(many, np.int64), 0
     for one in range(len(marks)):
         bits, n = marks[one], 0
         while bits:
-            if bits & np.uint64(1):
-                who[row], at[row] = one + low, n
+            if bits & _ONE:
+                who[row], at[row] = people[one], n
                 row += 1
-            bits >>= np.uint64(1)
+            bits >>= _ONE
             n += 1
     return who, at
 
 
 @compiled
-def count(actor: NDArray[Any], person: I64, low: int, rows: NDArray[np.int32], counts: I64) -> None:
-    """Add up each person's rows at `counts[person - low + 1]`."""
-    for row in rows:
-        counts[person[actor[row]] - low + 1] += 1
+def count(who: U32, counts: I64) -> None:
+    """Add up the rows of each number in the crew at `counts[number + 1]`."""
+    for one in who:
+        counts[one + 1] += 1
 
 
 @compiled
 def place(
-    actor: NDArray[Any],
     ts: I64,
     kind: NDArray[Any],
-    pick: Pick,
     found: NDArray[np.int32],
+    who: U32,
     product: int,
     rows: Rows,
 ) -> None:
     """Put each found row behind those of its person that were put there before."""
-    following, who, when, what, where = rows
-    for row in found:
-        one = pick.person[actor[row]]
-        at = following[one - pick.low]
-        following[one - pick.low] = at + 1
-        who[at] = one
+    following, when, what, where = rows
+    for n in range(len(found)):
+        row, one = found[n], who[n]
+        at = following[one]
+        following[one] = at + 1
         when[at] = ts[row]
         what[at] = kind[row]
         where[at] = product
@@ -136,20 +221,18 @@ def place(
 
 @compiled
 def place_codes(
-    actor: NDArray[Any],
-    pick: Pick,
     found: NDArray[np.int32],
+    who: U32,
     codes: NDArray[np.int32],
     table: NDArray[np.int32],
     following: I64,
     out: NDArray[np.int32],
 ) -> None:
     """Put the codes of the same rows, as `table` numbers them, in the same places."""
-    for row in found:
-        one = pick.person[actor[row]]
-        at = following[one - pick.low]
-        following[one - pick.low] = at + 1
-        out[at] = table[codes[row]]
+    for n in range(len(found)):
+        at = following[who[n]]
+        following[who[n]] = at + 1
+        out[at] = table[codes[found[n]]]
 
 
 def by_person(person: I64, ts: I64) -> I64:

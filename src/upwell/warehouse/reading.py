@@ -13,18 +13,24 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from upwell.metrics.compiled import shared
 from upwell.warehouse.order import (
+    Crew,
     Pick,
     Rows,
     back_in_time,
     count,
+    gather,
     mark,
     marked,
+    notice,
+    number,
+    numbered,
     picked,
     place,
     place_codes,
 )
-from upwell.warehouse.slices import I32, I64, MISSING, Column, Part
+from upwell.warehouse.slices import I32, I64, MISSING, U32, Column, Part
 
 SHARE = 6_000_000  # events that are looked at for one share of the people
 LOOKED_UP = 20  # rows that are looked at in the time in which one user is looked up
@@ -47,6 +53,20 @@ class Selection(NamedTuple):
     properties: dict[str, Column]
 
 
+class Owners(NamedTuple):
+    """Whose the events of each user are: by number, where `joined` is set, the smaller `person`."""
+
+    person: I64
+    joined: NDArray[np.bool_]
+    several: I64  # the users who are joined, ascending
+
+
+def owners(person: I64) -> Owners:
+    """The same from `person[actor]`, which is never more than the actor."""
+    joined = person != np.arange(len(person))
+    return Owners(person, joined, np.flatnonzero(joined))
+
+
 class Reading:
     """Events of some kinds within `span`; the order of `parts` decides within an instant."""
 
@@ -56,7 +76,7 @@ class Reading:
         kinds: tuple[str, ...],
         wanted: Collection[str] | None,
         span: tuple[int, int],
-        person: I64 | None,
+        of: Owners | None,
         share: int = SHARE,
     ) -> None:
         self._share = share
@@ -65,11 +85,10 @@ class Reading:
             [wanted is None or kind in wanted for kind in kinds], dtype=np.bool_
         )
         self.rows = sum(len(part.ts) for _, part in parts)  # to be looked at, of any kind
-        if person is None:
+        if of is None:
             most = max((int(part.actor[-1]) for _, part in parts if len(part.actor)), default=0)
-            person = np.arange(most + 1)
-        self._person = person
-        self._joined = np.flatnonzero(person != np.arange(len(person)))
+            of = owners(np.arange(most + 1))
+        self._of = of
         names = list(parts[0][1].properties) if parts else []
         self._tables = {
             name: _numbered([part.properties[name] for _, part in parts]) for name in names
@@ -78,43 +97,44 @@ class Reading:
     def shares(self) -> list[tuple[int, int]]:
         """Ranges of people, rising and without gaps, of about as many events each."""
         pieces, step = self.rows // self._share + 1, min(SAMPLED, self._share)
-        sample = [self._person[part.actor[::step]] for _, part in self._parts]
+        sample = [self._of.person[part.actor[::step]] for _, part in self._parts]
         people = np.sort(np.concatenate([np.zeros(0, np.int64), *sample]))
         inner = [int(people[len(people) * n // pieces]) for n in range(1, pieces)]
-        edges = sorted({0, *inner, len(self._person)})
+        edges = sorted({0, *inner, len(self._of.person)})
         return list(pairwise(edges))
 
     def take(self, share: tuple[int, int] | None = None) -> Selection:
         """The events of the people in a share, or of all."""
         pick, beyond = self._pick(share)
-        low, high = pick.low, pick.high
-        parts = [(of, part, _picked(part, pick, beyond)) for of, part in self._parts]
-        starts = np.zeros(high - low + 1, np.int64)
-        for _, part, found in parts:
-            count(part.actor, self._person, low, found, starts)
+        own = shared(lambda one: _picked(one[1], pick, beyond), self._parts)
+        parts = [(*one, *rows) for one, rows in zip(self._parts, own, strict=True)]
+        crew, people = _crew(pick, [who for *_, who in parts])
+        starts = np.zeros(len(people) + 1, np.int64)
+        for *_, who in parts:
+            number(who, crew)
+            count(who, starts)
+        person = np.repeat(people, starts[1:])
         np.cumsum(starts, out=starts)
-        many = int(starts[-1])
+        many = len(person)
         rows = Rows(
             starts.copy(),
-            np.empty(many, np.int64),
             np.empty(many, np.int64),
             np.empty(many, np.int32),
             np.empty(many, np.int16),
         )
-        for of, part, found in parts:
-            place(part.actor, part.ts, part.kind, pick, found, of, rows)
+        for of, part, found, who in parts:
+            place(part.ts, part.kind, found, who, of, rows)
         properties = {}
         for name, (tables, values) in self._tables.items():
             codes, following = np.empty(many, np.int32), starts.copy()
-            for (_, part, found), table in zip(parts, tables, strict=True):
-                own = part.properties[name].codes
-                place_codes(part.actor, pick, found, own, table, following, codes)
+            for (_, part, found, who), table in zip(parts, tables, strict=True):
+                place_codes(found, who, part.properties[name].codes, table, following, codes)
             properties[name] = Column(codes, values)
         columns: list[NDArray[Any]] = [*rows[1:], *(one.codes for one in properties.values())]
-        at, again = back_in_time(rows.person, rows.ts)
+        at, again = back_in_time(person, rows.ts)
         for column in columns if len(at) else ():
             column[at] = column[again]
-        return Selection(*rows[1:], self._kinds, properties)
+        return Selection(person, *rows[1:], self._kinds, properties)
 
     def buckets(self, edges: I64, share: tuple[int, int]) -> tuple[I64, I64]:
         """Each person of a share and each bucket that has an event of theirs, ascending.
@@ -122,27 +142,49 @@ class Reading:
         Bucket n is [edges[n], edges[n + 1]); they cover the span, and are `BITS` at most.
         """
         pick, beyond = self._pick(share)
-        marks = np.zeros(pick.high - pick.low, np.uint64)
-        for _, part in self._parts:
-            ranges = _ranges(part, pick, beyond)
-            mark(part.actor, part.ts, part.kind, pick, ranges, edges, marks)
-        return marked(marks, pick.low)
+        parts = shared(lambda one: _marked(one[1], pick, beyond, edges), self._parts)
+        crew, people = _crew(pick, [who for who, _ in parts])
+        every = np.zeros(len(people), np.uint64)
+        for who, marks in parts:
+            number(who, crew)
+            gather(who, marks, every)
+        return marked(every, people)
 
     def _pick(self, share: tuple[int, int] | None) -> tuple[Pick, I64]:
         """What is wanted of a share, or of all; and the users beyond it who are people in it."""
-        low, high = share or (0, len(self._person))
+        person, joined, several = self._of
+        low, high = share or (0, len(person))
         # Whoever a person is made of has a number no smaller than the person's.
-        beyond = self._joined[(self._joined >= high) & (self._person[self._joined] < high)]
-        beyond = beyond[self._person[beyond] >= low]
-        return Pick(self._wanted, *self._span, self._person, low, high), beyond
+        beyond = several[(several >= high) & (person[several] < high)]
+        beyond = beyond[person[beyond] >= low]
+        return Pick(self._wanted, *self._span, person, joined, low, high), beyond
 
 
-def _picked(part: Part, pick: Pick, beyond: I64) -> NDArray[np.int32]:
-    """The wanted rows of users from `pick.low` to `pick.high`, and of those `beyond`."""
-    lows, highs = _ranges(part, pick, beyond)
-    out = np.empty(int((highs - lows).sum()) + 1, np.int32)
-    n = picked(part.actor, part.ts, part.kind, pick, lows, highs, out)
-    return out[:n].copy()
+def _crew(pick: Pick, parts: Sequence[U32]) -> tuple[Crew, I64]:
+    """Everybody who has rows in the parts, numbered; and who they are, ascending."""
+    words = (pick.high - pick.low) // 64 + 1
+    crew = Crew(pick.low, np.zeros(words, np.uint64), np.empty(words, np.int64))
+    for who in parts:
+        notice(who, crew)
+    return crew, numbered(crew)
+
+
+def _picked(part: Part, pick: Pick, beyond: I64) -> tuple[NDArray[np.int32], U32]:
+    """The wanted rows of users from `pick.low` to `pick.high` and of those `beyond`; whose."""
+    ranges = _ranges(part, pick, beyond)
+    room = int((ranges[1] - ranges[0]).sum()) + 1
+    out, who = np.empty(room, np.int32), np.empty(room, np.uint32)
+    n = picked(part.actor, part.ts, part.kind, pick, ranges, out, who)
+    return out[:n].copy(), who[:n].copy()
+
+
+def _marked(part: Part, pick: Pick, beyond: I64, edges: I64) -> tuple[U32, NDArray[np.uint64]]:
+    """People with wanted rows, not all in order, and in which buckets they have them, in bits."""
+    ranges = _ranges(part, pick, beyond)
+    room = int((ranges[1] - ranges[0]).sum()) + 1
+    who, marks = np.empty(room, np.uint32), np.empty(room, np.uint64)
+    n = mark(part.actor, part.ts, part.kind, pick, ranges, edges, who, marks)
+    return who[:n].copy(), marks[:n].copy()
 
 
 def _ranges(part: Part, pick: Pick, beyond: I64) -> tuple[I64, I64]:

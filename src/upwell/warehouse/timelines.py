@@ -25,7 +25,7 @@ from upwell.errors import Unavailable
 from upwell.event import LATEST
 from upwell.warehouse import slices
 from upwell.warehouse.folder import Folder, Run
-from upwell.warehouse.reading import SHARE, Reading
+from upwell.warehouse.reading import SHARE, Owners, Reading, owners
 from upwell.warehouse.slices import I64, Column, Part, Slice
 
 FRESH = 250_000  # events that are read from the table at each question, before runs are written
@@ -49,6 +49,7 @@ class Timelines:
         self._manifest = self._folder.open()
         self._codes = {kind: code for code, kind in enumerate(self._manifest.kinds)}
         self._fresh: dict[str, tuple[Slice, Part]] = {}  # what came since, by product
+        self._owners: Owners | None = None  # of the last question: the same until people change
         self.progress: tuple[int, int] | None = None  # events written of how many, while building
 
     def kinds(self, products: Sequence[str]) -> tuple[str, ...]:
@@ -115,7 +116,8 @@ class Timelines:
             found.append((at, part._replace(properties=columns)))
             if properties:
                 told(done / len(runs))
-        return Reading([*found, *tails], known, kinds, span, person, self._share)
+        whose = None if person is None else self._whose(person)
+        return Reading([*found, *tails], known, kinds, span, whose, self._share)
 
     def rows(self, products: Sequence[str], span: tuple[int, int]) -> int:
         """About how many events of these products there are within the months of the span."""
@@ -142,6 +144,12 @@ class Timelines:
             first[has] = np.minimum(first[has], part.ts[low[has]])
             last[has] = np.maximum(last[has], part.ts[high[has] - 1])
         return first, last, count
+
+    def _whose(self, person: I64) -> Owners:
+        known = self._owners
+        if known is None or known.person is not person:
+            known = self._owners = owners(person)
+        return known
 
     def _runs(self, product: str, span: tuple[int, int]) -> list[Run]:
         """The runs of a product in the months of the span, oldest first."""

@@ -46,7 +46,7 @@ class Outcome(NamedTuple):
     """
 
     actor: Ints
-    rows: Ints
+    rows: Ints | NDArray[np.int8]
     times: Ints
     alternatives: NDArray[np.int16]
     reached: Ints

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.errors import Rejected
+from upwell.metrics.compiled import THREADS
 from upwell.metrics.funnel.between import OTHER, passers
 from upwell.metrics.funnel.rule import FunnelRule
 from upwell.metrics.funnel.run import HIDDEN, Outcome, Timelines, run
@@ -17,7 +18,7 @@ from upwell.metrics.funnel.split import Part, apart, at_step, each_value, parts,
 from upwell.metrics.funnel.sums import TrendSum
 from upwell.query.usage import routes, shapes, trends
 from upwell.query.usage.asked import Doing, FunnelAsked, PartAsked
-from upwell.query.usage.ground import THREADS, Ground
+from upwell.query.usage.ground import Ground
 from upwell.query.usage.walk import Walk, Walks
 
 Codes = NDArray[np.int32]
@@ -91,7 +92,7 @@ def on_the_way(
 
 
 def joined(outcomes: Sequence[Outcome]) -> Outcome:
-    """People of several shares together; the rows of their chains are those of their share."""
+    """People of several shares together."""
     if len(outcomes) == 1:
         return outcomes[0]
     return Outcome._make(np.concatenate(column) for column in zip(*outcomes, strict=True))
@@ -152,8 +153,12 @@ def _has_entered(outcome: Outcome) -> NDArray[np.bool_]:
 
 
 def _entered(outcome: Outcome) -> Outcome:
-    """Those who entered, or would have without an exclusion: most have not, in a large company."""
-    return pick(outcome, _has_entered(outcome))
+    """Those who entered, or would have without an exclusion: most have not, in a large company.
+
+    Rows are those of a share and point nowhere beyond it: 0 is left of each that there is.
+    """
+    own = pick(outcome, _has_entered(outcome))
+    return own._replace(rows=np.where(own.rows >= 0, 0, -1).astype(np.int8))
 
 
 def _split(

@@ -1,4 +1,4 @@
-"""Which cohorts and columns a question about retention asks for."""
+"""Which cohorts and columns a question about retention asks for, and how that is said."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from upwell.metrics import retention as engine
 from upwell.metrics.retention import Frame
 from upwell.period import DAY_MICROS, HOUR_MICROS, Grain
 from upwell.query.usage.asked import RetentionAsked, check_top
-from upwell.query.usage.ground import Ground
+from upwell.query.usage.ground import I64, Calendar, Ground
+from upwell.warehouse.reading import BITS
 
 MOST = 400  # cohorts, and columns
 USUAL = 12  # columns, where fewer cohorts are asked for
@@ -22,6 +23,11 @@ _WIDTHS: dict[Grain, int] = {
     "day": DAY_MICROS,
     "week": 7 * DAY_MICROS,
     "month": 30 * DAY_MICROS,
+}
+_COHORTS = {
+    "first_time": "Whoever did it for the first time ever in a {}",
+    "recurring": "Whoever did it in a {}",
+    "first_ever": "Whoever did it for the first time ever, that time as asked, in a {}",
 }
 
 
@@ -79,6 +85,41 @@ def labels(frame: Frame) -> tuple[str, ...]:
             for low, high in pairwise(frame.ends.tolist())
         ),
     )
+
+
+def edges(asked: RetentionAsked, calendar: Calendar, first: int, until: int) -> I64 | None:
+    """Where the buckets from `first` on begin, as far as `until`; None where they are many.
+
+    None also where it is not enough to know who came back in which calendar bucket.
+    """
+    filtered = asked.where or any(one.where or one.product for one in asked.back.alternatives())
+    more = asked.measure == "revenue" or asked.at_least > 1 or asked.buckets == "exact_24h"
+    if filtered or more or asked.grain == "hour":
+        return None
+    found = [calendar.opens(first)]
+    while found[-1] < until:
+        if len(found) > BITS:
+            return None
+        found.append(calendar.opens(first + len(found)))
+    return np.array(found, dtype=np.int64)
+
+
+def words(asked: RetentionAsked) -> str:
+    """How it was counted, in a sentence for a person."""
+    exact = "24 hours" if asked.grain in ("day", "hour") else f"{asked.grain}s of one's own"
+    span = "local calendar" if asked.buckets == "calendar" else f"{exact} from the start"
+    back = f"came back in that very {asked.grain}"
+    if asked.brackets:
+        back = f"came back in one of those {asked.grain}s"
+    if asked.counting == "on_or_after":
+        back = f"came back in that {asked.grain} or a later one that is over (so newer look worse)"
+    if asked.measure == "revenue":
+        back = f"the money of these events, by {asked.grain}"
+    if asked.at_least > 1:
+        back += f", {asked.at_least} times or more in one {asked.grain}"
+    base = "" if asked.reference == "first" else "; shares are of the column before"
+    began = _COHORTS[asked.cohort].format(asked.grain)
+    return f"{began}; {back}; {span}{base}; means are pooled over all that are over."
 
 
 def refuse(where: str, message: str, fix: str) -> Rejected:

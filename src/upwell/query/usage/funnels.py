@@ -7,6 +7,7 @@ import re
 import numpy as np
 
 from upwell.errors import Rejected
+from upwell.metrics.compiled import THREADS
 from upwell.metrics.funnel import rule as rules
 from upwell.metrics.funnel.rule import Exclusion, FunnelRule, Step
 from upwell.metrics.funnel.run import Outcome, run
@@ -15,7 +16,7 @@ from upwell.metrics.funnel.sums import MAX_OWN_BINS, step_sums, whole
 from upwell.period import DAY_MICROS, HOUR_MICROS, MICROS
 from upwell.query.usage import courses, routes, shapes, trends
 from upwell.query.usage.asked import FunnelAsked, PartAsked, check_top
-from upwell.query.usage.ground import THREADS, Ground
+from upwell.query.usage.ground import Ground
 from upwell.query.usage.walk import Walks
 
 MOST_BETWEEN = 50

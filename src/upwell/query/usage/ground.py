@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,8 +24,6 @@ from upwell.period import (
 from upwell.projection import Projection
 from upwell.query.plan import days_of, may_read, scope
 from upwell.query.usage.asked import Scoped
-
-THREADS = max(1, min(4, os.cpu_count() or 1))
 
 I64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]

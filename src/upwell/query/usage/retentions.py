@@ -21,19 +21,12 @@ from upwell.query.usage import frames, shapes
 from upwell.query.usage.amounts import amounts
 from upwell.query.usage.asked import Doing, PartAsked, RetentionAsked
 from upwell.query.usage.frames import refuse
-from upwell.query.usage.ground import Calendar, Ground
+from upwell.query.usage.ground import Ground
 from upwell.query.usage.walk import Walk, Walks, walk
-from upwell.warehouse.reading import BITS
 from upwell.warehouse.slices import CURRENCY, VALUE
 from upwell.warehouse.timelines import Timelines
 
 I64 = NDArray[np.int64]
-
-_COHORTS = {
-    "first_time": "Whoever did it for the first time ever in a {}",
-    "recurring": "Whoever did it in a {}",
-    "first_ever": "Whoever did it for the first time ever, that time as asked, in a {}",
-}
 
 
 class Table(NamedTuple):
@@ -71,7 +64,7 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
         properties=(VALUE, CURRENCY) if worth else (),
     )
     early = calendar.at(of.opens)
-    edges = _edges(calendar, early, min(until, of.now + 1)) if _plainly(asked) else None
+    edges = frames.edges(asked, calendar, early, min(until, of.now + 1))
     began, begun, returns, lost = _begin(asked, of, lines), [], [], dict[str, int]()
     values = list[str]()
     for share in back.shares():
@@ -90,23 +83,6 @@ def read(asked: RetentionAsked, of: Ground, lines: Timelines, rates: Callable[[]
         starts, keys, other = _shown(starts, values, asked.top)
     who, at, *brought = _joined([one if worth else one[:2] for one in returns])
     return Table(starts, Returns(who, at, *brought), frame, keys, other, lost)
-
-
-def _plainly(asked: RetentionAsked) -> bool:
-    """Whether it is enough to know who came back in which calendar bucket."""
-    filtered = asked.where or any(one.where or one.product for one in asked.back.alternatives())
-    more = asked.measure == "revenue" or asked.at_least > 1 or asked.buckets == "exact_24h"
-    return not (filtered or more or asked.grain == "hour")
-
-
-def _edges(calendar: Calendar, first: int, until: int) -> I64 | None:
-    """Where the buckets from `first` on begin, as far as `until`; None where they are many."""
-    edges = [calendar.opens(first)]
-    while edges[-1] < until:
-        if len(edges) > BITS:
-            return None
-        edges.append(calendar.opens(first + len(edges)))
-    return np.array(edges, dtype=np.int64)
 
 
 def _joined(parts: Sequence[Sequence[I64 | None]]) -> list[I64]:
@@ -238,7 +214,7 @@ def answer(asked: RetentionAsked, of: Ground, table: Table) -> shapes.RetentionA
             Unconverted(currency=currency, total=money.major(amount, currency))
             for currency, amount in sorted(table.unconverted.items())
         ),
-        rule=_words(asked),
+        rule=frames.words(asked),
         position="",
     )
 
@@ -304,21 +280,3 @@ def _code(table: Table, part: PartAsked) -> int:
         if (key, code == table.other) == (part.key, part.other):
             return code
     raise refuse("of", f"No part of the table is '{part.key}'.", "Send one as the answer wrote it.")
-
-
-def _words(asked: RetentionAsked) -> str:
-    """How it was counted, in a sentence for a person."""
-    exact = "24 hours" if asked.grain in ("day", "hour") else f"{asked.grain}s of one's own"
-    span = "local calendar" if asked.buckets == "calendar" else f"{exact} from the start"
-    back = f"came back in that very {asked.grain}"
-    if asked.brackets:
-        back = f"came back in one of those {asked.grain}s"
-    if asked.counting == "on_or_after":
-        back = f"came back in that {asked.grain} or a later one that is over (so newer look worse)"
-    if asked.measure == "revenue":
-        back = f"the money of these events, by {asked.grain}"
-    if asked.at_least > 1:
-        back += f", {asked.at_least} times or more in one {asked.grain}"
-    base = "" if asked.reference == "first" else "; shares are of the column before"
-    began = _COHORTS[asked.cohort].format(asked.grain)
-    return f"{began}; {back}; {span}{base}; means are pooled over all that are over."

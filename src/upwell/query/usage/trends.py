@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from upwell.errors import Rejected, nearest
+from upwell.metrics.compiled import THREADS
 from upwell.metrics.funnel.rule import FunnelRule
 from upwell.metrics.funnel.run import Outcome, Timelines, Trend, trend
 from upwell.metrics.funnel.split import pick
@@ -15,7 +16,7 @@ from upwell.period import Bucket, buckets
 from upwell.query.plan import fits
 from upwell.query.usage import shapes
 from upwell.query.usage.asked import FunnelAsked
-from upwell.query.usage.ground import THREADS, Ground
+from upwell.query.usage.ground import Ground
 
 
 def counted(lines: Timelines, rule: FunnelRule, asked: FunnelAsked, of: Ground) -> TrendSum:
