@@ -24,6 +24,7 @@ from upwell.projection import Projection
 from upwell.projection.book import Book
 from upwell.projection.ground import Ground, GroundProduct
 from upwell.query import Answer, Desk, Point, Question, Series
+from upwell.query.boards import Boards
 from upwell.query.explain import Explain
 from upwell.query.goals import Goals
 from upwell.query.marks import Marks
@@ -162,6 +163,7 @@ class Built:
             ),
             marks=Marks(self.projection, self.state, self.clock),
             goals=Goals(self.projection, self.state, self._ask, self.clock),
+            boards=Boards(self.projection, self.state, self.clock),
             products=lambda viewer: [p for p in _PRODUCTS if viewer.sees(p.id)],
             event_names=lambda _: [],
             metrics=_metrics,
