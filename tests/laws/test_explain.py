@@ -145,7 +145,7 @@ def projection() -> Iterator[Projection]:
         found.close()
 
 
-@settings(law, max_examples=20)
+@settings(law, max_examples=12)
 @given(
     told=deliveries,
     metrics=st.permutations(MRR + HEADS + RATES).map(lambda names: names[:4]),
@@ -192,14 +192,14 @@ def test_every_change_of_a_ledger_is_its_parts(
             assert abs(customers + rates - exact(found.change)) <= slip
 
 
-@settings(law, max_examples=6)
+@settings(law, max_examples=4)
 @given(st.data())
 def test_every_change_of_events_is_its_parts(data: st.DataObject) -> None:
     """With several currencies, values that are missing, users of several products."""
     history = data.draw(histories())
     with town(history) as here:
         explain = Explain(here.desk, lambda: to_instant(here.house.now))
-        for _ in range(5):
+        for _ in range(3):
             asked = data.draw(questions(history, by=None, known_at=None))
             question = as_question(asked)
             adds_up(explain.explain(question, SYSTEM))
