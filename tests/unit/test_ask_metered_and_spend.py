@@ -19,7 +19,7 @@ from tests.unit.test_ask_revenue_examples import NOW, House, patient, whole
 from upwell.access import SYSTEM
 from upwell.billing import Payment, SubscriptionState, Usage
 from upwell.errors import Rejected
-from upwell.event import SCHEMA
+from upwell.event import SCHEMA, Delivery
 from upwell.metrics.catalog import CATALOG
 from upwell.metrics.policy import MetricPolicy
 from upwell.metrics.revenue.cancellations import set_for_later
@@ -207,6 +207,46 @@ def test_the_usage_run_rate_of_three_months(house: House) -> None:
     assert rows == [30, 20, 10]
     days = house.ask("usage_run_rate", "2026-03-30", "2026-04-02", grain="day")
     assert days == ["45.00", "60.00", "60.00"]  # at the end of the month's last day
+
+
+MARCH = Question(metric="usage_run_rate", start=dt.date(2026, 3, 1), end=dt.date(2026, 4, 1))
+
+
+def test_invoices_are_followed_as_they_are_told_and_taken_back(house: House) -> None:
+    """What is kept of them between questions is what is read anew."""
+    spans = ("usage_run_rate", "2026-03-01", "2026-04-01")
+    first = used("a", "2026-03", 30)
+    told: list[tuple[list[Any], Any]] = [
+        ([first], "30.00"),
+        ([state("2026-01-01", PLAN)], "30.00"),
+        ([used("b", "2026-03", 10)], "40.00"),
+        ([used("a", "2026-03", 50)], "60.00"),
+        ([used("b", "2026-03", 10, status="void")], "50.00"),
+    ]
+    for records, worth in told:
+        house.tell(records)
+        anew = Ledgers(lambda _: house.projection.book(), house.projection, lambda: Rates({}))
+        assert house.ask(*spans) == [worth]
+        plan = house.desk.plan(MARCH, SYSTEM, NOW)
+        kept = house.desk.ledgers.metered.invoices(plan)
+        assert kept == anew.metered.invoices(plan)
+    seq = house.projection.applied
+    order = Delivery(seq=seq + 1, kind="retract", source="upwell", received_at=at("2026-06-02"))
+    house.projection.supersede(order, [seq])
+    assert house.ask(*spans) == ["60.00"]
+
+
+def test_what_was_said_is_read_again_under_rules_that_changed(house: House) -> None:
+    """Rules keep their name when the workspace chooses otherwise in them."""
+    ledgers, ground = house.desk.ledgers, house.projection.ground
+    before = ledgers.told(None)
+    rates = replace(ground, fx="none", closed_months="adjust")
+    house.projection.set_ground(rates, house.projection.applied + 1, 1)
+    assert ledgers.told(None) is before  # nothing of it depends on these
+    other = replace(ground, refunded_invoices="as_if_never_paid")
+    house.projection.set_ground(other, house.projection.applied + 1, 1)
+    assert ledgers.told(None) is not before
+    assert ledgers.told(None) is ledgers.told(None)
 
 
 def test_the_usage_run_rate_by_product_and_currency(house: House) -> None:

@@ -50,7 +50,7 @@ MOST_ROWS = 10_000_000  # of all parts together: about 50 bytes each
 class Aside(NamedTuple):
     """Work that comes to something else for customers with certain rows, and which these are.
 
-    All of them are on `day` or later.
+    All of them are on the local day `day`.
     """
 
     day: int
@@ -95,8 +95,8 @@ class Shelf:
             rows = self._current()
             standing = self._standing(scope)
             held, people = standing.held(key), self._changed(rows)
-            late = standing.since(aside.day) if aside else None
-            fresh = self._now(scope, rows, people) if len(people) else None
+            late = standing.on(aside.day) if aside else None
+            own = self._apart(scope, standing, rows, people) if len(people) else None
         found = held.sum(work)
         with self._lock:
             standing.keep(key, held.moved, found)
@@ -104,12 +104,13 @@ class Shelf:
         if aside is not None and late is not None:
             now = aside.work
             others = np.unique(late.person[aside.rows(late)])
-            own = of_people(held.part, np.setdiff1d(others, people, assume_unique=True))
-            if len(own.line):
-                found = combined(found, work(own), now(own))
-        if fresh is None:
+            few = of_people(held.part, np.setdiff1d(others, people, assume_unique=True))
+            if len(few.line):
+                found = combined(found, work(few), now(few))
+        if own is None:
             return found
-        return combined(found, work(of_people(held.part, people)), now(fresh))
+        before, fresh = own
+        return combined(found, work(before), now(fresh))
 
     def part(self, scope: Scope, people: NDArray[np.int32] | None = None) -> Part:
         """The scope's rows as they stand, of everybody or of some."""
@@ -123,7 +124,8 @@ class Shelf:
             changed = self._changed(rows)
             if not len(changed):
                 return standing.part
-            return with_people(standing.part, changed, self._now(scope, rows, changed))
+            _, fresh = self._apart(scope, standing, rows, changed)
+            return with_people(standing.part, changed, fresh)
 
     def next_on(self, day: int, after: int) -> int | None:
         """The first instant of a local day at which rows stand, of those after another."""
@@ -262,6 +264,12 @@ class Shelf:
     def _now(self, scope: Scope, rows: Rows, people: NDArray[np.int32]) -> Part:
         """The rows of some people as they stand in `rows`."""
         return self._made(scope, rows, self._indexes(rows, people, scope.apart))
+
+    def _apart(
+        self, scope: Scope, standing: Standing, rows: Rows, people: NDArray[np.int32]
+    ) -> tuple[Part, Part]:
+        """The rows of people who changed, as they stand in what is kept and as they are now."""
+        return standing.apart(rows, people, lambda: self._now(scope, rows, people))
 
     def _made(self, scope: Scope, rows: Rows, ordered: NDArray[Any]) -> Part:
         """The part of the rows in this order that are of the scope, as closed months want it."""

@@ -63,7 +63,7 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
         case "cmrr":
             return committed.committed(plan, ledgers)
         case "usage_run_rate":
-            return usage.read(plan, ledgers, projection)
+            return usage.read(plan, ledgers)
         case "cac_payback":
             return acquisition.read(plan, ledgers, projection)
     return cash(plan, ledgers, projection)

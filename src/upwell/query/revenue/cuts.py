@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -67,6 +68,7 @@ def between(bounds: Sequence[int]) -> Cuts:
     return Cuts(np.array(bounds, dtype=np.int64), False, days, ends, spans)
 
 
+@lru_cache(maxsize=8_192)
 def fiscal_year(day: int, fiscal_start: int) -> int:
     """The first day of the fiscal year that holds the day; `fiscal_start` is its first month."""
     date = to_date(day)

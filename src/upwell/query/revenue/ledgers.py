@@ -21,7 +21,10 @@ from upwell.projection.closes import Close
 from upwell.projection.ground import Ground
 from upwell.query.plan import Plan
 from upwell.query.revenue.base import MOST_TOUCHED, Shelf
+from upwell.query.revenue.cuts import Cuts
 from upwell.query.revenue.exchange import Exchange
+from upwell.query.revenue.measures import Quotes
+from upwell.query.revenue.metered import Metered
 from upwell.query.revenue.notices import Notices, Said
 from upwell.query.revenue.part import Piece
 from upwell.query.revenue.pieces import pieces_of
@@ -30,6 +33,7 @@ from upwell.query.revenue.sums import I64
 from upwell.query.revenue.told import Told
 
 MOST_REMEMBERED = 8
+MOST_QUOTES = 32
 MOST_BOOKS = 4  # of different counting rules, of which parts are kept
 
 T = TypeVar("T")
@@ -51,11 +55,13 @@ class Ledgers:
     ) -> None:
         self._patience = patience
         self._books, self._projection, self.rates = books, projection, rates
+        self.metered = Metered(projection)
         self._shelves: OrderedDict[int, tuple[Book, Ground, Shelf]] = OrderedDict()
-        self._told: dict[str, Told] = {}
+        self._told: dict[MetricPolicy, Told] = {}
         self._periods: dict[tuple[str, ...], Periods] = {}
         self._firsts: tuple[Book | None, int, I64] = (None, 0, np.zeros(0, dtype=np.int64))
         self._remembered: OrderedDict[Hashable, Any] = OrderedDict()
+        self._quotes: OrderedDict[Hashable, Quotes] = OrderedDict()
         self._lock = Lock()
 
     @property
@@ -126,10 +132,17 @@ class Ledgers:
     def told(self, name: str | None) -> Told:
         """What billing systems said beyond the ledger, under these rules."""
         policy = self.policy(name)
+        # Which rates there are and what becomes of closed months changes nothing of what was said.
+        same = msgspec.structs.replace(policy, fx="constant", closed_months="restate")
         with self._lock:
-            if policy.name not in self._told:
-                self._told[policy.name] = Told(self._projection, policy)
-            return self._told[policy.name]
+            if (found := self._told.get(same)) is not None:
+                return found
+            # Rules that change keep their name: what was read under those before is over.
+            over = [self._told.pop(one) for one in list(self._told) if one.name == policy.name]
+            found = self._told[same] = Told(self._projection, same)
+        for old in over:
+            old.stop()
+        return found
 
     def said(self, plan: Plan) -> Said:
         """What billing systems said beyond the ledger of the customers that a question is about.
@@ -139,7 +152,7 @@ class Ledgers:
         told, among = self.told(plan.question.policy), plan.among
         if among is None:
             return told.said(plan.seen, plan.known_at)
-        policy = self.policy(plan.question.policy).name
+        policy = self.policy(plan.question.policy)
         return self.remembered(
             ("said", among.stamp, policy, plan.known_at, self._projection.generation),
             lambda: told.said(plan.seen, plan.known_at, among),
@@ -204,6 +217,21 @@ class Ledgers:
             fiscal_start=ground.fiscal_year_start,
             fixed=dict(ground.rates),
         )
+
+    def quotes(
+        self, at: Cuts, currencies: Sequence[str], exchange: Exchange, only: int | None = None
+    ) -> Quotes:
+        """The rates of a question's slots, and what was valued at them."""
+        days, codes = (at.days, at.ends, at.spans), tuple(currencies)
+        key = days, codes, exchange.target, exchange.own, exchange.rule, exchange.fiscal_start, only
+        with self._lock:
+            found = self._quotes.pop(key, None)
+            if found is None or not found.at(exchange):
+                found = Quotes(at, codes, exchange, only)
+            self._quotes[key] = found
+            while len(self._quotes) > MOST_QUOTES:
+                self._quotes.popitem(last=False)
+        return found
 
     def _weights(self, book: Book) -> Weights:
         """What a minor unit of each row's currency is worth at the rates of its fiscal year."""

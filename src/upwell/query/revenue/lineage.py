@@ -106,7 +106,7 @@ def revenue_rows(
     if plan.metric.name == "cash":
         return cash_rows(plan, projection, key, max(1, min(limit, MOST_ROWS)), cursor)
     if plan.metric.name == "usage_run_rate":
-        return usage_rows(plan, ledgers, projection, key, max(1, min(limit, MOST_ROWS)), cursor)
+        return usage_rows(plan, ledgers, key, max(1, min(limit, MOST_ROWS)), cursor)
     rest = unbilled(plan, ledgers)
     found = Rows(rows=(), cursor=None)
     if cursor is None or cursor.startswith(MOVES):

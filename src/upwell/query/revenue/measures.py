@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -28,12 +28,13 @@ FLOWS: dict[str, tuple[tuple[int, ...], int]] = {
     "net_new_mrr": (ALL, 1),
 }
 BARS = tuple(kinds for name, (kinds, _) in FLOWS.items() if name != "net_new_mrr")
+MOST_VALUES = 100_000  # that are kept of amounts at one set of rates
 COUNTS = {"new_customers": NEW, "churned_customers": CHURN, "reactivated_customers": REACTIVATION}
 
 
 @dataclass(slots=True)
 class Amounts:
-    """Money of one key by bucket, in nano-units of the currency shown.
+    """Money of one key by bucket, in nano-units of the currency shown; nobody changes it.
 
     `lost` is what no rate could convert, by currency, in nano-units of it; a bucket that holds
     nothing else is None. `total` is that of the whole span where it is neither the sum of the
@@ -59,7 +60,24 @@ class Quotes:
         self.cuts, self.currencies = cuts, list(currencies)
         self._only = only
         self._exchange = exchange
+        self._valued: dict[tuple[bool, bytes], Amounts] = {}
         self.bucket_of = [n for n, (low, high) in enumerate(cuts.spans) for _ in range(low, high)]
+
+    def at(self, exchange: Exchange) -> bool:
+        """Whether these are the rates of the exchange, too, of the same rule and currencies."""
+        own = self._exchange
+        return own.rates is exchange.rates and own.fixed == exchange.fixed
+
+    def valued(self, level: bool, amounts: I64, made: Callable[[], Amounts]) -> Amounts:
+        """What levels or movements of one key are worth: after a commit those of few are others."""
+        key = level, amounts.tobytes()
+        found = self._valued.get(key)
+        if found is None:
+            found = made()
+            if len(self._valued) * amounts.size > MOST_VALUES:
+                self._valued.clear()
+            self._valued[key] = found
+        return found
 
     def places(self, amounts: I64) -> Iterator[tuple[int, list[int]]]:
         """Where a table of [currency, place] holds money that is to be valued, by currency."""
@@ -83,7 +101,9 @@ class Quotes:
 
 def flow(moved: I64, quotes: Quotes) -> Amounts:
     """What movements of one key ([currency, slot]) came to, each slot at the rate of movements."""
-    return _worth(moved, quotes, quotes.moving, quotes.bucket_of)
+    return quotes.valued(
+        False, moved, lambda: _worth(moved, quotes, quotes.moving, quotes.bucket_of)
+    )
 
 
 def _worth(
@@ -139,6 +159,10 @@ def levels(table: Table, cuts: Cuts) -> I64:
 
 def stock(level: I64, quotes: Quotes) -> Amounts:
     """MRR of one key at each bucket's end ([currency, bucket]), at the rate of that day."""
+    return quotes.valued(True, level, lambda: _stock(level, quotes))
+
+
+def _stock(level: I64, quotes: Quotes) -> Amounts:
     found = _worth(level, quotes, quotes.closing, range(level.shape[1]))
     for currency in found.lost:  # not what each bucket's end lacks, but what the last of them does
         code = quotes.currencies.index(currency)

@@ -62,12 +62,12 @@ class Asked:
     @cached_property
     def quotes(self) -> Quotes:
         """The rates of the question's slots into the currency shown."""
-        return Quotes(self.cuts, self.book.currencies, self.exchange)
+        return self._ledgers.quotes(self.cuts, self.book.currencies, self.exchange)
 
     def _own(self, code: int) -> Quotes:
         """The money of one currency alone, in that currency."""
         exchange = self._ledgers.exchange(self.policy, self.book.currencies[code])
-        return Quotes(self.cuts, self.book.currencies, exchange, only=code)
+        return self._ledgers.quotes(self.cuts, self.book.currencies, exchange, only=code)
 
     @property
     def months_back(self) -> int:

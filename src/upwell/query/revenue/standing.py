@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from upwell.projection.book import Rows
 from upwell.query.revenue.part import Part
 from upwell.query.revenue.sums import I64, ranges
 
@@ -20,6 +21,7 @@ Arrays = tuple[NDArray[Any], ...]
 Work = Callable[[Part], Arrays]
 MOST_SUMS = 400  # of each part
 MOST_STEPS = 8  # that a sum may be behind, before it is worked out anew
+MOST_DAYS = 4  # whose rows are kept at hand: today, and where spans compared with it end
 FEW = 2_000  # people between whose rows the others are copied as they lie
 
 
@@ -54,18 +56,29 @@ class Standing:
         self._moves: deque[tuple[Part, Part]] = deque(maxlen=MOST_STEPS)
         self._moved = 0
         self._sums: OrderedDict[Hashable, tuple[int, Arrays]] = OrderedDict()
-        self._since: tuple[int, Part] | None = None
+        self._days: dict[int, Part] = {}
+        self._apart: tuple[Rows, Part, Part] | None = None
 
     def held(self, key: Hashable) -> Held:
         """What the sum of this key can be worked out from, whatever becomes of the rows."""
         at, found = self._sums.get(key, (-1, ()))
         return Held(self.part, self._moved, at, found, tuple(self._moves))
 
-    def since(self, day: int) -> Part:
-        """The rows of a local day and of those after it."""
-        if self._since is None or self._since[0] != day:
-            self._since = day, self.part.take(np.flatnonzero(self.part.day >= day))
-        return self._since[1]
+    def on(self, day: int) -> Part:
+        """The rows of a local day."""
+        if day not in self._days:
+            while len(self._days) >= MOST_DAYS:
+                self._days.pop(next(iter(self._days)))
+            self._days[day] = self.part.take(np.flatnonzero(self.part.day == day))
+        return self._days[day]
+
+    def apart(
+        self, rows: Rows, people: NDArray[np.int32], now: Callable[[], Part]
+    ) -> tuple[Part, Part]:
+        """What these people had here, and have `now`: found once for each state of the book."""
+        if self._apart is None or self._apart[0] is not rows:
+            self._apart = rows, of_people(self.part, people), now()
+        return self._apart[1:]
 
     def keep(self, key: Hashable, moved: int, found: Arrays) -> None:
         """Keep what the rows came to at a move, unless a later one is known."""
@@ -79,7 +92,7 @@ class Standing:
         """Put the rows that these people have at a step in place of those they had."""
         self._moves.append((of_people(self.part, people), fresh))
         self._moved += 1
-        self._since = None
+        self._days, self._apart = {}, None
         self.part, self.step = with_people(self.part, people, fresh), step
 
 

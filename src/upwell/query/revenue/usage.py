@@ -15,16 +15,14 @@ from upwell.metrics.revenue.display import rounded_parts
 from upwell.metrics.revenue.rates import USAGE_MONTHS, usage_run_rate
 from upwell.money import converted, from_nanos
 from upwell.period import add_months, first_of, to_date, to_day, to_instant
-from upwell.projection import Projection
 from upwell.query.lines import APART, Amounts, Line, Number, Reading, counted
-from upwell.query.plan import Plan, versions
+from upwell.query.plan import Plan
 from upwell.query.read import sum_up
 from upwell.query.revenue.exchange import nanos_of
 from upwell.query.revenue.ledgers import Ledgers
 from upwell.query.rows import Row, Rows, Source
 
 FINE = 10**6  # of a minor unit
-_PAYMENT = msgspec.json.Decoder(Payment)
 
 
 class Use(NamedTuple):
@@ -42,10 +40,10 @@ class Use(NamedTuple):
     units: int
 
 
-def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
+def read(plan: Plan, ledgers: Ledgers) -> Reading:
     """The mean of the three months that were over at the end of each bucket."""
     ends = [_over(plan, bucket.end) for bucket in plan.buckets[: plan.begun]]
-    uses = uses_of(plan, projection)
+    uses = uses_of(plan, ledgers)
     if not ends or not uses:
         named = plan.products if plan.question.by == "product" else [""]
         none: list[Number] = [None] * len(ends)
@@ -81,7 +79,6 @@ def read(plan: Plan, ledgers: Ledgers, projection: Projection) -> Reading:
 def usage_rows(
     plan: Plan,
     ledgers: Ledgers,
-    projection: Projection,
     key: str | None,
     limit: int,
     cursor: str | None,
@@ -91,7 +88,7 @@ def usage_rows(
     product, _, currency = (key or "").partition(APART)
     if plan.native and plan.question.by is None:
         product, currency = "", key or ""
-    for use in uses_of(plan, projection):
+    for use in uses_of(plan, ledgers):
         if plan.question.by == "product" and product not in ("", use.product):
             continue
         month = first_of(use.day, "month")
@@ -114,17 +111,10 @@ def usage_rows(
     )
 
 
-def uses_of(plan: Plan, projection: Projection) -> list[Use]:
+def uses_of(plan: Plan, ledgers: Ledgers) -> list[Use]:
     """The uses of the plan's products on invoices that are open or paid, as they stand."""
-    rows = projection.reader().execute(
-        f"""select body, seq, recorded_at from billing
-        where kind = 'pay' and {versions(plan)} and body like '%"usage":%'
-        qualify row_number() over (partition by source, id order by ts desc, ord desc, no desc) = 1
-        order by ts, no"""
-    )
     found = []
-    for body, seq, recorded_at in rows.fetchall():
-        payment = _PAYMENT.decode(body)
+    for payment, seq, recorded_at, _ in ledgers.metered.invoices(plan):
         if payment.status not in ("open", "paid"):
             continue
         if plan.among and (payment.source, payment.customer) not in plan.among.accounts:
