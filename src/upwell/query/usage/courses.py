@@ -16,6 +16,7 @@ from upwell.metrics.funnel.rule import FunnelRule
 from upwell.metrics.funnel.run import HIDDEN, Outcome, Timelines, run
 from upwell.metrics.funnel.split import Part, apart, at_step, each_value, parts, pick, touches
 from upwell.metrics.funnel.sums import TrendSum
+from upwell.metrics.revenue.ledger import begins
 from upwell.query.usage import routes, shapes, trends
 from upwell.query.usage.asked import Doing, FunnelAsked, PartAsked
 from upwell.query.usage.ground import Ground
@@ -130,14 +131,28 @@ def _followed(found: Walk, asked: FunnelAsked, rule: FunnelRule, of: Ground) -> 
 
 
 def _timelines(found: Walk, asked: FunnelAsked) -> tuple[Timelines, NDArray[np.bool_]]:
-    """What the engine walks, and which of the rows it does: in strict order all of them."""
+    """What the engine walks, and which of the rows it does: in strict order all of a user's.
+
+    Those who never did the first step are left out before anything is made of them.
+    """
     steps, excluded = doings_of(asked)
     hits, drops = _bits(found, steps), _bits(found, excluded)
     rows = found.found
     keep = (hits | drops) != 0 if asked.order != "strict" else np.ones(len(hits), dtype=np.bool_)
+    if asked.order != "any":
+        first = np.uint64((1 << len(asked.steps[0].alternatives())) - 1)
+        keep &= _all_of(rows.person, hits & first != 0)
     if keep.all():
         return Timelines(rows.person, rows.ts, hits, drops), keep
     return Timelines(rows.person[keep], rows.ts[keep], hits[keep], drops[keep]), keep
+
+
+def _all_of(person: NDArray[np.int64], chosen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Every row of the people of whom one is chosen; a person's rows stand together."""
+    if not len(person):
+        return chosen
+    heads = np.flatnonzero(begins(person))
+    return np.repeat(np.logical_or.reduceat(chosen, heads), np.diff(heads, append=len(person)))
 
 
 def _bits(found: Walk, doings: list[Doing]) -> NDArray[np.uint64]:
