@@ -11,6 +11,8 @@ export const PAGES = [
   'usage',
   'customers',
   'customer',
+  'boards',
+  'board',
   'live',
   'alerts',
   'reports',
@@ -78,10 +80,11 @@ function pageOf(first: string, second: string, more: boolean): { page: Page; id:
   if (more) return { page: 'missing', id: '' };
   if (page === 'products' && second) return { page: 'product', id: second };
   if (page === 'customers' && second) return { page: 'customer', id: second };
+  if (page === 'boards' && second) return { page: 'board', id: second };
   if (page === 'alerts') return { page, id: second };
-  const known = PAGES.includes(page as Page) && page !== 'customer';
+  const known = PAGES.includes(page as Page) && page !== 'customer' && page !== 'board';
   if (known && TABS[page as Page]?.includes(second)) return { page: page as Page, id: second };
-  if (second || page === 'product' || page === 'customer' || !PAGES.includes(page as Page)) return { page: 'missing', id: '' };
+  if (second || page === 'product' || page === 'customer' || page === 'board' || !PAGES.includes(page as Page)) return { page: 'missing', id: '' };
   return { page: page as Page, id: '' };
 }
 
@@ -118,6 +121,7 @@ function pathOf({ page, id }: Route): string {
   if (page === 'home') return '/';
   if (page === 'product') return `/products/${encodeURIComponent(id)}`;
   if (page === 'customer') return `/customers/${encodeURIComponent(id).replaceAll('%3A', ':')}`;
+  if (page === 'board') return `/boards/${encodeURIComponent(id)}`;
   return `/${page}${id ? `/${encodeURIComponent(id)}` : ''}`;
 }
 

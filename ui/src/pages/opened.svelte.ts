@@ -13,6 +13,8 @@ const READ: Record<Exclude<Page, 'home' | 'sign-in' | 'setup'>, Read> = {
   explore,
   customers: () => import('./Customers.svelte'),
   customer: () => import('./CustomerProfile.svelte'),
+  boards: () => import('./Boards.svelte'),
+  board: () => import('./Board.svelte'),
   products: () => import('./Products.svelte'),
   alerts: () => import('./Alerts.svelte'),
   reports: () => import('./Reports.svelte'),
