@@ -100,8 +100,8 @@ const rangeOf = (text: string): Range => (isPreset(text) ? text : (daysOf(text) 
 
 /** "2026-01-01..2026-02-01" as days, the second exclusive; null where it is none. */
 export function daysOf(text: string): Span | null {
-  const [from = '', to = '', ...more] = text.split('..');
-  return isDay(from) && isDay(to) && from < to && !more.length ? { from, to } : null;
+  const [from = '', until = '', ...more] = text.split('..');
+  return isDay(from) && isDay(until) && from < until && !more.length ? { from, to: until } : null;
 }
 
 /** The address; what is as it starts is left out, so that links stay short. */
@@ -126,10 +126,10 @@ function pathOf({ page, id }: Route): string {
 }
 
 const OF_USERS = new Set<Page>(['home', 'product', 'explore', 'revenue', 'usage', 'customers']);
-const OF_ALL = ['months', 'cash']; // tabs that tell of every customer
+const OF_ALL = new Set(['months', 'cash']); // tabs that tell of every customer
 
 /** The segment whose users a page is about; "" for everybody. */
-export const segmentOf = ({ page, id, own }: Route): string => (OF_USERS.has(page) && !(page === 'revenue' && OF_ALL.includes(id)) ? (own.segment ?? '') : '');
+export const segmentOf = ({ page, id, own }: Route): string => (OF_USERS.has(page) && !(page === 'revenue' && OF_ALL.has(id)) ? (own.segment ?? '') : '');
 
 /** Another page with the same dates, comparison and products, of the same users where it is about any. */
 export function to(route: Route, page: Page, id = '', own: Record<string, string> = {}): Route {

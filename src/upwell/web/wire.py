@@ -19,6 +19,7 @@ from upwell.alerts.incident import Moment
 from upwell.errors import Problem
 from upwell.event import GrowthEvent, Reject
 from upwell.live import frames
+from upwell.metrics import goals as aims
 from upwell.metrics.catalog import Direction, Unit
 from upwell.metrics.funnel.sums import Histogram
 from upwell.period import Grain
@@ -42,7 +43,7 @@ ALIASES: dict[str, Any] = {
     "AnnotationKind": marks.Kind,
     "TileKind": boards.Kind,
     "TileLook": boards.Look,
-    "GoalState": progress.State,
+    "GoalState": aims.State,
     "ChangeKind": explained.Kind,
 }
 """Unions of words that are used under a name of their own."""

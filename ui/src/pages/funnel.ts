@@ -170,7 +170,7 @@ export function windowWords(window: string): string {
 export const BETWEEN = 8; // events on the way that are named
 
 /** The same funnel with what is done between its steps; nothing else is needed of it. */
-export function betweenAsked({ by: _, attribution: __, trend: ___, ...funnel }: FunnelAsked): FunnelAsked {
+export function betweenAsked({ by: _by, attribution: _attribution, trend: _trend, ...funnel }: FunnelAsked): FunnelAsked {
   return { ...funnel, between: BETWEEN };
 }
 

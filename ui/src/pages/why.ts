@@ -14,7 +14,7 @@ const MOVES: Record<string, { label: string; done: (customers: string, plural: b
   restatement: { label: 'Changes to past months', done: (who) => who },
 };
 const MOST = 0.4; // of the change, from which a part is worth a word
-const FILTERS = ['plan', 'interval', 'country', 'currency', 'source']; // what revenue can be narrowed to
+const FILTERS = new Set(['plan', 'interval', 'country', 'currency', 'source']); // what revenue can be narrowed to
 const TOGETHER = new Set(['movement', 'product']);
 
 const COUNTRIES = new Intl.DisplayNames('en', { type: 'region' });
@@ -99,7 +99,7 @@ function whereMost(found: Explanation, change: number, currency: string): string
 /** Whether the question can be asked about this part alone. */
 export function narrows(metric: Pick<Metric, 'name' | 'dimensions'>, by: string, part: ChangePart, billed: boolean): boolean {
   if ((part.kind ?? 'part') !== 'part') return false;
-  return by === 'product' || (metric.dimensions.includes(by) && (!billed || FILTERS.includes(by)));
+  return by === 'product' || (metric.dimensions.includes(by) && (!billed || FILTERS.has(by)));
 }
 
 /** The question as the address of the answer has it. */
