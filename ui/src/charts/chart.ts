@@ -3,7 +3,7 @@ import type { Column, Row } from '../core/table';
 import { spanLabel } from '../shell/dates';
 import { desk } from '../shell/desk.svelte';
 import type { Call } from '../shell/fetched.svelte';
-import type { Question } from '../wire';
+import type { Question, Tile } from '../wire';
 
 export interface Chart {
   /** Names it within its page: in links, and among the charts that are shown as tables. */
@@ -23,6 +23,8 @@ export interface Chart {
   readonly ontable?: (tabled: boolean) => void;
   /** A row of the table was opened. */
   readonly onrow?: (row: Row) => void;
+  /** It on a board; null where something narrows it, which a board cannot say. */
+  readonly tile?: Omit<Tile, 'id' | 'x' | 'y' | 'w' | 'h'> | null;
   /** What else can be done with it. */
   readonly acts?: readonly Act[];
 }

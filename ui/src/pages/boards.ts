@@ -8,6 +8,9 @@ import { funnelAsked, parseFunnel, startingSteps } from './funnel';
 import { KINDS as USES, startingReturn } from './usage';
 import { doingAsked, just } from './doing';
 
+/** What a tile shows, wherever it stands. */
+export type What = Omit<Tile, 'id' | 'x' | 'y' | 'w' | 'h'>;
+
 type Drawn = Exclude<TileKind, 'hidden'>;
 
 export const KINDS: readonly { readonly id: Drawn; readonly label: string; readonly hint: string; readonly w: number; readonly h: number }[] = [
@@ -73,7 +76,7 @@ export const usageWords = (of: OneAsked | undefined): string => (of ? (Object.en
 export const freshId = (tiles: readonly Tile[]): string => String(1 + Math.max(0, ...tiles.map((tile) => Number(tile.id) || 0)));
 
 /** A new tile on a board, where it finds room. */
-export function withTile(tiles: readonly Tile[], tile: Omit<Tile, 'id' | 'x' | 'y' | 'w' | 'h'>): Tile[] {
+export function withTile(tiles: readonly Tile[], tile: What): Tile[] {
   const { w, h } = KINDS.find((one) => one.id === tile.kind)!;
   return added(tiles, { ...tile, id: freshId(tiles), x: 0, y: 0, w, h });
 }
@@ -82,7 +85,7 @@ export function withTile(tiles: readonly Tile[], tile: Omit<Tile, 'id' | 'x' | '
 export function morning(metrics: ReadonlyMap<string, Metric>, billed: boolean, names: readonly EventName[]): NewBoard {
   const figures = billed ? ['mrr', 'net_new_mrr', 'cancellations', 'signups'] : ['revenue', 'signups', 'dau', 'visitors'];
   const retention = names.length ? usualOf('retention', names) : null;
-  const tiles: Omit<Tile, 'id' | 'x' | 'y' | 'w' | 'h'>[] = [
+  const tiles: What[] = [
     ...figures.filter((name) => metrics.has(name)).map((metric) => ({ kind: 'number' as const, metric })),
     { kind: 'series', metric: 'revenue', by: 'product', look: 'areas' },
     { kind: 'bars', metric: 'signups', by: 'product' },
