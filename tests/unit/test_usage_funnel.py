@@ -202,7 +202,7 @@ def test_a_trend_counts_each_bucket_by_itself(asking: Asking) -> None:
     assert asking.who({"funnel": asked, "bucket": "2026-06-02", "step": 2}) == ["y"]
     for more, fix in (
         ({"bucket": "2026-06-07"}, "'2026-06-02'"),
-        ({"bucket": "2026-06-01", "part": {"key": "a"}}, "Leave out"),
+        ({"bucket": "2026-06-01", "part": {"key": "a"}}, "Ask it with 'by'."),
     ):
         with pytest.raises(Rejected) as caught:
             asking.people({"funnel": asked, **more})
