@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -63,6 +65,39 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     data = tmp_path_factory.mktemp("demo") / "data"
     with Served(data, "demo", "--scale", "0.05") as served:
         yield served
+
+
+ACCOUNTS = 2  # of Stripe, which tell the demo company's revenue
+Ask = Callable[..., Any]
+
+
+def reader(served: Served) -> Ask:
+    """What asks the API, `ask(path)` or `ask(path, body)`, with a key that may read."""
+    key = served.run("key", "create", "--name", "reader", "--scope", "read")["key"]
+    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def ask(path: str, body: Any = None) -> Any:
+        sent = None if body is None else json.dumps(body).encode()
+        status, _, answer = served.call("GET" if body is None else "POST", path, sent, **headers)
+        assert status == 200, answer
+        return json.loads(answer)
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def whole_demo(demo: Served) -> Served:
+    """The demo company once its history is in: what stood at the ends of past months stays."""
+    ask, before = reader(demo), None
+    for _ in range(90):
+        said = ask("/v1/sources")
+        read = [one["kind"] for one in said["sources"] if one["state"] == "live"]
+        points = ask("/v1/query?metric=mrr&grain=month&from=2020-01-01")["series"][0]["points"][:-1]
+        if read.count("stripe") == ACCOUNTS and said["backfill"] is None and points == before:
+            return demo
+        before = points
+        time.sleep(2)
+    pytest.fail(f"The history is still arriving: {said}")
 
 
 @pytest.fixture(scope="session")

@@ -34,8 +34,8 @@ def sums(dialog: Locator) -> dict[str, tuple[Decimal, Decimal]]:
     return found
 
 
-def test_from_a_figure_on_home_to_who_it_was(demo: Served, visitor: Visitor) -> None:
-    visit = visitor(demo)
+def test_from_a_figure_on_home_to_who_it_was(whole_demo: Served, visitor: Visitor) -> None:
+    visit = visitor(whole_demo)
     visit.go("/")
     start, end = months(visit)
     page = visit.go(f"/?range={start}..{end}")
@@ -69,8 +69,8 @@ def test_from_a_figure_on_home_to_who_it_was(demo: Served, visitor: Visitor) -> 
     expect(page.get_by_role("dialog").get_by_role("heading", name="By product")).to_be_visible()
 
 
-def test_by_keys_alone_and_of_a_rate(demo: Served, visitor: Visitor) -> None:
-    visit = visitor(demo)
+def test_by_keys_alone_and_of_a_rate(whole_demo: Served, visitor: Visitor) -> None:
+    visit = visitor(whole_demo)
     visit.go("/")
     start, end = months(visit)
     page = visit.go(f"/?range={start}..{end}")
@@ -94,8 +94,8 @@ def test_by_keys_alone_and_of_a_rate(demo: Served, visitor: Visitor) -> None:
     expect(page).to_have_url(re.compile("/products/.*explain=arpa"))
 
 
-def test_on_a_phone_and_in_the_dark(demo: Served, visitor: Visitor) -> None:
-    visit = visitor(demo, size=NARROW, color_scheme="dark")
+def test_on_a_phone_and_in_the_dark(whole_demo: Served, visitor: Visitor) -> None:
+    visit = visitor(whole_demo, size=NARROW, color_scheme="dark")
     page = visit.go("/?explain=dau")
     dialog = page.get_by_role("dialog", name="Why Daily active users changed")
     expect(dialog.get_by_role("heading", name="By product")).to_be_visible()

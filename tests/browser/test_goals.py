@@ -33,7 +33,7 @@ def test_a_goal_is_set_seen_changed_and_deleted(acme: House, visitor: Visitor) -
     assert visit.barriers() == []
 
     page = visit.go("/")
-    figure = page.get_by_role("link", name=re.compile("Signups.*\d% of 100k by 31 Dec 2199"))
+    figure = page.get_by_role("link", name=re.compile(r"Signups.*\d% of 100k by 31 Dec 2199"))
     expect(figure).to_be_visible()
     page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
     expect(figure).to_be_visible()

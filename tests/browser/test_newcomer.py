@@ -6,7 +6,6 @@ Each by mouse and again by keyboard alone; what stands on the screen is what the
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
 import time
 from abc import ABC, abstractmethod
@@ -17,12 +16,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from tests.browser.conftest import Ask, reader
 from tests.browser.test_usage_pages import named
 from tests.browser.visit import Visit, ingest_key, post
 from tests.served import Served
 
 Visitor = Callable[..., Visit]
-Ask = Callable[..., Any]
 
 LATE = Decimal("49.00")
 CAUSES = {"cancel": "Cancelled", "payment_failed": "Payment failed", "pause": "Paused"}
@@ -91,30 +90,13 @@ def start(request: pytest.FixtureRequest, demo: Served, visitor: Visitor) -> tup
 
 
 @pytest.fixture(scope="module")
-def company(browser: Browser, demo: Served) -> Ask:
-    """The demo company once its history is in, whose last month is closed and changed afterwards.
+def company(browser: Browser, whole_demo: Served) -> Ask:
+    """The demo company whose last month is closed and changed afterwards.
 
     A subscription of last month becomes known after the close, and has ended since. Gives what
     asks the API.
     """
-    key = demo.run("key", "create", "--name", "reader", "--scope", "read")["key"]
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-
-    def ask(path: str, body: Any = None) -> Any:
-        sent = None if body is None else json.dumps(body).encode()
-        status, _, answer = demo.call("GET" if body is None else "POST", path, sent, **headers)
-        assert status == 200, answer
-        return json.loads(answer)
-
-    for _ in range(600):
-        said = ask("/v1/sources")
-        whole = all(one["state"] == "live" for one in said["sources"])
-        if whole and len(said["sources"]) > 1 and said["backfill"] is None and said["backlog"] < 3:
-            break
-        time.sleep(0.2)
-    else:
-        pytest.fail(f"The history is still arriving: {said}")
-
+    demo, ask = whole_demo, reader(whole_demo)
     context = browser.new_context()
     visit = Visit(context, demo)
     visit.go("/")

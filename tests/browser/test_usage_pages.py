@@ -233,7 +233,9 @@ def test_a_cohort_is_read_beside_the_one_before_it(used: House, visitor: Visitor
     page = visit.go("/usage/retention")
     earlier, later = named(month(4)), named(month(3))
     page.get_by_role("button", name=later, exact=True).click()
-    finding = f"{later} keeps better than {earlier}: 55.0% against 40.0% after 1 month"
+    finding = (
+        f"{later} keeps better than {earlier} at 1 of 2 ages: 55.0% against 40.0% after 1 month"
+    )
     expect(finding_of(page, finding)).to_be_visible()
     page.get_by_role("button", name=re.compile("1 month on: 55.0%, 11 of 20 users")).click()
     drawer = page.get_by_role("dialog", name="The users behind it")
