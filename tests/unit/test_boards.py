@@ -51,7 +51,7 @@ def body(*tiles: dict[str, Any], **of: Any) -> NewBoard:
 
 
 def test_it_is_found_again_as_it_was_made(boards: Boards) -> None:
-    aside = {"id": "b", "kind": "funnel", "of": FUNNEL, **PLACE, "x": 6}
+    aside = {"id": "b", "kind": "funnel", "of": FUNNEL, **PLACE, "x": 6, "range": "last-quarter"}
     made = boards.add(body(MAIL, aside), ADA)
     assert (made.name, made.owner, made.shared, made.mine) == ("Morning", "Ada", True, True)
     assert boards.find(made.id, ADA) == made
@@ -113,6 +113,8 @@ def test_what_is_about_products_of_others_is_hidden_and_kept(boards: Boards) -> 
         ({"kind": "text"}, "tiles[0].text", "Write"),
         ({"kind": "hidden"}, "tiles[0].kind", "number"),
         ({"text": "x" * 2_001}, "tiles[0].text", "2,000"),
+        ({"title": "x" * 101}, "tiles[0].title", "100"),
+        ({"range": "last week"}, "tiles[0].range", "90d"),
         ({"x": 7}, "tiles[0]", "12 wide"),
         ({"w": 0}, "tiles[0]", "12 wide"),
         ({"h": 13}, "tiles[0]", "12 high"),

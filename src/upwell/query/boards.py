@@ -6,6 +6,7 @@ A board holds questions and never answers: whoever opens it asks them anew, and 
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Callable, Mapping
 from typing import Literal
 
@@ -31,7 +32,8 @@ Look = Literal["lines", "areas", "shares"]
 COLUMNS = 12
 TALLEST, LOWEST = 12, 500  # rows of a tile, and of a board
 TILES = 60
-TEXT = 2_000  # characters
+LONGEST = {"id": 40, "title": 100, "text": 2_000}  # characters
+_RANGE = re.compile(r"|[a-z0-9-]{2,12}|\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d")
 OF_METRIC = ("number", "series", "bars")
 OF_USE = ("retention", "funnel", "lifecycle")
 
@@ -190,12 +192,20 @@ class Boards:
 
     def _check(self, tile: Tile, viewer: Viewer, where: str) -> None:
         """Nothing, or Rejected where a tile does not say what its kind needs."""
-        if len(tile.text) > TEXT:
+        for name, most in LONGEST.items():
+            if len(getattr(tile, name)) > most:
+                raise Rejected(
+                    "long_text",
+                    f"The {name} has {len(getattr(tile, name)):,} characters.",
+                    fix=f"Shorten it to {most:,}.",
+                    where=f"{where}.{name}",
+                )
+        if not _RANGE.fullmatch(tile.range):
             raise Rejected(
-                "long_text",
-                f"The text has {len(tile.text):,} characters.",
-                fix=f"Shorten it to {TEXT:,}.",
-                where=f"{where}.text",
+                "bad_range",
+                f"'{tile.range[:40]}' is no range of dates.",
+                fix="Write it as in addresses: 90d, mtd, or 2026-01-01..2026-02-01.",
+                where=f"{where}.range",
             )
         if tile.kind in OF_METRIC:
             _measured(tile, self._projection.ground.catalogue, where)
