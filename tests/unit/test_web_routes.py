@@ -67,6 +67,8 @@ ASKS = {
 """What a route must be asked at least."""
 
 SAVED = {"name": "S", "of": {"lifecycle": {}}, "address": "/usage/lifecycle"}
+BOARD = {"name": "B", "tiles": [{"id": "1", "kind": "bridge", "x": 0, "y": 0, "w": 6, "h": 4}]}
+GOAL = {"metric": "signups", "product": "mail", "by": "2027-01-31", "value": "200"}
 
 BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/keys"): {"name": "k", "scopes": ["read"]},
@@ -89,6 +91,10 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/annotations"): {"title": "Release 4", "products": ["mail"]},
     ("PUT", "/v1/annotations/{id}"): {"title": "Release 4", "products": ["mail"]},
     ("PUT", "/v1/saved/{id}"): SAVED,
+    ("POST", "/v1/boards"): BOARD,
+    ("PUT", "/v1/boards/{id}"): BOARD,
+    ("POST", "/v1/goals"): GOAL,
+    ("PUT", "/v1/goals/{id}"): GOAL,
     ("POST", "/v1/lifecycle"): {},
     ("POST", "/v1/stickiness"): {"event": "session"},
     ("POST", "/v1/paths"): {},

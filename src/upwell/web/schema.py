@@ -93,7 +93,8 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
             goals,
             progress,
         )
-        if hasattr(module, name)
+        # Not what a module only uses: the catalogue's Metric is not the one that is answered.
+        if getattr(getattr(module, name, None), "__module__", "") == module.__name__
     ]
     _, schemas = msgspec.json.schema_components(
         [*structs, Answer, shapes.Failure, Wire], ref_template=_REF + "{name}"
