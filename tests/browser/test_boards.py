@@ -74,6 +74,10 @@ def test_a_first_board_is_made_looked_at_and_named(acme: House, visitor: Visitor
             visit.picture(f"board-{size[0]}-{theme}")
             assert visit.barriers() == []
         assert visit.overflow() == 0
+    page.keyboard.press("/")  # the search knows it by its name
+    page.get_by_role("combobox").fill("every mor")
+    expect(page.get_by_role("option", name=re.compile("Every morning"))).to_be_visible()
+    page.keyboard.press("Escape")
     page.get_by_role("link", name="Boards").first.click()
     expect(page.get_by_role("link", name=re.compile("Every morning"))).to_be_visible()
     visit.wear(WIDE, "light")
