@@ -1,9 +1,10 @@
 /** What a tile tells of its chart, so that its menu can show it as a table and hand it out. */
 import type { Column, Row } from '../core/table';
-import { spanLabel } from '../shell/dates';
+import type { What } from '../pages/boards';
+import { spanLabel, type Span } from '../shell/dates';
 import { desk } from '../shell/desk.svelte';
 import type { Call } from '../shell/fetched.svelte';
-import type { Question, Tile } from '../wire';
+import type { Question } from '../wire';
 
 export interface Chart {
   /** Names it within its page: in links, and among the charts that are shown as tables. */
@@ -24,7 +25,7 @@ export interface Chart {
   /** A row of the table was opened. */
   readonly onrow?: (row: Row) => void;
   /** It on a board; null where something narrows it, which a board cannot say. */
-  readonly tile?: Omit<Tile, 'id' | 'x' | 'y' | 'w' | 'h'> | null;
+  readonly tile?: What | null;
   /** What else can be done with it. */
   readonly acts?: readonly Act[];
 }
@@ -37,13 +38,13 @@ export interface Act {
 }
 
 /** Which products the page is about, in words. */
-export function productsOf(product = ''): string {
-  const ids = product ? [product] : desk.route.products;
+export function productsOf(product: string | readonly string[] = ''): string {
+  const ids = typeof product === 'string' ? (product ? [product] : desk.route.products) : product;
   return ids.map((id) => desk.productById.get(id)?.name ?? id).join(', ') || 'All products';
 }
 
 /** The same with the days. */
-export const productsAndDays = (product = ''): string => `${productsOf(product)}, ${spanLabel(desk.span)}`;
+export const productsAndDays = (product: string | readonly string[] = '', span: Span = desk.span): string => `${productsOf(product)}, ${spanLabel(span)}`;
 
 /** A question over time as an address asks it. */
 export function asksFor(question: Question): Call {
