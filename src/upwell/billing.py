@@ -8,7 +8,7 @@ records. Money is in minor units of its currency (cents), times are UTC microsec
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -252,6 +252,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     Without a `product`, `product_from` names where each object says its own (`metadata.product`);
     `assign` maps the vendor's ids of prices and products to ours and wins over both; `names` are
     what the vendor calls them, by the same ids. `livemode` None takes real and test objects alike.
+    `given` is what else of the settings the meaning of its bytes depends on.
     """
 
     id: str
@@ -266,3 +267,4 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     names: dict[str, str] = {}
     account: str = ""
     livemode: bool | None = None
+    given: dict[str, Any] = {}

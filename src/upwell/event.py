@@ -77,7 +77,7 @@ class GrowthEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 DeliveryKind = Literal[
-    "events", "import", "stripe", "config", "identity",
+    "events", "import", "sdk", "stripe", "pull", "config", "identity",
     "retract", "restore", "retranslate", "erasure", "close",
 ]  # fmt: skip
 

@@ -27,10 +27,12 @@ from upwell.journal import DAMAGED, Journal
 from upwell.projection import Outcome, Projection, Staged, store
 from upwell.projection.ground import GROUND, RELINKED
 from upwell.sources import files, http, stripe
+from upwell.sources.kinds import kind_named
 
 log = structlog.get_logger()
 
-EVENTS = frozenset({"events", "import", "stripe"})  # kinds of delivery that carry events
+# Kinds of delivery that carry events.
+EVENTS = frozenset({"events", "import", "sdk", "stripe", "pull"})
 COMMIT_ROWS = 40_000  # one commit takes at most about this many events
 SAMPLE = 12
 RETRY_SECONDS = (0.25, 5.0)  # after a failed commit: at first, and at most
@@ -62,8 +64,11 @@ def translate(
     try:
         if delivery.kind == "import":
             return files.translate_file(delivery, products)
+        origin = origin or Origin(id=delivery.source)
         if delivery.kind == "stripe":
-            return stripe.translate(delivery, origin or Origin(id=delivery.source))
+            return stripe.translate(delivery, origin)
+        if delivery.kind == "pull":
+            return kind_named(delivery.about["of"]).translate(delivery, origin, products)
         return http.translate(delivery)
     except Exception as error:  # noqa: BLE001 - whatever a body does, the next one is read
         log.warning("untranslatable", seq=delivery.seq, source=delivery.source, error=repr(error))

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from upwell.access import Viewer
-from upwell.app.calls import Calls, NotAllowed
+from upwell.app.calls import Calls
 from upwell.app.connect import API, NAME, Link, Links, agree, livemode
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
 from upwell.event import Delivery, Position
 from upwell.journal import Journal
+from upwell.sources.contract import NotAllowed
 from upwell.sources.stripe import shapes as vendor
 from upwell.sources.stripe.catalogue import Catalogue
 from upwell.sources.stripe.fetch import NEEDED, Gone, page

@@ -16,20 +16,13 @@ import stripe
 
 from upwell.egress import Guard
 from upwell.errors import Rejected, Unavailable
+from upwell.sources.contract import NotAllowed, SignIn
 from upwell.sources.stripe.fetch import VERSION, Gone, Query
 
 PACE = 0.05  # seconds between two requests: a fifth of what Stripe allows
 PATIENCE = 300.0  # seconds that one request is tried again
 LONGEST = 30.0  # seconds between two tries
 TIMEOUT = 60.0
-
-
-class SignIn(Rejected):
-    """Stripe does not take the key."""
-
-
-class NotAllowed(Rejected):
-    """The key is good, and lacks a permission."""
 
 
 class Calls:

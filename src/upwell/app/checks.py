@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import msgspec
 
-from upwell.app.calls import Calls, NotAllowed
+from upwell.app.calls import Calls
 from upwell.app.connect import Link
 from upwell.app.house import House
 from upwell.billing import Origin
@@ -26,6 +26,7 @@ from upwell.projection.doubts import listed
 from upwell.projection.ground import GROUND, Ground
 from upwell.projection.verify import Difference, differences, differing
 from upwell.settings import Settings, StripeSource, secret
+from upwell.sources.contract import NotAllowed
 from upwell.sources.stripe.fetch import NEEDED
 
 QUIET = 24 * 3600 * 1_000_000  # a source that sent nothing for a day is quiet

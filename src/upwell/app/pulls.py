@@ -16,13 +16,14 @@ import msgspec
 import structlog
 import xxhash
 
-from upwell.app.calls import Calls, NotAllowed, SignIn
+from upwell.app.calls import Calls
 from upwell.app.connect import Link, Links
 from upwell.app.house import House
 from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import Delivery
 from upwell.journal import Journal
 from upwell.period import to_micros
+from upwell.sources.contract import NotAllowed, SignIn
 from upwell.sources.stripe import complete, fetch, wants
 from upwell.sources.stripe.catalogue import Catalogue
 from upwell.sources.stripe.fetch import STEPS, Cursor, Page

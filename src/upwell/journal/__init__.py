@@ -140,8 +140,7 @@ class Journal:
     def pulled(self, source: str) -> Delivery | None:
         """The newest delivery of a source that says where reading it has come to, or None."""
         found = self._rows(
-            "seq = (select seq from deliveries where kind = 'stripe'"
-            " and kind not in ('events', 'import') and source = ?"
+            "seq = (select seq from deliveries where kind in ('stripe', 'pull') and source = ?"
             " and instr(about, cast('\"pull\":' as blob)) order by seq desc limit 1)",
             source,
         )
@@ -241,7 +240,8 @@ class Journal:
         with told("read"), self._read_lock:
             rows: list[tuple[Any, ...]] = self._read.execute(
                 "select source, count(*), sum(size), max(received_at) from deliveries"
-                " where kind in ('events', 'import', 'stripe') group by source order by source"
+                " where kind in ('events', 'import', 'sdk', 'stripe', 'pull')"
+                " group by source order by source"
             ).fetchall()
         return [(source, count, size, last) for source, count, size, last in rows]
 

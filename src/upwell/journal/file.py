@@ -29,6 +29,7 @@ create table if not exists deliveries(
   body blob not null             -- zstd
 );
 create index if not exists by_kind on deliveries(kind, seq) where kind not in ('events', 'import');
+create index if not exists by_pull on deliveries(source, seq) where kind in ('stripe', 'pull');
 create table if not exists seals(
   month text primary key, first_seq integer not null, last_seq integer not null,
   digest blob not null, sealed_at integer not null

@@ -1,0 +1,51 @@
+"""Every kind of source that is read: those that come with Upwell, and those that others add.
+
+A package of your own adds one by an entry point of the group `upwell.sources`, whose name is the
+`kind` of the configuration and whose object is a `Kind`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from upwell.errors import NotFound, nearest
+from upwell.sources.contract import Kind
+
+GROUP = "upwell.sources"
+_OWN = ("ga4", "mixpanel", "sql")
+
+
+@cache
+def kind_named(name: str) -> Kind:
+    """The kind of that name; raises NotFound, with the nearest name there is."""
+    if name in _OWN:
+        found: Kind = import_module(f"upwell.sources.{name}").KIND
+        return found
+    for entry in _added():
+        if entry.name == name:
+            kind = entry.load()
+            if not isinstance(kind, Kind):
+                raise NotFound(
+                    "no_kind",
+                    f"What {entry.value} names is no kind of source.",
+                    fix="Let the entry point name an object of upwell.sources.contract.Kind.",
+                )
+            return kind
+    raise NotFound(
+        "unknown_kind",
+        f"There is no kind of source '{name[:80]}'.",
+        fix=nearest(name, (*names(), "stripe")),
+        where="kind",
+    )
+
+
+def names() -> tuple[str, ...]:
+    """The names of all kinds that `kind_named` finds."""
+    return tuple(sorted({*_OWN, *(entry.name for entry in _added())}))
+
+
+def _added() -> Iterable[EntryPoint]:
+    return [entry for entry in entry_points(group=GROUP) if entry.name not in (*_OWN, "stripe")]
