@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import msgspec
 
 from upwell.access import SYSTEM
+from upwell.app.account import Account as Pull
 from upwell.app.calls import Calls
 from upwell.app.checks import verify
 from upwell.app.house import House
-from upwell.app.pulls import Pull
 from upwell.demo.stripe import FakeStripe
 from upwell.demo.stripe.world import Event
 from upwell.egress import Guard

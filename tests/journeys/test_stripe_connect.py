@@ -50,7 +50,9 @@ class Company:
             products=(Product(id="mail", name="Mail"), Product(id="docs", name="Docs")),
         )
         self.house = House(folder, settings, lambda: to_instant(fake.now * 1_000_000))
-        self.pulls = Pulls(self.house.links, self.house.journal, self.house.clock)
+        self.pulls = Pulls(
+            self.house.links, self.house.journal, self.house.clock, self.house.flow.backlog
+        )
         self.accounts = Accounts(
             self.house.links,
             self.house.journal,

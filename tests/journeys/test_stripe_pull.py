@@ -11,9 +11,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from upwell.app.account import Account as Pull
 from upwell.app.calls import Calls
 from upwell.app.connect import Links
-from upwell.app.pulls import Progress, Pull
+from upwell.app.progress import Progress
 from upwell.demo.stripe import FakeStripe, serve
 from upwell.egress import Guard
 from upwell.errors import UpwellError

@@ -69,7 +69,7 @@ class Accounts:
 
         Reading goes on where it was.
         """
-        link = self._links.find(id_)
+        link = self._links.account(id_)
         if not link.made:
             raise Rejected(
                 "kept_in_the_file",
@@ -112,7 +112,7 @@ class Accounts:
 
     def look(self, id_: str) -> shapes.Account:
         """An account as Stripe shows it now."""
-        link = self._links.find(id_)
+        link = self._links.account(id_)
         calls = self._links.calls(link)
         try:
             return self._look(calls, id_, link, link.origin.livemode)
@@ -130,6 +130,7 @@ class Accounts:
                     fix=nearest(product, known),
                     where="body",
                 )
+        self._links.account(id_)
         link = self._links.assign(id_, given)
         again = Delivery(
             kind="retranslate", source="upwell", received_at=self._now(), about={"source": id_}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -25,8 +26,9 @@ from upwell.projection import Staged, closes
 from upwell.projection.doubts import listed
 from upwell.projection.ground import GROUND, Ground
 from upwell.projection.verify import Difference, differences, differing
-from upwell.settings import Settings, StripeSource, secret
+from upwell.settings import Settings, Source, StripeSource, secret
 from upwell.sources.contract import NotAllowed
+from upwell.sources.kinds import kind_named
 from upwell.sources.stripe.fetch import NEEDED
 
 QUIET = 24 * 3600 * 1_000_000  # a source that sent nothing for a day is quiet
@@ -117,13 +119,21 @@ def problems(settings: Settings, house: House) -> Iterator[Problem]:
     for source in settings.sources:
         if isinstance(source, StripeSource):
             yield from _tried(source, guard, house)
-            continue
-        yield Problem(
-            code="source_kind",
-            message=f"Source '{source.id}': kind '{source.kind}' is not read yet.",
-            fix="Send its events to POST /v1/events, or import files.",
-            where=f"sources.{source.id}.kind",
-        )
+        else:
+            yield from _opened(source, house)
+
+
+def _opened(source: Source, house: House) -> Iterator[Problem]:
+    """What a source of another kind answers to its credentials."""
+    try:
+        link = house.links.find(source.id)
+        opening = house.links.opening(link, lambda: False, lambda _: None)
+        with closing(kind_named(source.kind).open(opening)) as reader:
+            reader.check()
+    except UpwellError as error:
+        message = f"Source '{source.id}': {error.problem.message}"
+        where = f"sources.{source.id}"
+        yield msgspec.structs.replace(error.problem, message=message, where=where)
 
 
 def _tried(source: StripeSource, guard: Guard, house: House) -> Iterator[Problem]:

@@ -266,7 +266,7 @@ class Commands:
         house, since = self._house, self._day(to, "--to")
         link = house.links.find(id)
         if self._pulls is None:
-            before = again(house.journal, link, since, house.clock())
+            before = again(house.journal, link, since, house.clock)
         else:
             before = self._pulls.again(link, since)
         if not before:

@@ -20,6 +20,8 @@ from upwell.billing import Origin
 from upwell.egress import Guard
 from upwell.errors import NotFound, Rejected, nearest
 from upwell.settings import Settings, StripeSource, secret
+from upwell.sources.contract import Opening
+from upwell.sources.kinds import kind_named
 from upwell.sources.stripe import payers
 from upwell.sources.stripe.catalogue import Catalogue
 from upwell.state import sources
@@ -35,12 +37,18 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     name: str
-    api_key: str
-    webhook_secret: str
-    api_base: str
     origin: Origin
+    api_key: str = ""
+    webhook_secret: str = ""
+    api_base: str = ""
+    settings: Any = None  # the table of a kind that is not Stripe
     paused: bool = False
     made: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The word that `kind` has in the configuration."""
+        return self.origin.kind
 
 
 class Links:
@@ -59,6 +67,7 @@ class Links:
         self._settings = settings
         self._state = state
         self._secrets = secrets
+        self._folder = secrets.parent / "pulls"
         self._env = env
         self._now = now
         self._country = country
@@ -77,8 +86,9 @@ class Links:
         rows = {row.id: row for row in sources.every(self._state)}
         found = [
             _from_file(source, rows.get(source.id), self._mode(source.api_key))
-            for source in self._settings.sources
             if isinstance(source, StripeSource)
+            else _of_kind(source, rows.get(source.id))
+            for source in self._settings.sources
         ]
         listed = {link.id for link in found}
         found += [_from_page(row) for row in rows.values() if row.made and row.id not in listed]
@@ -89,6 +99,26 @@ class Links:
             return livemode(secret(pointer, self._env))
         except Rejected:
             return None  # reading the account tells of it
+
+    def opening(
+        self, link: Link, stopping: Callable[[], bool], sleep: Callable[[float], None]
+    ) -> Opening:
+        """What the reader of a source is given; raises Rejected where its table is wrong."""
+        if link.settings is None:
+            row = self._row(link)
+            table_of(row.kind, row.id, row.given)
+        folder = self._folder / link.id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return Opening(
+            id=link.id,
+            settings=link.settings,
+            secret=lambda pointer: secret(pointer, self._env),
+            client=self._guard.client,
+            reach=self._guard.reach,
+            folder=folder,
+            sleep=sleep,
+            stopping=stopping,
+        )
 
     def find(self, id_: str) -> Link:
         """The source of that id; raises NotFound."""
@@ -102,9 +132,20 @@ class Links:
             fix=nearest(id_, [link.id for link in every]),
         )
 
+    def account(self, id_: str) -> Link:
+        """The Stripe account of that id; raises NotFound where there is none."""
+        link = self.find(id_)
+        if link.kind != "stripe":
+            raise NotFound(
+                "no_account",
+                f"'{link.id}' is a source of kind {link.kind}, no Stripe account.",
+                fix=nearest(id_, [one.id for one in self.every() if one.kind == "stripe"]),
+            )
+        return link
+
     def secret_of(self, id_: str) -> str:
         """The webhook secret of a source, or '' where it has none; raises NotFound."""
-        pointer = self.find(id_).webhook_secret
+        pointer = self.account(id_).webhook_secret
         return secret(pointer, self._env) if pointer else ""
 
     def calls(self, link: Link, stopping: Callable[[], bool] = lambda: False) -> Calls:
@@ -166,6 +207,45 @@ class Links:
         self.stand()
         return self.find(source.id)
 
+    def add_kind(
+        self,
+        kind: str,
+        id_: str,
+        given: Mapping[str, Any],
+        secrets: Mapping[str, str],
+        *,
+        name: str = "",
+        by: str = "",
+    ) -> Link:
+        """Keep a source of any kind made on a page: its table, and its secrets in files.
+
+        Raises Rejected where the table is not one of that kind.
+        """
+        if any(link.id == id_ for link in self.every()):
+            raise Rejected(
+                "source_exists",
+                f"There is a source '{id_}' already.",
+                fix="Choose another id.",
+                where="id",
+            )
+        table_of(kind, id_, {**given, **secrets})  # before anything is kept
+        kept = {field: self._keep_secret(f"{id_}.{field}", text) for field, text in secrets.items()}
+        row = Source(
+            id=id_,
+            kind=kind,
+            made=True,
+            name=name or id_,
+            product=given.get("product"),
+            product_from=given.get("product_from"),
+            given={**given, **kept},
+            created_at=self._now(),
+            created_by=by,
+        )
+        sources.add(self._state, row)
+        self._known = None
+        self.stand()
+        return self.find(id_)
+
     def renew(self, id_: str, api_key: str | None, webhook_secret: str | None) -> Link:
         """Keep another key or webhook secret of a source made here; None leaves one as it is."""
         given = {"api_key": api_key, "webhook_secret": webhook_secret}
@@ -213,7 +293,7 @@ class Links:
     def _row(self, link: Link) -> Source:
         known = sources.find(self._state, link.id)
         if known is None:
-            known = Source(id=link.id, name=link.name, created_at=self._now())
+            known = Source(id=link.id, kind=link.kind, name=link.name, created_at=self._now())
             sources.add(self._state, known)
         return known
 
@@ -271,7 +351,46 @@ def _from_file(source: StripeSource, row: Source | None, mode: bool | None) -> L
     )
 
 
+def table_of(kind: str, id_: str, given: Mapping[str, Any]) -> Any:
+    """A source's table as the configuration would hold it; Rejected says what is wrong with it."""
+    try:
+        return msgspec.convert({**given, "kind": kind, "id": id_}, kind_named(kind).settings)
+    except msgspec.ValidationError as error:
+        text, _, at = str(error).partition(" - at `$.")
+        raise Rejected(
+            "bad_source",
+            f"The settings of '{id_}' are not those of a source of kind {kind}: {text}.",
+            fix="Correct it; docs/reference/configuration.md lists every key.",
+            where=at.rstrip("`"),
+        ) from None
+
+
+def _of_kind(source: Any, row: Source | None) -> Link:
+    kind = kind_named(source.kind)
+    return Link(
+        id=source.id,
+        name=(row and row.name) or source.id,
+        settings=source,
+        origin=Origin(
+            id=source.id,
+            kind=source.kind,
+            product=source.product,
+            product_from=source.product_from,
+            assign=row.assign if row else {},
+            given=dict(kind.given(source)),
+        ),
+        paused=bool(row and row.paused),
+        made=bool(row and row.made),
+    )
+
+
 def _from_page(row: Source) -> Link:
+    if row.kind != "stripe":
+        try:
+            return _of_kind(table_of(row.kind, row.id, row.given), row)
+        except Rejected:  # its kind was taken away: reading it says so, and hurts no other
+            origin = Origin(id=row.id, kind=row.kind, product=row.product)
+            return Link(id=row.id, name=row.name, origin=origin, paused=row.paused, made=True)
     return Link(
         id=row.id,
         name=row.name or row.id,

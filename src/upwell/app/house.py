@@ -26,7 +26,6 @@ from upwell.app.connect import Links
 from upwell.app.identity import Identity
 from upwell.app.made import kept
 from upwell.app.owned import activation_of, names, own_of
-from upwell.billing import Origin
 from upwell.event import DeadLetter, Delivery, Translated
 from upwell.flow import Flow, translate
 from upwell.journal import DAMAGED, Journal
@@ -39,7 +38,7 @@ from upwell.query import Answer, Desk, Question
 from upwell.query.revenue.lineage import revenue_rows
 from upwell.query.rows import Rows, rows
 from upwell.query.usage.door import Usage
-from upwell.settings import Settings, StripeSource
+from upwell.settings import Settings
 from upwell.state.db import State
 from upwell.warehouse.timelines import Timelines
 from upwell.web.shapes import Reading
@@ -289,11 +288,6 @@ def ground_of(settings: Settings) -> Ground:
         refunded_invoices=workspace.refunded_invoices,
         refund_with_cancel=workspace.refund_with_cancel,
         fx=workspace.fx,
-        sources=tuple(
-            Origin(id=s.id, product=s.product, product_from=s.product_from, assign=s.prices)
-            for s in settings.sources
-            if isinstance(s, StripeSource)
-        ),
     )
 
 

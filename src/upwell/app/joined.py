@@ -86,7 +86,7 @@ class Joined:
                 filling=lambda: frozenset() if house.filling is None else None,
             )
         )
-        self.pulls = Pulls(house.links, house.journal, house.clock)
+        self.pulls = Pulls(house.links, house.journal, house.clock, house.flow.backlog)
         self.closing = Closing(house)
         self.linking = Linking(house.identity, house.flow)
         house.reading = self._reading

@@ -9,11 +9,17 @@ from upwell.event import EVENT_TYPES
 from upwell.metrics.catalog import CATALOG
 from upwell.metrics.own import Activation, Own, faults
 from upwell.settings import Names, OwnMetric, duration
+from upwell.sources.kinds import added
 
 
 def names() -> Names:
     """The names that a configuration may use, and what judges the metrics in it."""
-    return Names(metrics=frozenset(CATALOG), event_types=frozenset(EVENT_TYPES), judge=_judged)
+    return Names(
+        metrics=frozenset(CATALOG),
+        event_types=frozenset(EVENT_TYPES),
+        sources=added(),
+        judge=_judged,
+    )
 
 
 def own_of(metric: OwnMetric) -> Own:

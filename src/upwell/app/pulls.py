@@ -1,298 +1,81 @@
-"""Reading accounts: each page and its cursor in one delivery, live first, history behind it.
-
-`Pull` reads one account and asks no clock but the one it is given; it can be stopped after any
-page and goes on from the journal. `Pulls` runs one thread for each source.
-"""
+"""Sources that are read: a thread for each, so that a slow or broken one hurts no other."""
 
 from __future__ import annotations
 
-import datetime as dt
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import msgspec
 import structlog
-import xxhash
 
-from upwell.app.calls import Calls
+from upwell.app import account, pulled
+from upwell.app.account import Account
 from upwell.app.connect import Link, Links
 from upwell.app.house import House
+from upwell.app.progress import Progress
+from upwell.app.pulled import Pulled
 from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.event import Delivery
 from upwell.journal import Journal
-from upwell.period import to_micros
-from upwell.sources.contract import NotAllowed, SignIn
-from upwell.sources.stripe import complete, fetch, wants
-from upwell.sources.stripe.catalogue import Catalogue
-from upwell.sources.stripe.fetch import STEPS, Cursor, Page
+from upwell.sources.contract import Clock, QuotaGone, SignIn, state_of
+from upwell.sources.kinds import kind_named
 
 log = structlog.get_logger()
 
-EVERY = 60.0  # seconds between two looks at the events
-YEAR = 365 * 86_400
 PATIENCE = 24 * 3600.0  # seconds that a sync waits for a server that reads the past
 AGAIN = 300.0  # seconds until a source that was refused is tried again
-QUIET = 43_200  # seconds after which a cursor is kept though nothing new came
-CATALOGUED = ("price.", "product.", "plan.", "coupon.")
-RECENT = 50_000  # ids of events that are known to be in the journal
+UNREACHED = 60.0  # seconds until one that did not answer is, at most
+FULL = 4  # deliveries that may wait to be counted before the past is read on
 
-Clock = Callable[[], dt.datetime]
-
-
-class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """How far reading the past has come: list `done` of `total`, rows, and seconds left if known.
-
-    `share` is how much of everything was read, 0 to 1; `late` how many seconds the newest look at
-    the events is ago.
-    """
-
-    source: str
-    label: str
-    done: int
-    total: int
-    rows: int
-    rate: float = 0.0  # rows a second
-    share: float = 0.0
-    seconds_left: float | None = None
+Backlog = Callable[[], tuple[int, int]]
+"""The applied sequence and the newest one."""
 
 
-class Pull:
-    """One account being read."""
+class Stop:
+    """A request to end, which cuts every wait short."""
 
-    def __init__(self, link: Link, links: Links, calls: Calls, journal: Journal, clock: Clock):
-        self.link = link
-        self._links = links
-        self._calls = calls
-        self._journal = journal
-        self._clock = clock
-        self._catalogue: Catalogue | None = None
-        self._recent: OrderedDict[str, None] = OrderedDict()
-        self._heard: deque[Delivery] = deque(maxlen=RECENT)
-        self._lately: list[tuple[int, msgspec.Raw]] = []  # events since the last look, by second
-        self._renamed: set[str] = set()  # prices and products with another name
-        last = journal.pulled(link.id)
-        about = last.about["pull"] if last else None
-        self.cursor = msgspec.convert(about, Cursor) if about else None
-        self._kept_at = last.received_at // 1_000_000 if last else 0
-        self._looked_at = 0
-        self.progress: Progress | None = None
+    def __init__(self) -> None:
+        self._asked = threading.Event()
 
-    def heard(self, delivery: Delivery) -> None:
-        """A webhook has brought this; what it only points to is read next."""
-        self._heard.append(delivery)
+    def __call__(self) -> bool:
+        return self._asked.is_set()
 
-    def read(self) -> Iterator[Progress]:
-        """Everything that is new, and all of the past that is missing; a step a page."""
-        now = self._seconds()
-        if self.cursor is None or now - self.cursor.seen_at > fetch.STALE:
-            self._begin(now)
-        began, rows_before = self._clock(), self.cursor.rows if self.cursor else 0
-        yield from self._follow()
-        while self.cursor is not None and not self.cursor.following:
-            yield self._list(began, rows_before)
-            if self._seconds() - self._looked_at >= EVERY or self._heard:
-                yield from self._follow()
-        self.progress = None
+    def ask(self) -> None:
+        """End soon."""
+        self._asked.set()
 
-    # -- the past --------------------------------------------------------------------------------
+    def sleep(self, seconds: float) -> None:
+        """Wait, until it is to end at the most."""
+        self._asked.wait(seconds)
 
-    def _begin(self, now: int) -> None:
-        """Note where the events stand before anything is listed."""
-        if self.cursor is not None:
-            log.warning(
-                "events are older than Stripe keeps them; listing again", source=self.link.id
-            )
-        self.cursor = fetch.begin(self._calls.get, now)
-        self._keep("events", Page([], False), self.cursor)
 
-    def _list(self, began: dt.datetime, rows_before: int) -> Progress:
-        assert self.cursor is not None
-        before = self.cursor
-        started = self._clock()
-        page, after = fetch.listed(self._calls.get, before)
-        self._keep(before.step, page, after, started, history=True)
-        self.progress = self._told(before, page, after, began, rows_before)
-        return self.progress
+def opened(
+    link: Link, links: Links, journal: Journal, clock: Clock, backlog: Backlog, stop: Stop
+) -> Account | Pulled:
+    """A source, ready to be read from where it was left."""
+    if link.kind == "stripe":
+        return Account(link, links, links.calls(link, stop), journal, clock)
+    kind = kind_named(link.kind)
 
-    def _told(
-        self, before: Cursor, page: Page, after: Cursor, began: dt.datetime, rows_before: int
-    ) -> Progress:
-        done = [step.name for step in STEPS].index(before.step)
-        heads = page.heads
-        share = 1.0
-        if after.step == before.step and heads:
-            # Lists are newest first: how far back the page reaches says how much is left.
-            opened = self._catalogue.opened if self._catalogue else 0
-            first = max(before.since, opened or heads[-1].created - YEAR)
-            age = max(1, before.started - first)
-            share = min(1.0, (before.started - heads[-1].created) / age)
-        whole = (done + share) / len(STEPS)
-        elapsed = (self._clock() - began).total_seconds()
-        return Progress(
-            source=self.link.id,
-            label=before.step.replace("_", " "),
-            done=done + 1,
-            total=len(STEPS),
-            rows=after.rows,
-            rate=(after.rows - rows_before) / elapsed if elapsed > 0 else 0.0,
-            share=whole,
-            seconds_left=elapsed / whole * (1 - whole) if whole > 0.02 and elapsed > 1 else None,
-        )
+    def room() -> None:
+        while not stop():
+            applied, newest = backlog()
+            if newest - applied <= FULL:
+                return
+            stop.sleep(0.02)
 
-    # -- the present -----------------------------------------------------------------------------
-
-    def _follow(self) -> Iterator[Progress]:
-        """What webhooks only pointed to, the events since the last look, the balance."""
-        assert self.cursor is not None
-        self._complete()
-        self._looked_at = now = self._seconds()
-        for page, after in fetch.followed(self._calls.get, self.cursor, now):
-            self._take("events", page, after)
-            if self.progress is not None:
-                yield self.progress
-        self._settle(now)
-        for page, after in fetch.balanced(self._calls.get, self.cursor):
-            self._take("balance_transactions", page, after)
-
-    def _take(self, name: str, page: Page, after: Cursor) -> None:
-        """Keep what is new of a page; the cursor with it, or from time to time without."""
-        started = self._clock()
-        new = [
-            (row, head)
-            for row, head in zip(page.rows, page.heads, strict=True)
-            if head.id not in self._recent
-        ]
-        fresh = [row for row, _ in new]
-        self._heed([head for _, head in new], fresh)
-        if fresh or self._seconds() - self._kept_at > QUIET:
-            self._keep(name, Page(fresh, page.has_more), after, started, read=page)
-        self._know(head.id for head in page.heads)
-        self.cursor = after
-        if name == "events":
-            self._lately += [(head.created, row) for row, head in new]
-
-    def _heed(self, heads: Iterable[fetch.Head], rows: Sequence[msgspec.Raw]) -> None:
-        """What events say of the catalogue: it is read anew, and so is what has another name."""
-        if any(head.type.startswith(CATALOGUED) for head in heads):
-            self._catalogue = None
-            self._renamed |= fetch.renamed(rows)
-
-    def _settle(self, now: int) -> None:
-        """Read anew what changed more than once in a second, however it was told.
-
-        What a list shows stands before the events of its second, so those of `now` wait.
-        """
-        ids = fetch.unclear([row for at, row in self._lately if at < now])
-        self._lately = [(at, row) for at, row in self._lately if at >= now]
-        if ids:
-            started = self._clock()
-            rows = fetch.again(self._calls.get, ids)
-            again = self._delivery(started, {"again": sorted(ids)})
-            self._append(self._full(again, "subscriptions", rows, history=False))
-        if self._renamed:
-            self._rename()
-
-    def _rename(self) -> None:
-        """Read the subscriptions anew that are for what has another name now."""
-        for price in self._known().called(self._renamed):
-            started = self._clock()
-            for page in fetch.sold_at(self._calls.get, price):
-                again = self._delivery(started, {"renamed": price})
-                self._append(self._full(again, "subscriptions", page.rows, history=False))
-                started = self._clock()
-        self._renamed.clear()
-
-    def _complete(self) -> None:
-        """Journal the events of webhooks again, with what they only pointed to."""
-        while self._heard:
-            delivery = self._heard.popleft()
-            raw = msgspec.Raw(delivery.body)
-            try:
-                event = msgspec.json.decode(raw, type=fetch.Head)
-            except (msgspec.MsgspecError, UnicodeError):
-                continue  # signed, and no event: translation has set it aside
-            missing = wants(delivery, self.link.origin)
-            if self._catalogue is not None:
-                self._catalogue.note([raw])
-            if event.id not in self._recent:
-                self._heed([event], [raw])
-            if missing:
-                about = {**delivery.about, "completes": delivery.seq}
-                again = self._delivery(self._clock(), about)
-                self._append(self._full(again, "events", [raw], history=False))
-            if event.id not in self._recent:
-                self._lately.append((event.created, raw))
-            self._know([event.id])
-
-    def _know(self, ids: Iterable[str]) -> None:
-        for id_ in ids:
-            self._recent[id_] = None
-        while len(self._recent) > RECENT:
-            self._recent.popitem(last=False)
-
-    # -- keeping ---------------------------------------------------------------------------------
-
-    def _keep(
-        self,
-        name: str,
-        page: Page,
-        after: Cursor,
-        started: dt.datetime | None = None,
-        *,
-        read: Page | None = None,
-        history: bool = False,
-    ) -> None:
-        """One page and the cursor behind it, in one delivery; then the cursor holds."""
-        about: dict[str, Any] = {"pull": msgspec.to_builtins(after)}
-        whole = read or page
-        about["manifest"] = {
-            "list": name,
-            "rows": len(whole.rows),
-            "new": len(page.rows),
-            "hash": xxhash.xxh3_128_hexdigest(b"\n".join(bytes(row) for row in whole.rows)),
-        }
-        if history:
-            about["history"] = True
-        if name == "events":
-            about |= self._links.about(self.link.id, page.rows)
-        delivery = self._delivery(started or self._clock(), about)
-        self._append(self._full(delivery, name, page.rows, history))
-        self.cursor = after
-        self._kept_at = self._seconds()
-
-    def _delivery(self, at: dt.datetime, about: dict[str, Any]) -> Delivery:
-        return Delivery(kind="stripe", source=self.link.id, received_at=to_micros(at), about=about)
-
-    def _full(
-        self, delivery: Delivery, name: str, rows: Sequence[msgspec.Raw], history: bool
-    ) -> Delivery:
-        known = self._known()
-        return complete.completed(
-            delivery, name, rows, self.link.origin, self._calls.get, known, history
-        )
-
-    def _known(self) -> Catalogue:
-        if self._catalogue is None:
-            self._catalogue = Catalogue.of(self._calls.get)
-            self.link = self._links.learned(self.link.id, self._catalogue)
-        return self._catalogue
-
-    def _append(self, delivery: Delivery) -> None:
-        self._journal.append([delivery])
-
-    def _seconds(self) -> int:
-        return int(self._clock().timestamp())
+    reader = kind.open(links.opening(link, stop, stop.sleep))
+    return Pulled(link.id, kind, kind.promise(link.settings).every, reader, journal, clock, room)
 
 
 class Pulls:
     """A thread for each source; `heard` and `wake` may be called from any other."""
 
-    def __init__(self, links: Links, journal: Journal, clock: Clock) -> None:
+    def __init__(self, links: Links, journal: Journal, clock: Clock, backlog: Backlog) -> None:
         self._links = links
         self._journal = journal
         self._clock = clock
+        self._backlog = backlog
         self._lock = threading.Lock()
         self._running: dict[str, _Runner] = {}
         self._stopped = False
@@ -309,7 +92,10 @@ class Pulls:
             return
         with self._lock:
             if not self._stopped:
-                self._running[link.id] = _Runner(link, self._links, self._journal, self._clock)
+                self._running[link.id] = _Runner(link, self._links, self._open)
+
+    def _open(self, link: Link, stop: Stop) -> Account | Pulled:
+        return opened(link, self._links, self._journal, self._clock, self._backlog, stop)
 
     def end(self, id_: str) -> None:
         """Read a source no more."""
@@ -325,11 +111,11 @@ class Pulls:
         if runner is not None and not runner.stop():
             raise Unavailable(
                 "still_reading",
-                f"Source '{link.id}' waits for an answer of Stripe's.",
+                f"Source '{link.id}' waits for an answer.",
                 fix="Try again in a minute.",
             )
         try:
-            return again(self._journal, link, since, self._clock())
+            return again(self._journal, link, since, self._clock)
         finally:
             self.begin(link)
 
@@ -343,6 +129,20 @@ class Pulls:
         """How far the past of a source was read; None where it is whole."""
         runner = self._running.get(id_)
         return runner.pull.progress if runner is not None and runner.pull else None
+
+    def complete_to(self, id_: str) -> int | None:
+        """The moment (UTC microseconds) up to which all of a source is here; None: not known."""
+        runner = self._running.get(id_)
+        if runner is not None and runner.pull is not None:
+            return runner.pull.complete_to
+        last = self._journal.pulled(id_)
+        if last is None:
+            return None
+        if last.kind == "stripe":
+            seen = last.about["pull"].get("seen_at")
+            return None if seen is None else int(seen) * 1_000_000
+        found: int | None = last.about.get("complete_to")
+        return found
 
     def sync(self, id_: str, timeout: float) -> Iterator[Progress]:
         """Look now, and tell how it goes until everything is read."""
@@ -363,13 +163,15 @@ class Pulls:
 
 
 class _Runner:
-    def __init__(self, link: Link, links: Links, journal: Journal, clock: Clock) -> None:
-        self._link, self._links, self._journal, self._clock = link, links, journal, clock
-        self._stopping = threading.Event()
+    def __init__(
+        self, link: Link, links: Links, open_: Callable[[Link, Stop], Account | Pulled]
+    ) -> None:
+        self._link, self._links, self._open = link, links, open_
+        self._stop = Stop()
         self._woken = threading.Condition()
         self._due = True
         self._looks = 0
-        self.pull: Pull | None = None
+        self.pull: Account | Pulled | None = None
         self._waiting: list[Delivery] = []
         self._thread = threading.Thread(target=self._run, name=f"pull {link.id}", daemon=True)
         self._thread.start()
@@ -378,9 +180,7 @@ class _Runner:
         with self._woken:
             if self.pull is None:
                 self._waiting.append(delivery)
-            else:
-                self.pull.heard(delivery)
-            if wants(delivery, self._link.origin):
+            elif self.pull.heard(delivery):
                 self._due = True
                 self._woken.notify_all()
 
@@ -390,7 +190,7 @@ class _Runner:
             self._due = True
             self._woken.notify_all()
         waited = 0.0
-        while waited < timeout and not self._stopping.is_set():
+        while waited < timeout and not self._stop():
             with self._woken:
                 if self._woken.wait_for(lambda: self._looks > looks, 0.5):
                     return
@@ -399,7 +199,7 @@ class _Runner:
                 yield self.pull.progress
 
     def ask_to_stop(self) -> None:
-        self._stopping.set()
+        self._stop.ask()
         with self._woken:
             self._woken.notify_all()
 
@@ -410,62 +210,61 @@ class _Runner:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        calls: Calls | None = None
-        while not self._stopping.is_set():
-            pause = EVERY
+        while not self._stop():
+            pause = UNREACHED
             try:
-                if calls is None:
-                    calls = self._links.calls(self._link, self._stopping.is_set)
-                self._look(calls)
+                self._look()
+                if self.pull is not None:
+                    pause = self.pull.every
                 self._links.went_well(self._link.id)
             except (Rejected, UpwellError) as error:
-                if isinstance(error, SignIn) and calls is not None:
-                    calls.close()  # where the key is kept may hold another one by then
-                    calls = self.pull = None
-                pause = AGAIN if isinstance(error, Rejected) else EVERY
-                self._links.failed(self._link.id, kind_of(error), error.problem.message)
+                if isinstance(error, SignIn):
+                    self._close()  # where the key is kept may hold another one by then
+                pause = _pause_after(error, pause)
+                self._links.failed(self._link.id, state_of(error), error.problem.message)
             except Exception as error:  # noqa: BLE001 - one source hurts no other; it is tried again
                 log.error("source not read", source=self._link.id, error=repr(error))
                 self._links.failed(self._link.id, "inside", f"{type(error).__name__}: {error}")
             with self._woken:
                 self._looks += 1
                 self._woken.notify_all()
-                self._woken.wait_for(lambda: self._due or self._stopping.is_set(), pause)
+                self._woken.wait_for(lambda: self._due or self._stop(), pause)
                 self._due = False
-        if calls is not None:
-            calls.close()
+        self._close()
 
-    def _look(self, calls: Calls) -> None:
+    def _close(self) -> None:
+        if self.pull is not None:
+            self.pull.close()
+        self.pull = None
+
+    def _look(self) -> None:
         if self.pull is None:
-            pull = Pull(self._link, self._links, calls, self._journal, self._clock)
+            pull = self._open(self._link, self._stop)
             with self._woken:
                 self.pull = pull
                 for delivery in self._waiting:
                     pull.heard(delivery)
                 self._waiting.clear()
         for _ in self.pull.read():
-            if self._stopping.is_set():
+            if self._stop():
                 return
 
 
-def again(journal: Journal, link: Link, since: int, now: dt.datetime) -> bool:
-    """List a source from the beginning at the next look; whether anything of it was read before.
+def _pause_after(error: UpwellError, usual: float) -> float:
+    """Seconds until a source that failed is tried again."""
+    if isinstance(error, QuotaGone):
+        return max(1.0, error.after)
+    return AGAIN if isinstance(error, Rejected) else usual
 
-    Lists that can say when their objects were made are read back to `since` (epoch seconds, 0:
-    whole). Events are followed from where they stand, so that nothing is missed meanwhile.
+
+def again(journal: Journal, link: Link, since: int, clock: Clock) -> bool:
+    """Read a source once more at the next look, from `since` (epoch seconds, 0: the beginning) on.
+
+    Whether anything of it was read before.
     """
-    last = journal.pulled(link.id)
-    if last is None:
-        return False
-    known = msgspec.convert(last.about["pull"], Cursor)
-    seconds = int(now.timestamp())
-    about = {"pull": msgspec.to_builtins(fetch.again_from(known, since, seconds))}
-    nothing = complete.body("events", [], read_at=seconds)
-    kept = Delivery(
-        kind="stripe", source=link.id, received_at=to_micros(now), about=about, body=nothing
-    )
-    journal.append([kept])
-    return True
+    if link.kind == "stripe":
+        return account.again(journal, link, since, clock())
+    return pulled.again(journal, link.id, kind_named(link.kind), since, clock())
 
 
 def syncing(
@@ -477,23 +276,24 @@ def syncing(
     server reads it already, that one is asked to look now.
     """
     if since is not None and pulls is None:
-        again(house.journal, link, since, house.clock())
+        again(house.journal, link, since, house.clock)
     elif since is not None and pulls is not None:
         pulls.again(link, since)
     if pulls is not None:
         for one in pulls.sync(link.id, PATIENCE):
             yield _step(one)
         return
-    calls = house.links.calls(link)
+    found: Account | Pulled | None = None
     try:
-        pull = Pull(link, house.links, calls, house.journal, house.clock)
-        for one in pull.read():
+        found = opened(link, house.links, house.journal, house.clock, house.flow.backlog, Stop())
+        for one in found.read():
             yield _step(one)
         house.links.went_well(link.id)
     except UpwellError as error:
-        house.links.failed(link.id, kind_of(error), error.problem.message)
+        house.links.failed(link.id, state_of(error), error.problem.message)
     finally:
-        calls.close()
+        if found is not None:
+            found.close()
 
 
 def _step(one: Progress) -> dict[str, Any]:
@@ -506,12 +306,3 @@ def clock_words(seconds: float) -> str:
     """A span of time as people say it."""
     minutes = round(seconds / 60)
     return f"{round(seconds)} s" if minutes < 1 else f"{minutes} min"
-
-
-def kind_of(error: UpwellError) -> str:
-    """Why a source failed, in a word: sign-in, permissions, refused or unreachable."""
-    if isinstance(error, SignIn):
-        return "sign-in"
-    if isinstance(error, NotAllowed):
-        return "permissions"
-    return "refused" if isinstance(error, Rejected) else "unreachable"

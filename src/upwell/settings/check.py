@@ -29,6 +29,8 @@ class Names(Struct, frozen=True):
 
     metrics: frozenset[str] = frozenset()
     event_types: frozenset[str] = frozenset()
+    sources: tuple[type[Struct], ...] = ()
+    """Tables of the kinds of source that were added beside those of `schema`."""
     judge: Callable[[tuple[OwnMetric, ...]], Iterable[tuple[int, str, str, str, str]]] | None = None
     """What is wrong with a company's own metrics: index, key, code, message, fix."""
 

@@ -16,7 +16,7 @@ from upwell.errors import Problem, Rejected, nearest
 from upwell.settings.check import Names, mistakes
 from upwell.settings.lines import Path as KeyPath
 from upwell.settings.lines import line_of, lines_of
-from upwell.settings.schema import Settings
+from upwell.settings.schema import Settings, Source
 
 # Single tables: the environment overrides.
 SECTIONS = ("workspace", "server", "identity", "smtp", "warehouse")
@@ -43,8 +43,9 @@ def load(path: Path | None, env: Mapping[str, str], names: Names | None = None) 
     places = lines_of(text)
     _override(data, env)
     finder = _Finder(where, places, env)
-    problems = [finder.problem(*unknown) for unknown in _unknown_keys(data, Settings, ())]
-    settings, wrong = _convert(data, finder)
+    hints = _sections(names.sources if names else ())
+    problems = [finder.problem(*unknown) for unknown in _unknown(data, hints, ())]
+    settings, wrong = _convert(data, hints, finder)
     problems += wrong
     if settings is not None:
         problems += [finder.problem(*mistake) for mistake in mistakes(settings, names or Names())]
@@ -221,6 +222,14 @@ def _structs(hint: Any, data: Mapping[str, Any]) -> tuple[type[msgspec.Struct], 
     return tagged or found
 
 
+def _sections(sources: tuple[type[msgspec.Struct], ...]) -> dict[str, Any]:
+    """What each section of the file holds, with the kinds of source that were added."""
+    hints = _fields(Settings)
+    one: Any = Union.__getitem__((Source, *sources))  # a union that is known at run time only
+    hints["sources"] = tuple[one, ...]
+    return hints
+
+
 def _unknown_keys(
     data: Mapping[str, Any], hint: Any, path: KeyPath
 ) -> Iterator[tuple[KeyPath, str, str, str]]:
@@ -230,6 +239,12 @@ def _unknown_keys(
         known |= _fields(struct)
         if struct.__struct_config__.tag:
             known["kind"] = str
+    yield from _unknown(data, known, path)
+
+
+def _unknown(
+    data: Mapping[str, Any], known: Mapping[str, Any], path: KeyPath
+) -> Iterator[tuple[KeyPath, str, str, str]]:
     for key, value in data.items():
         if key not in known:
             table = ".".join(str(part) for part in path if isinstance(part, str))
@@ -251,11 +266,13 @@ def _unknown_keys(
                         yield from _unknown_keys(item, inner, (*path, key, index))
 
 
-def _convert(data: Mapping[str, Any], finder: _Finder) -> tuple[Settings | None, list[Problem]]:
+def _convert(
+    data: Mapping[str, Any], hints: Mapping[str, Any], finder: _Finder
+) -> tuple[Settings | None, list[Problem]]:
     """Each table by itself, so that one run names every mistake."""
     problems: list[Problem] = []
     parts: dict[str, Any] = {}
-    for name, hint in _fields(Settings).items():
+    for name, hint in hints.items():
         if name not in data:
             continue
         value = data[name]

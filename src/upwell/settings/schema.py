@@ -230,7 +230,7 @@ class Product(_Table, frozen=True, kw_only=True):
         return self.name or self.id
 
 
-class _Source(_Table, frozen=True, kw_only=True, tag_field="kind"):
+class SourceTable(_Table, frozen=True, kw_only=True, tag_field="kind"):
     id: Annotated[str, Meta(description="The source's name: a-z, 0-9, -, _.")]
     product: Annotated[
         str | None, Meta(description="The product that everything of this source belongs to.")
@@ -246,7 +246,7 @@ class _Source(_Table, frozen=True, kw_only=True, tag_field="kind"):
         return str(self.__struct_config__.tag)
 
 
-class StripeSource(_Source, frozen=True, kw_only=True, tag="stripe"):
+class StripeSource(SourceTable, frozen=True, kw_only=True, tag="stripe"):
     """Subscriptions, invoices and cash of a Stripe account."""
 
     api_key: Annotated[
@@ -265,7 +265,7 @@ class StripeSource(_Source, frozen=True, kw_only=True, tag="stripe"):
     ] = {}
 
 
-class MixpanelSource(_Source, frozen=True, kw_only=True, tag="mixpanel"):
+class MixpanelSource(SourceTable, frozen=True, kw_only=True, tag="mixpanel"):
     """Events of a Mixpanel project, by its export."""
 
     project_id: Annotated[str, Meta(description="The project's number.")] = ""
@@ -286,7 +286,7 @@ class MixpanelSource(_Source, frozen=True, kw_only=True, tag="mixpanel"):
     every: Annotated[str, Meta(description="How often today is read again.")] = "5m"
 
 
-class Ga4Source(_Source, frozen=True, kw_only=True, tag="ga4"):
+class Ga4Source(SourceTable, frozen=True, kw_only=True, tag="ga4"):
     """Daily reports of a Google Analytics 4 property."""
 
     property: Annotated[str, Meta(description="The property's number.")]
@@ -326,7 +326,7 @@ class SqlQuery(_Table, frozen=True, kw_only=True):
     ] = "10m"
 
 
-class SqlSource(_Source, frozen=True, kw_only=True, tag="sql"):
+class SqlSource(SourceTable, frozen=True, kw_only=True, tag="sql"):
     """A product's own database."""
 
     url: Annotated[str, Meta(description="Any SQLAlchemy URL of a read-only user.", extra=SECRET)]

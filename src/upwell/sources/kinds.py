@@ -11,8 +11,13 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 
+import msgspec
+import structlog
+
 from upwell.errors import NotFound, nearest
 from upwell.sources.contract import Kind
+
+_log = structlog.get_logger()
 
 GROUP = "upwell.sources"
 _OWN = ("ga4", "mixpanel", "sql")
@@ -45,6 +50,17 @@ def kind_named(name: str) -> Kind:
 def names() -> tuple[str, ...]:
     """The names of all kinds that `kind_named` finds."""
     return tuple(sorted({*_OWN, *(entry.name for entry in _added())}))
+
+
+def added() -> tuple[type[msgspec.Struct], ...]:
+    """The tables of kinds that others add; one that cannot be loaded is told in the log."""
+    found = []
+    for entry in _added():
+        try:
+            found.append(kind_named(entry.name).settings)
+        except Exception as error:  # noqa: BLE001 - a package of others hurts no other source
+            _log.error("source kind not loaded", kind=entry.name, error=repr(error))
+    return tuple(found)
 
 
 def _added() -> Iterable[EntryPoint]:

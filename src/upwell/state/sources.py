@@ -44,6 +44,7 @@ sources = Table(
     Column("assign", JSON, nullable=False),  # vendor's price or product -> product
     Column("named", JSON, nullable=False),  # the same, as the vendor's metadata say it
     Column("names", JSON, nullable=False),  # vendor's price or product -> what people call it
+    Column("given", JSON, nullable=False),  # the table of any other kind, secrets as pointers
     Column("paused", Boolean, nullable=False),
     Column("failed", String(40), nullable=False),  # sign-in, permissions, request; '' while well
     Column("error", Text, nullable=False),
@@ -70,6 +71,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     assign: dict[str, str] = {}
     named: dict[str, str] = {}
     names: dict[str, str] = {}
+    given: dict[str, Any] = {}
     paused: bool = False
     failed: str = ""
     error: str = ""
