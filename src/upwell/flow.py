@@ -68,6 +68,8 @@ def translate(
         if delivery.kind == "stripe":
             return stripe.translate(delivery, origin)
         if delivery.kind == "pull":
+            if not delivery.body:  # only where reading has come to
+                return Translated(SCHEMA.empty_table())
             return kind_named(delivery.about["of"]).translate(delivery, origin, products)
         return http.translate(delivery)
     except Exception as error:  # noqa: BLE001 - whatever a body does, the next one is read

@@ -234,6 +234,8 @@ def _unknown_keys(
     data: Mapping[str, Any], hint: Any, path: KeyPath
 ) -> Iterator[tuple[KeyPath, str, str, str]]:
     structs = _structs(hint, data)
+    if len(structs) > 1:
+        return  # of which kind it is comes first
     known: dict[str, Any] = {}
     for struct in structs:
         known |= _fields(struct)

@@ -1,0 +1,183 @@
+"""The guide's example of a source of one's own, run as it stands there."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from upwell.access import SYSTEM
+from upwell.app.checks import problems
+from upwell.app.commands import Commands
+from upwell.app.house import House, read_settings
+from upwell.errors import Rejected
+from upwell.query import Question
+from upwell.sources import kinds
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "adding-a-source.md"
+NOW = dt.datetime(2026, 11, 20, 12, tzinfo=dt.UTC)
+CONFIG = """
+[server]
+allow_private_urls = ["127.0.0.1:{port}"]
+[[products]]
+id = "mail"
+[[sources]]
+id = "letters"
+kind = "newsletter"
+product = "mail"
+url = "http://127.0.0.1:{port}"
+token = "env:LETTERS_TOKEN"
+"""
+
+
+class Letters:
+    """The mailing list: subscribers by number."""
+
+    def __init__(self) -> None:
+        self.count = 250
+        self.broken = False
+
+    def page(self, after: int) -> list[dict[str, object]]:
+        return [
+            {
+                "id": number,
+                "email": f"reader{number}@example.com" if number != 7 else "",
+                "since": (NOW - dt.timedelta(hours=number)).isoformat(),
+                "from": "podcast" if number % 2 else "search",
+            }
+            for number in range(after + 1, min(after + 100, self.count) + 1)
+        ]
+
+
+@contextmanager
+def served(letters: Letters) -> Iterator[int]:
+    class Door(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            after = int(parse_qs(urlsplit(self.path).query)["after"][0])
+            good = self.headers["Authorization"] == "Bearer secret-of-letters"
+            status = 500 if letters.broken else 200 if good else 401
+            body = json.dumps(letters.page(after)).encode() if status == 200 else b""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Door)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The example as an installed package with its entry point."""
+    code = re.search(r"```python\n(.*?)```", GUIDE.read_text(), re.S)
+    entry = re.search(r'newsletter = "(\S+)"', GUIDE.read_text())
+    assert code
+    assert entry
+    assert len([line for line in code[1].splitlines() if line.strip()]) <= 60, (
+        "the example is to stay short"
+    )
+    site = tmp_path / "site"
+    about = site / "upwell_newsletter-1.0.dist-info"
+    about.mkdir(parents=True)
+    (site / "upwell_newsletter.py").write_text(code[1])
+    (about / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: upwell-newsletter\nVersion: 1.0\n"
+    )
+    (about / "entry_points.txt").write_text(f"[upwell.sources]\nnewsletter = {entry[1]}\n")
+    monkeypatch.syspath_prepend(str(site))
+    kinds.kind_named.cache_clear()
+    yield
+    kinds.kind_named.cache_clear()
+    sys.modules.pop("upwell_newsletter", None)
+
+
+def _house(tmp_path: Path, port: int) -> House:
+    path = tmp_path / "upwell.toml"
+    path.write_text(CONFIG.format(port=port))
+    return House(tmp_path / "data", read_settings(path), lambda: NOW)
+
+
+def _signups(house: House, by: str | None = None) -> dict[str, object]:
+    house.caught_up()
+    question = Question(
+        metric="signups", start=dt.date(2026, 11, 1), end=dt.date(2026, 11, 21), by=by
+    )
+    return {line.key: line.total for line in house.answer(question, SYSTEM).series}
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_example_is_read_counted_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letters = Letters()
+    monkeypatch.setenv("LETTERS_TOKEN", "secret-of-letters")
+    with served(letters) as port:
+        house = _house(tmp_path, port)
+        try:
+            assert list(problems(house.settings, house)) == []
+            result = _synced(house)
+            assert result["sources"] == [{"id": "letters", "ok": True, "error": ""}]
+            assert _signups(house)[""] == 249
+            assert _signups(house, "channel") == {"podcast": 124, "search": 125}
+            (letter,) = house.dead_letters(10)
+            assert letter.code == "bad_length"
+            assert "actor_id has 0 characters" in letter.reason
+
+            before = house.journal.newest
+            _synced(house)
+            assert house.journal.newest == before, "nothing new keeps nothing"
+
+            letters.count = 260
+            letters.broken = True
+            assert "answers 500" in _synced(house)["sources"][0]["error"]
+            letters.broken = False
+            _synced(house)
+            assert _signups(house)[""] == 259
+
+            Commands(house).source_reset("letters", "2026-11-01")
+            _synced(house)
+            assert _signups(house)[""] == 259, "what is read again counts once"
+            monkeypatch.setenv("LETTERS_TOKEN", "another")
+            house.env["LETTERS_TOKEN"] = "another"
+            (problem,) = problems(house.settings, house)
+            assert problem.message == (
+                "Source 'letters': The mailing list does not take the token."
+            )
+        finally:
+            house.close()
+
+
+def _synced(house: House) -> dict[str, list[dict[str, str]]]:
+    steps = Commands(house).sync()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: dict[str, list[dict[str, str]]] = done.value
+            return result
+
+
+def test_a_kind_that_nobody_knows_is_told_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "upwell.toml"
+    path.write_text(CONFIG.format(port=1))
+    with pytest.raises(Rejected) as refused:
+        read_settings(path)
+    assert "newsletter" in refused.value.problem.message
+    assert "line 8" in refused.value.problem.where
