@@ -181,3 +181,41 @@ def test_a_kind_that_nobody_knows_is_told_with_its_line(tmp_path: Path) -> None:
         read_settings(path)
     assert "newsletter" in refused.value.problem.message
     assert "line 8" in refused.value.problem.where
+
+
+@pytest.mark.usefixtures("installed")
+def test_one_is_connected_by_a_person_and_outlives_its_package(tmp_path: Path) -> None:
+    path = tmp_path / "upwell.toml"
+    with served(Letters()) as port:
+        path.write_text(CONFIG.format(port=port).partition("[[sources]]")[0])
+        house = House(tmp_path / "data", read_settings(path), lambda: NOW)
+        try:
+            commands = Commands(house)
+            settings = {"product": "mail", "url": f"http://127.0.0.1:{port}", "token": "wrong"}
+            asked = {"id": "letters", "kind": "newsletter", "settings": settings}
+            with pytest.raises(Rejected, match="does not take the token"):
+                commands.source_connect(asked)
+            assert house.links.every() == [], "what does not answer is not kept"
+            with pytest.raises(Rejected, match="no key 'tokne'"):
+                commands.source_connect(asked | {"settings": settings | {"tokne": "x"}})
+            made = commands.source_connect(
+                asked | {"settings": settings | {"token": "secret-of-letters"}}
+            )
+            assert made.found == ("100 subscribers on the first page",)
+            _synced(house)
+            assert _signups(house)[""] == 249
+            kept = (tmp_path / "data" / "secrets" / "letters.token").read_text()
+            assert kept == "secret-of-letters"
+            assert b"secret-of-letters" not in (tmp_path / "data" / "state.sqlite").read_bytes()
+        finally:
+            house.close()
+        sys.modules.pop("upwell_newsletter")
+        for folder in (tmp_path / "site").glob("*.dist-info"):
+            folder.rename(folder.with_suffix(".gone"))
+        kinds.kind_named.cache_clear()
+        house = House(tmp_path / "data", read_settings(path), lambda: NOW)
+        try:
+            assert "no kind of source 'newsletter'" in _synced(house)["sources"][0]["error"]
+            assert _signups(house)[""] == 249
+        finally:
+            house.close()

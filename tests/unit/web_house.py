@@ -37,6 +37,7 @@ from upwell.warehouse.timelines import Timelines
 from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
+from upwell.web.kind_shapes import Connected, SourceKinds
 from upwell.web.meters import Meters
 from upwell.web.parts import Accounts, Company, Linking, Months, Parts
 from upwell.web.site import Site, site
@@ -170,6 +171,8 @@ class Built:
             sources=lambda _: _SOURCES,
             company=company(),
             accounts=self._accounts,
+            kinds=lambda: SourceKinds(kinds=()),
+            connect=lambda asked, _: Connected(source=asked.id, found=()),
             linking=Linking(merge=linked, unmerge=linked),
             months=Months(closes=closed, close=closed),
             dead_letters=lambda limit: _LETTERS[:limit],

@@ -74,6 +74,7 @@ export interface Answer {
   unconverted: Unconverted[];
   unlinked: number | null;
   note: string;
+  behind: Standing[];
 }
 
 /** What went wrong, in the one shape that people and programs get. */
@@ -434,6 +435,7 @@ export interface Alert {
   timeline: Told[];
   delivered: Delivered[];
   day: string;
+  waiting: string;
 }
 
 /** How long to mute an alert; a day when left out. */
@@ -1380,6 +1382,43 @@ export interface Board {
 /** The boards that the viewer may open, by name. */
 export interface BoardList {
   boards: Board[];
+}
+
+/** One key of a table as a form asks for it. */
+export interface Key {
+  name: string;
+  type: 'bool' | 'choice' | 'list' | 'map' | 'number' | 'tables' | 'text';
+  description: string;
+  required: boolean;
+  secret: boolean;
+  default: string;
+  choices: string[];
+}
+
+/** A kind of source that is read, and the keys of its table. */
+export interface SourceKind {
+  name: string;
+  title: string;
+  keys: Key[];
+}
+
+/** Every kind that can be connected, those of other packages among them. */
+export interface SourceKinds {
+  kinds: SourceKind[];
+}
+
+/** A source of any kind: `settings` are the keys of its table, secrets as they are. */
+export interface NewSource {
+  id: string;
+  kind: string;
+  settings: Record<string, unknown>;
+  name?: string;
+}
+
+/** A source that is kept and being read, and what there is to read, a line each. */
+export interface Connected {
+  source: string;
+  found: string[];
 }
 
 /** `POST /v1/goals`: a metric, the value it is to have, and by the end of which day. */

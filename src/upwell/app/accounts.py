@@ -151,13 +151,7 @@ class Accounts:
                 fix="Use a-z, 0-9, - and _, beginning with a letter or digit.",
                 where="id",
             )
-        if any(link.id == asked.id for link in self._links.every()):
-            raise Rejected(
-                "source_exists",
-                f"There is a source '{asked.id}' already.",
-                fix="Choose another id.",
-                where="id",
-            )
+        self._links.judge_new(asked.id)
         if asked.product is not None and asked.product not in self._products():
             raise Rejected(
                 "unknown_product",

@@ -17,7 +17,9 @@ from upwell.alerts import inbox
 from upwell.alerts.rules import rules
 from upwell.app import checks
 from upwell.app.accounts import Accounts
+from upwell.app.alerted import alerts_of
 from upwell.app.closing import close_month
+from upwell.app.connecting import Connecting, typed
 from upwell.app.house import Filling, House, ground_of, read_settings
 from upwell.app.pulls import Pulls, again, syncing
 from upwell.app.reporting import write_report
@@ -36,6 +38,7 @@ from upwell.sources import files
 from upwell.sources.stripe.fetch import STEPS
 from upwell.web import asking, shapes
 from upwell.web.gate import Gate
+from upwell.web.kind_shapes import Connected, NewSource
 
 Step = dict[str, Any]
 COUNTING = 300.0  # seconds that a question waits for rules to be counted by
@@ -48,6 +51,9 @@ class Commands:
         self._house = house
         self._gate = gate or Gate(house.state)
         self._pulls = pulls  # of the running server; None: sources are read here
+        if pulls is None and house.standings.read_to is None:
+            here = Pulls(house.links, house.journal, house.clock, house.flow.backlog)
+            house.standings.read_to = here.complete_to
 
     def about(self) -> dict[str, Any]:
         """Which version holds the directory, and how much is in it."""
@@ -109,15 +115,7 @@ class Commands:
 
     def alerts_list(self, every: bool = False) -> dict[str, Any]:
         """The alert inbox."""
-        house = self._house
-        found = inbox.listed(
-            house.state,
-            SYSTEM,
-            house.projection.product_name,
-            house.clock(),
-            currency=house.ground.currency,
-            catalogue=house.ground.catalogue,
-        )
+        found = alerts_of(self._house, SYSTEM)
         return {"alerts": [a for a in found if every or a.state != "resolved"]}
 
     def alerts_act(self, id: str, action: Literal["ack", "mute", "resolve"]) -> inbox.AlertShown:
@@ -246,6 +244,16 @@ class Commands:
     def source_add(self, asked: dict[str, Any]) -> shapes.Account:
         """Try a key, keep the source, begin to read it where a server runs."""
         made = self._accounts.add(msgspec.convert(asked, shapes.NewStripe), SYSTEM)
+        self._note("source_added", [made.source])
+        return made
+
+    def source_connect(self, asked: dict[str, Any]) -> Connected:
+        """The same for every other kind; what was typed becomes what its table holds."""
+        told = msgspec.convert(asked, NewSource)
+        given = typed(told.kind, told.settings)
+        made = Connecting(self._house.links, self._house.products, self._pulls).add(
+            msgspec.structs.replace(told, settings=given), SYSTEM
+        )
         self._note("source_added", [made.source])
         return made
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from upwell.billing import Origin
 from upwell.egress import Guard
 from upwell.errors import NotFound, Rejected, nearest
 from upwell.settings import Settings, StripeSource, secret
-from upwell.sources.contract import Opening
+from upwell.sources.contract import Opening, Reader
 from upwell.sources.kinds import kind_named
 from upwell.sources.stripe import payers
 from upwell.sources.stripe.catalogue import Catalogue
@@ -107,12 +107,31 @@ class Links:
         if link.settings is None:
             row = self._row(link)
             table_of(row.kind, row.id, row.given)
-        folder = self._folder / link.id
+        return self._opening(
+            link.settings, lambda pointer: secret(pointer, self._env), stopping, sleep
+        )
+
+    @contextmanager
+    def trying_kind(self, kind: str, id_: str, given: Mapping[str, Any]) -> Iterator[Reader]:
+        """The reader of a source that is not kept yet; its secrets stand in its table."""
+        table = table_of(kind, id_, given)
+        opening = self._opening(table, str, lambda: False, lambda _: None)
+        with closing(kind_named(kind).open(opening)) as reader:
+            yield reader
+
+    def _opening(
+        self,
+        table: Any,
+        read: Callable[[str], str],
+        stopping: Callable[[], bool],
+        sleep: Callable[[float], None],
+    ) -> Opening:
+        folder = self._folder / table.id
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return Opening(
-            id=link.id,
-            settings=link.settings,
-            secret=lambda pointer: secret(pointer, self._env),
+            id=table.id,
+            settings=table,
+            secret=read,
             client=self._guard.client,
             reach=self._guard.reach,
             folder=folder,
@@ -185,15 +204,19 @@ class Links:
             self.stand()
         return self.find(id_)
 
-    def add(self, source: Source, api_key: str, webhook_secret: str) -> Link:
-        """Keep a source made on a page, with its secrets in files of their own."""
-        if any(link.id == source.id for link in self.every()):
+    def judge_new(self, id_: str) -> None:
+        """Raise Rejected where there is a source of that id."""
+        if any(link.id == id_ for link in self.every()):
             raise Rejected(
                 "source_exists",
-                f"There is a source '{source.id}' already.",
+                f"There is a source '{id_}' already.",
                 fix="Choose another id.",
                 where="id",
             )
+
+    def add(self, source: Source, api_key: str, webhook_secret: str) -> Link:
+        """Keep a source made on a page, with its secrets in files of their own."""
+        self.judge_new(source.id)
         kept = msgspec.structs.replace(
             source,
             made=True,
@@ -221,13 +244,7 @@ class Links:
 
         Raises Rejected where the table is not one of that kind.
         """
-        if any(link.id == id_ for link in self.every()):
-            raise Rejected(
-                "source_exists",
-                f"There is a source '{id_}' already.",
-                fix="Choose another id.",
-                where="id",
-            )
+        self.judge_new(id_)
         table_of(kind, id_, {**given, **secrets})  # before anything is kept
         kept = {field: self._keep_secret(f"{id_}.{field}", text) for field, text in secrets.items()}
         row = Source(

@@ -58,7 +58,7 @@ _webhook_secret = click.option(
 
 
 @source.command()
-@click.argument("kind", type=click.Choice(["stripe"]))
+@click.argument("kind", metavar="KIND")
 @click.option("--id", "id", required=True, metavar="ID", help="What it is called: a-z, 0-9, -, _.")
 @click.option("--name", default="", help="What people call it.")
 @click.option("--product", metavar="P", help="Everything of the account is this product.")
@@ -66,22 +66,41 @@ _webhook_secret = click.option(
 @_api_key
 @_webhook_secret
 @click.option("--api-base", default="", metavar="URL", help="Where Stripe's API is.")
+@click.option(
+    "--set",
+    "keys",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A key of its table, for every kind but stripe; secrets as env:NAME or file:PATH.",
+)
 @as_json
 @places
 def add(
     home: Home,
-    kind: str,  # noqa: ARG001 - the only one there is
+    kind: str,
     id: str,
     product: str | None,
     product_from: str | None,
     api_key: str | None,
     webhook_secret: str | None,
+    keys: tuple[str, ...],
     as_json: bool,
     **rest: str,
 ) -> None:
-    """Connect an account: tries the key, and shows what it may read and what it sells."""
+    """Connect a source: tries its credentials, keeps it, and begins to read.
+
+    KIND is stripe, mixpanel, ga4, sql or one that another package adds; what keys each has stands
+    in docs/reference/configuration.md. Of a Stripe account it shows what it sells.
+    """
     if product and product_from:
         raise click.UsageError("give --product or --product-from, not both")
+    if kind != "stripe":
+        named = {"product": product, "product_from": product_from}
+        table = {name: value for name, value in named.items() if value} | _pairs(keys)
+        asked = {"id": id, "kind": kind, "name": rest["name"], "settings": table}
+        made = ask(home, "source_connect", create=True, asked=asked)
+        put_json(made) if as_json else _put_connected(made)
+        return
     given = {"product": product, "product_from": product_from}
     asked = {name: value for name, value in (given | rest).items() if value}
     asked |= {"id": id, "api_key": _secret(api_key, "--api-key")}
@@ -89,6 +108,24 @@ def add(
         asked["webhook_secret"] = _secret(webhook_secret, "--webhook-secret")
     made = ask(home, "source_add", create=True, asked=asked)
     put_json(made) if as_json else _put_account(made)
+
+
+def _pairs(keys: tuple[str, ...]) -> dict[str, str]:
+    """KEY=VALUE as a table; secrets are read where they are."""
+    found = {}
+    for pair in keys:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise click.UsageError(f"--set {pair}: write KEY=VALUE")
+        pointed = value.startswith(("env:", "file:"))
+        found[key] = _secret(value, f"--set {key}") if pointed else value
+    return found
+
+
+def _put_connected(made: dict[str, Any]) -> None:
+    click.echo(f"{made['source']} is connected")
+    for line in made["found"]:
+        click.echo(f"  {line}")
 
 
 @source.command()

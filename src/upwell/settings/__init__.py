@@ -2,7 +2,7 @@
 
 from upwell.settings.check import Names, duration, mistakes
 from upwell.settings.load import ConfigError, load, secret
-from upwell.settings.reference import export, reference
+from upwell.settings.reference import Key, export, keys_of, reference
 from upwell.settings.schema import (
     Activation,
     Alert,
@@ -32,6 +32,7 @@ __all__ = [
     "ConfigError",
     "Ga4Source",
     "Goal",
+    "Key",
     "MixpanelSource",
     "Names",
     "OwnMetric",
@@ -49,6 +50,7 @@ __all__ = [
     "Workspace",
     "duration",
     "export",
+    "keys_of",
     "load",
     "mistakes",
     "reference",

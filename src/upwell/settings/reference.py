@@ -38,6 +38,64 @@ def reference() -> str:
     return "\n".join(parts)
 
 
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """One key of a table as a form asks for it.
+
+    `type` is text, number, choice (one of `choices`), bool, list, map or tables.
+    """
+
+    name: str
+    type: Literal["text", "number", "choice", "bool", "list", "map", "tables"]
+    description: str
+    required: bool
+    secret: bool
+    default: str = ""
+    choices: tuple[str, ...] = ()
+
+
+def keys_of(struct: type[msgspec.Struct]) -> tuple[Key, ...]:
+    """The keys of a table, in its order."""
+    hints = get_type_hints(struct, include_extras=True)
+    found = []
+    for field in msgspec.structs.fields(struct):
+        hint = hints[field.name]
+        core = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+        choices = tuple(map(str, get_args(core))) if get_origin(core) is Literal else ()
+        found.append(
+            Key(
+                name=field.encode_name,
+                type=_asked(core),
+                description=" ".join(meta.description or "" for meta in _metas(hint)).strip(),
+                required=field.required,
+                secret=_secret(hint),
+                default=str(field.default)
+                if isinstance(field.default, str | int | Decimal)
+                else "",
+                choices=choices,
+            )
+        )
+    return tuple(found)
+
+
+def _plainly(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return str(default) if isinstance(default, str | int | float | Decimal) else ""
+
+
+def _asked(core: Any) -> Literal["text", "number", "choice", "bool", "list", "map", "tables"]:
+    origin = get_origin(core)
+    if origin is Literal:
+        return "choice"
+    if origin is dict:
+        return "map"
+    if origin is tuple:
+        return "tables" if _is_struct(get_args(core)[0]) else "list"
+    if core is bool:
+        return "bool"
+    return "number" if core in (int, float, Decimal) else "text"
+
+
 def export(settings: Settings) -> str:
     """The settings as TOML, defaults left out; secrets written inline are hidden."""
     return tomli_w.dumps(_plain(settings))

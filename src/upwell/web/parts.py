@@ -26,6 +26,7 @@ from upwell.state.db import State
 from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
+from upwell.web.kind_shapes import Connected, NewSource, SourceKinds
 from upwell.web.meters import Meters
 
 PAGES = Path(__file__).parent / "pages"
@@ -115,6 +116,8 @@ class Parts:
     sources: Callable[[Viewer], shapes.Sources]
     company: Company
     accounts: Accounts
+    kinds: Callable[[], SourceKinds]
+    connect: Callable[[NewSource, Viewer], Connected]
     linking: Linking
     months: Months
     dead_letters: Callable[[int], Sequence[DeadLetter]]

@@ -30,7 +30,8 @@ from upwell.query.revenue import shapes as revenue
 from upwell.query.usage import asked as usage_asked
 from upwell.query.usage import keeping
 from upwell.query.usage import shapes as usage
-from upwell.web import shapes
+from upwell.settings import Key
+from upwell.web import kind_shapes, shapes
 
 ALIASES: dict[str, Any] = {
     "Grain": Grain,
@@ -193,6 +194,11 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     boards.NewBoard,
     boards.Board,
     boards.BoardList,
+    Key,
+    kind_shapes.SourceKind,
+    kind_shapes.SourceKinds,
+    kind_shapes.NewSource,
+    kind_shapes.Connected,
     goals.NewGoal,
     progress.Goal,
     progress.GoalList,
@@ -221,6 +227,7 @@ SENT = frozenset(
         "NewProduct",
         "ProductChange",
         "NewReport",
+        "NewSource",
         "NewStripe",
         "NewSecrets",
         "Condition",
@@ -349,6 +356,8 @@ def _type(info: inspect.Type, hint: Any) -> str:
             return "boolean"
         case inspect.NoneType():
             return "null"
+        case inspect.AnyType():
+            return "unknown"
         case inspect.LiteralType(values=values):
             return " | ".join(f"'{value}'" for value in values)
         case inspect.StructType(cls=cls):

@@ -1,0 +1,113 @@
+"""Connecting a source of any kind from a page or the terminal: try it, keep it, read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from upwell.access import Viewer
+from upwell.app.connect import NAME, Links
+from upwell.app.pulls import Pulls
+from upwell.errors import Rejected, nearest
+from upwell.settings import keys_of
+from upwell.sources import kinds
+from upwell.sources.contract import Kind
+from upwell.web.kind_shapes import Connected, NewSource, SourceKind, SourceKinds
+
+COMMON = ("id",)  # asked for by itself
+
+
+def known() -> SourceKinds:
+    """Every kind there is, with the keys that are asked for."""
+    found = [_asked(kinds.kind_named(name)) for name in kinds.names()]
+    return SourceKinds(kinds=tuple(found))
+
+
+def _asked(kind: Kind) -> SourceKind:
+    keys = tuple(key for key in keys_of(kind.settings) if key.name not in COMMON)
+    return SourceKind(name=kind.name, title=kind.title, keys=keys)
+
+
+def typed(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What somebody typed as its table holds it: numbers, yes or no, lists and tables as JSON."""
+    types = {key.name: key.type for key in keys_of(kinds.kind_named(kind).settings)}
+    found = {}
+    for name, value in given.items():
+        if name not in types:
+            raise Rejected(
+                "unknown_key",
+                f"A source of kind {kind} has no key '{name[:80]}'.",
+                fix=nearest(name, types),
+                where=name,
+            )
+        found[name] = _typed(name, types[name], value) if isinstance(value, str) else value
+    return found
+
+
+def _typed(name: str, type_: str, text: str) -> Any:
+    if type_ in ("text", "choice"):
+        return text
+    if type_ == "list" and not text.startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        raise Rejected(
+            "bad_value",
+            f"'{text[:80]}' is no value for '{name}'.",
+            fix={
+                "bool": "Write true or false.",
+                "number": "Write a number.",
+                "list": "Write its parts with commas between them.",
+            }.get(type_, 'Write it as JSON: {"Sign Up": "signup"}.'),
+            where=name,
+        ) from None
+
+
+class Connecting:
+    """Sources of every kind that is not an account of Stripe's."""
+
+    def __init__(
+        self, links: Links, products: Callable[[], frozenset[str]], pulls: Pulls | None
+    ) -> None:
+        self._links = links
+        self._products = products
+        self._pulls = pulls  # of the running server; None: nothing is read here
+
+    def add(self, asked: NewSource, by: Viewer) -> Connected:
+        """Try the credentials, keep the source, begin to read it."""
+        if not NAME.fullmatch(asked.id):
+            raise Rejected(
+                "bad_id",
+                f"'{asked.id[:80]}' cannot name a source.",
+                fix="Use a-z, 0-9, - and _, beginning with a letter or digit.",
+                where="id",
+            )
+        self._links.judge_new(asked.id)
+        product = asked.settings.get("product")
+        if product is not None and product not in self._products():
+            raise Rejected(
+                "unknown_product",
+                f"Unknown product '{str(product)[:80]}'.",
+                fix=nearest(str(product), self._products()),
+                where="product",
+            )
+        kind = kinds.kind_named(asked.kind)
+        with self._links.trying_kind(kind.name, asked.id, asked.settings) as reader:
+            found = tuple(reader.check())
+        secret = {key.name for key in keys_of(kind.settings) if key.secret}
+        given: dict[str, Any] = {}
+        secrets: dict[str, str] = {}
+        for name, value in asked.settings.items():
+            if name in secret and value:
+                secrets[name] = str(value)
+            else:
+                given[name] = value
+        link = self._links.add_kind(
+            kind.name, asked.id, given, secrets, name=asked.name.strip()[:200], by=by.id
+        )
+        if self._pulls is not None:
+            self._pulls.begin(link)
+        return Connected(source=link.id, found=found)

@@ -1,0 +1,40 @@
+"""Connecting a source of any kind: what it asks for, and keeping it once it answers."""
+
+from __future__ import annotations
+
+from litestar import get, post
+from litestar.params import JSONBody
+
+from upwell.web.kind_shapes import Connected, NewSource, SourceKinds
+from upwell.web.routes import Call, needs, whole_company
+
+_TAGS = ["What there is"]
+
+
+@get(
+    "/v1/sources/kinds",
+    guards=needs("admin"),
+    tags=_TAGS,
+    summary="Kinds of source that can be connected",
+)
+async def kinds(request: Call) -> SourceKinds:
+    """Each kind with the keys of its table; those of packages that were added are among them."""
+    return await request.run(request.parts.kinds)
+
+
+@post(
+    "/v1/sources",
+    status_code=201,
+    guards=needs("admin"),
+    tags=_TAGS,
+    summary="Connect a source of any kind",
+)
+async def add(request: Call, data: JSONBody[NewSource]) -> Connected:
+    """Tries the credentials, keeps them in files of their own, and begins to read."""
+    whole_company(request.visitor)
+    made = await request.run(request.parts.connect, data, request.viewer)
+    await request.note("source_added", data.id)
+    return made
+
+
+ROUTES = (kinds, add)
