@@ -4,6 +4,7 @@ from upwell.settings.check import Names, duration, mistakes
 from upwell.settings.load import ConfigError, load, secret
 from upwell.settings.reference import Key, export, keys_of, reference
 from upwell.settings.schema import (
+    SECRET,
     Activation,
     Alert,
     Channel,
@@ -26,6 +27,7 @@ from upwell.settings.schema import (
 )
 
 __all__ = [
+    "SECRET",
     "Activation",
     "Alert",
     "Channel",
