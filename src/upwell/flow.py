@@ -26,7 +26,7 @@ from upwell.event import SCHEMA, Change, DeadLetter, Delivery, Position, Transla
 from upwell.journal import DAMAGED, Journal
 from upwell.projection import Outcome, Projection, Staged, store
 from upwell.projection.ground import GROUND, RELINKED
-from upwell.sources import files, http, stripe
+from upwell.sources import files, http, sdk, stripe
 from upwell.sources.kinds import kind_named
 
 log = structlog.get_logger()
@@ -67,6 +67,8 @@ def translate(
         origin = origin or Origin(id=delivery.source)
         if delivery.kind == "stripe":
             return stripe.translate(delivery, origin)
+        if delivery.kind == "sdk":
+            return sdk.translate(delivery, origin)
         if delivery.kind == "pull":
             if not delivery.body:  # only where reading has come to
                 return Translated(SCHEMA.empty_table())
@@ -288,7 +290,7 @@ class Flow:
     def _apply(self, group: list[tuple[Delivery, Any]]) -> None:
         products, ground = self.projection.products, self.projection.ground
         staged = [
-            Staged(one, translate(one, products, carry, ground.origin(one.source)))
+            Staged(one, translate(one, products, carry, ground.origin_of(one)))
             for one, carry in group
         ]
         outcome = self.projection.apply(staged, self._remote)
@@ -362,7 +364,7 @@ class Flow:
         out = retracted(self.journal, before)
         for old in deliveries(self.journal, upto=before - 1):
             if old.kind in EVENTS and old.seq not in out and rereads(about, old):
-                yield Staged(old, translate(old, products, origin=ground.origin(old.source)))
+                yield Staged(old, translate(old, products, origin=ground.origin_of(old)))
 
     def _publish(self, change: Change) -> None:
         with self._moved:

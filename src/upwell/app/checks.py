@@ -243,7 +243,7 @@ def _origin_then(
         default=delivery.seq,
     )
     stood = max((seq for seq in grounds if seq < read), default=None)
-    return None if stood is None else grounds[stood].origin(delivery.source)
+    return None if stood is None else grounds[stood].origin_of(delivery)
 
 
 def _slices(house: House) -> Iterator[list[Delivery]]:

@@ -15,6 +15,7 @@ import msgspec
 import pyarrow as pa
 
 from upwell.billing import Origin
+from upwell.event import Delivery
 from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS, Metric
 from upwell.metrics.own import Activation, Own, activating, catalogue
 from upwell.metrics.policy import (
@@ -36,6 +37,7 @@ class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
     retired: bool = False
     activation: Activation | None = None
     made: bool = False  # on a page, not in the configuration file
+    named: tuple[tuple[str, str], ...] = ()  # what clients of vendors call an event, and its type
 
 
 class Relinked(msgspec.Struct, frozen=True, kw_only=True, tag="identity"):
@@ -87,6 +89,19 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def origin(self, source: str) -> Origin:
         """The configured source of that name; one that nobody configured belongs to no product."""
         return next((one for one in self.sources if one.id == source), Origin(id=source))
+
+    def origin_of(self, delivery: Delivery) -> Origin:
+        """Where a delivery comes from; what clients of vendors send belongs to their key's product.
+
+        Its names mean what that product says.
+        """
+        if delivery.kind != "sdk":
+            return self.origin(delivery.source)
+        product = delivery.about["product"]
+        named = next((one.named for one in self.products if one.id == product), ())
+        return Origin(
+            id=delivery.source, kind="sdk", product=product, given={"events": dict(named)}
+        )
 
     def counting(self, name: str | None = None) -> MetricPolicy:
         """The counting rules of that name, or the workspace's own with what it chose of them.

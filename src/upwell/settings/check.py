@@ -196,6 +196,10 @@ def _products(settings: Settings, names: Names) -> Iterator[Mistake]:
                 )
         yield from _types((*path, "active"), product.active, names)
         yield from _activation((*path, "activation"), product.activation)
+        for name, kind in product.events.items():
+            if names.event_types:
+                inner = (*path, "events", name)
+                yield from _known(inner, kind, names.event_types, "event type")
         if product.renamed_from in ids:
             yield (
                 (*path, "renamed_from"),
@@ -234,6 +238,8 @@ def _sources(settings: Settings, names: Names) -> Iterator[Mistake]:
                     )
         if isinstance(source, MixpanelSource):
             yield from _zone((*path, "timezone"), source.timezone)
+            for name, kind in source.events.items() if names.event_types else ():
+                yield from _known((*path, "events", name), kind, names.event_types, "event type")
             yield from _span((*path, "every"), source.every)
 
 

@@ -217,6 +217,18 @@ class Product(_Table, frozen=True, kw_only=True):
             '`{revenue = "mail-stripe"}`; what others report is kept apart.'
         ),
     ] = {}
+    signup_event: Annotated[
+        str,
+        Meta(description="What Mixpanel's, Segment's or Google's clients call a signup here."),
+    ] = ""
+    activation_event: Annotated[str, Meta(description="The same of an activation.")] = ""
+    events: Annotated[
+        dict[str, str],
+        Meta(
+            description="The same of all others, name to event type: "
+            '`{"Order Completed" = "revenue"}`; what is not named is an `engagement`.'
+        ),
+    ] = {}
     retired: Annotated[
         bool, Meta(description="Kept in history and totals, hidden from pickers.")
     ] = False
@@ -228,6 +240,12 @@ class Product(_Table, frozen=True, kw_only=True):
     def title(self) -> str:
         """The name to show."""
         return self.name or self.id
+
+    @property
+    def named(self) -> tuple[tuple[str, str], ...]:
+        """Names of events and the types that they stand for."""
+        own = (("signup", self.signup_event), ("activation", self.activation_event))
+        return (*self.events.items(), *((name, kind) for kind, name in own if name))
 
 
 class SourceTable(_Table, frozen=True, kw_only=True, tag_field="kind"):
@@ -283,6 +301,16 @@ class MixpanelSource(SourceTable, frozen=True, kw_only=True, tag="mixpanel"):
     events: Annotated[
         dict[str, str], Meta(description="Event name to event type, for all others.")
     ] = {}
+    currency: Annotated[
+        str, Meta(description="ISO 4217 code of amounts whose event names no currency.")
+    ] = ""
+    since: Annotated[
+        dt.date | None,
+        Meta(
+            description="The first day to read; by default back to the first of its events, which "
+            "is where six months before are empty."
+        ),
+    ] = None
     every: Annotated[str, Meta(description="How often today is read again.")] = "5m"
 
 

@@ -30,7 +30,7 @@ from upwell.event import (
 from upwell.money import LIMIT, PLACES, currencies
 from upwell.period import MICROS
 
-PAGE_VIEWS = {"$mp_web_page_view": "page_view"}
+TYPES = {"$mp_web_page_view": "page_view", "$ae_session": "session"}
 AMOUNTS = ("value", "revenue", "$revenue", "amount", "$amount", "total", "price")
 CURRENCIES = ("currency", "$currency", "currency_code")
 COUNTRIES = ("mp_country_code", "$country_code", "country_code")
@@ -62,7 +62,7 @@ class Maps(NamedTuple):
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Maps:
         """From `signup_event`, `activation_event`, `events` and `currency` of a source's table."""
-        types = {**PAGE_VIEWS, **given.get("events", {})}
+        types = {**TYPES, **given.get("events", {})}
         for kind in ("signup", "activation"):
             if name := given.get(f"{kind}_event"):
                 types[name] = kind
@@ -152,7 +152,7 @@ class Rows:
     def __init__(self, source: str, received_at: int) -> None:
         """Times more than an hour after `received_at` (UTC microseconds) are brought back to it."""
         self._source, self._received_at = source, received_at
-        self._columns: list[list[Any]] = [[] for _ in range(9)]
+        self._columns: list[list[Any]] = [[] for _ in range(10)]
         self._dimensions: list[list[Any]] = [[] for _ in DIMENSIONS]
         self._appends = tuple(column.append for column in self._columns)
         self._plain = True  # neither an amount nor a currency so far
@@ -161,9 +161,19 @@ class Rows:
         return len(self._columns[0])
 
     def add(
-        self, idx: int, product: str, ts: int, actor: str | None, key: str, event: Named
+        self,
+        idx: int,
+        product: str,
+        ts: int,
+        actor: str | None,
+        key: str | None,
+        event: Named,
+        corrected: bool = False,
     ) -> None:
-        """Take one event; raises Unusable, and takes nothing, where it breaks a rule."""
+        """Take one event; raises Unusable, and takes nothing, where it breaks a rule.
+
+        `corrected`: its time is not the sender's own, and may be another when it is sent again.
+        """
         kind, value, currency, metadata = event
         if not EARLIEST <= ts <= LATEST:
             raise Unusable("bad_time", "Its time is outside 1970 to 2200.")
@@ -175,7 +185,7 @@ class Rows:
         text = _ENCODE.encode(metadata)
         if len(metadata) > MAX_METADATA_KEYS or len(text) > MAX_METADATA_BYTES:
             metadata, text = _shortened(metadata)
-        row = (idx, product, kind, ts, actor, value, currency, key, text)
+        row = (idx, product, kind, ts, actor, value, currency, key, text, corrected)
         for append, cell in zip(self._appends, row, strict=True):
             append(cell)
         for column, name in zip(self._dimensions, DIMENSIONS, strict=True):
@@ -185,7 +195,7 @@ class Rows:
 
     def table(self) -> pa.Table:
         """The columns of all that was taken."""
-        idx, product, kind, ts, actor, value, currency, key, text = self._columns
+        idx, product, kind, ts, actor, value, currency, key, text, corrected = self._columns
         rows = len(idx)
         times = np.array(ts, dtype=np.int64)
         future = times > self._received_at + int(FUTURE.total_seconds()) * MICROS
@@ -209,7 +219,7 @@ class Rows:
             "key": pa.array(key, pa.string()),
             "metadata": pa.array(text, pa.string()),
             **{name: _texts(column) for name, column in dimensions},
-            "corrected": pa.array(future),
+            "corrected": pa.array(np.array(corrected, dtype=np.bool_) | future),
         }
         return pa.table(found, schema=SCHEMA)
 
