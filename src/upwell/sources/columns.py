@@ -65,7 +65,7 @@ def instants(texts: Any, date_format: str | None, zone: Zone, faults: Faults) ->
             + (f" of the form {date_format}." if date_format else "; give its form: --date-format.")
         ),
     )
-    micros[naive] = _to_utc(micros[naive], zone)
+    micros[naive] = to_utc(micros[naive], zone)
     faults.add(
         (micros < EARLIEST) | (micros > LATEST),
         "bad_time",
@@ -74,7 +74,7 @@ def instants(texts: Any, date_format: str | None, zone: Zone, faults: Faults) ->
     return micros
 
 
-def _to_utc(local: NDArray[np.int64], zone: Zone) -> NDArray[np.int64]:
+def to_utc(local: NDArray[np.int64], zone: Zone) -> NDArray[np.int64]:
     """Local time to UTC: the first of an hour that comes twice, a skipped one after the jump."""
     before = zone.offsets(local - zone.offsets(local) - 12 * 3600 * MICROS)
     after = zone.offsets(local - zone.offsets(local) + 12 * 3600 * MICROS)

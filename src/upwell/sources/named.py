@@ -43,6 +43,7 @@ _ENCODE = msgspec.json.Encoder()
 _AMOUNT = pa.decimal128(38, PLACES)
 _ONE = Decimal(1)
 _STEP = Decimal(1).scaleb(-PLACES)
+_CELLS = 10 + len(DIMENSIONS)
 
 
 class Unusable(Exception):
@@ -152,13 +153,11 @@ class Rows:
     def __init__(self, source: str, received_at: int) -> None:
         """Times more than an hour after `received_at` (UTC microseconds) are brought back to it."""
         self._source, self._received_at = source, received_at
-        self._columns: list[list[Any]] = [[] for _ in range(10)]
-        self._dimensions: list[list[Any]] = [[] for _ in DIMENSIONS]
-        self._appends = tuple(column.append for column in self._columns)
+        self._rows: list[tuple[Any, ...]] = []
         self._plain = True  # neither an amount nor a currency so far
 
     def __len__(self) -> int:
-        return len(self._columns[0])
+        return len(self._rows)
 
     def add(
         self,
@@ -186,17 +185,16 @@ class Rows:
         if len(metadata) > MAX_METADATA_KEYS or len(text) > MAX_METADATA_BYTES:
             metadata, text = _shortened(metadata)
         row = (idx, product, kind, ts, actor, value, currency, key, text, corrected)
-        for append, cell in zip(self._appends, row, strict=True):
-            append(cell)
-        for column, name in zip(self._dimensions, DIMENSIONS, strict=True):
-            column.append(metadata.get(name))
+        self._rows.append((*row, *map(metadata.get, DIMENSIONS)))
         if value is not None or currency is not None:
             self._plain = False
 
     def table(self) -> pa.Table:
         """The columns of all that was taken."""
-        idx, product, kind, ts, actor, value, currency, key, text, corrected = self._columns
-        rows = len(idx)
+        rows = len(self._rows)
+        columns: list[Any] = [list(one) for one in zip(*self._rows, strict=True)]
+        columns = columns or [[] for _ in range(_CELLS)]
+        idx, product, kind, ts, actor, value, currency, key, text, corrected, *rest = columns
         times = np.array(ts, dtype=np.int64)
         future = times > self._received_at + int(FUTURE.total_seconds()) * MICROS
         times[future] = self._received_at
@@ -206,7 +204,7 @@ class Rows:
             else pa.array([_ONE if one is None else one for one in value], _AMOUNT)
         )
         codes = pa.nulls(rows, pa.string()) if self._plain else pa.array(currency, pa.string())
-        dimensions = zip(DIMENSIONS, self._dimensions, strict=True)
+        dimensions = zip(DIMENSIONS, rest, strict=True)
         found = {
             "idx": pa.array(idx, pa.int32()),
             "product": pa.array(product, pa.string()),
