@@ -20,6 +20,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     scopes: tuple[str, ...]
     products: tuple[str, ...] | None = None  # None: every product
+    origins: tuple[str, ...] | None = None  # of a public key: the sites whose pages hold it
     created_at: int
     created_by: str
     expires_at: int | None = None
@@ -44,6 +45,15 @@ def every(state: State) -> list[Key]:
     with state.read() as at:
         rows = at.execute(select(keys).order_by(keys.c.created_at.desc(), keys.c.id)).all()
     return [_key(row) for row in rows]
+
+
+def origins(state: State, now: int) -> frozenset[str]:
+    """The sites that public keys are bound to which work at that moment."""
+    live = keys.c.origins.is_not(None) & keys.c.revoked_at.is_(None)
+    ends = keys.c.expires_at.is_(None) | (keys.c.expires_at > now)
+    with state.read() as at:
+        rows = at.execute(select(keys.c.origins).where(live & ends)).scalars().all()
+    return frozenset(origin for row in rows for origin in row)
 
 
 def revoke(state: State, id_: str, now: int) -> bool:

@@ -70,6 +70,7 @@ keys = Table(
     Column("name", String(100), nullable=False),
     Column("scopes", JSON, nullable=False),  # ["ingest", "read", "admin"]
     Column("products", JSON(none_as_null=True)),  # null: every product
+    Column("origins", JSON(none_as_null=True)),  # of a public key: the sites that may use it
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", String(40), nullable=False),
     Column("expires_at", BigInteger),
