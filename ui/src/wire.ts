@@ -6,6 +6,7 @@ export type Grain = 'hour' | 'day' | 'week' | 'month' | 'quarter' | 'year';
 export type Unit = 'money' | 'count' | 'ratio' | 'number' | 'seconds';
 export type Direction = 'up' | 'down' | 'none';
 export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused';
+export type Lateness = '' | 'late' | 'failed' | 'paused';
 export type AlertAct = 'ack' | 'mute' | 'resolve';
 export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
 export type DayGrain = 'day' | 'week' | 'month' | 'quarter' | 'year';
@@ -59,6 +60,13 @@ export interface Series {
 export interface Unconverted {
   currency: string;
   total: string;
+}
+
+/** A source behind an answer: everything until `through` is here; null: nothing was read yet. */
+export interface Standing {
+  source: string;
+  through: string | null;
+  late: Lateness;
 }
 
 /** Series with what they rest on: freshness by source, counting rules, position. */
@@ -1385,7 +1393,7 @@ export interface BoardList {
 }
 
 /** One key of a table as a form asks for it. */
-export interface Key {
+export interface TableKey {
   name: string;
   type: 'bool' | 'choice' | 'list' | 'map' | 'number' | 'tables' | 'text';
   description: string;
@@ -1399,7 +1407,7 @@ export interface Key {
 export interface SourceKind {
   name: string;
   title: string;
-  keys: Key[];
+  keys: TableKey[];
 }
 
 /** Every kind that can be connected, those of other packages among them. */

@@ -2,7 +2,7 @@
 
 from upwell.settings.check import Names, duration, mistakes
 from upwell.settings.load import ConfigError, load, secret
-from upwell.settings.reference import Key, export, keys_of, reference
+from upwell.settings.reference import TableKey, export, keys_of, reference
 from upwell.settings.schema import (
     SECRET,
     Activation,
@@ -34,7 +34,6 @@ __all__ = [
     "ConfigError",
     "Ga4Source",
     "Goal",
-    "Key",
     "MixpanelSource",
     "Names",
     "OwnMetric",
@@ -48,6 +47,7 @@ __all__ = [
     "SqlQuery",
     "SqlSource",
     "StripeSource",
+    "TableKey",
     "Warehouse",
     "Workspace",
     "duration",

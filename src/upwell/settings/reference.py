@@ -38,7 +38,7 @@ def reference() -> str:
     return "\n".join(parts)
 
 
-class Key(msgspec.Struct, frozen=True, kw_only=True):
+class TableKey(msgspec.Struct, frozen=True, kw_only=True):
     """One key of a table as a form asks for it.
 
     `type` is text, number, choice (one of `choices`), bool, list, map or tables.
@@ -53,7 +53,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
 
 
-def keys_of(struct: type[msgspec.Struct]) -> tuple[Key, ...]:
+def keys_of(struct: type[msgspec.Struct]) -> tuple[TableKey, ...]:
     """The keys of a table, in its order."""
     hints = get_type_hints(struct, include_extras=True)
     found = []
@@ -62,7 +62,7 @@ def keys_of(struct: type[msgspec.Struct]) -> tuple[Key, ...]:
         core = get_args(hint)[0] if get_origin(hint) is Annotated else hint
         choices = tuple(map(str, get_args(core))) if get_origin(core) is Literal else ()
         found.append(
-            Key(
+            TableKey(
                 name=field.encode_name,
                 type=_asked(core),
                 description=" ".join(meta.description or "" for meta in _metas(hint)).strip(),

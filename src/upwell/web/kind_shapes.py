@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from upwell.settings import Key
+from upwell.settings import TableKey
 
 
 class SourceKind(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +14,7 @@ class SourceKind(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     title: str
-    keys: tuple[Key, ...]
+    keys: tuple[TableKey, ...]
 
 
 class SourceKinds(msgspec.Struct, frozen=True, kw_only=True):

@@ -30,7 +30,7 @@ from upwell.query.revenue import shapes as revenue
 from upwell.query.usage import asked as usage_asked
 from upwell.query.usage import keeping
 from upwell.query.usage import shapes as usage
-from upwell.settings import Key
+from upwell.settings import TableKey
 from upwell.web import kind_shapes, shapes
 
 ALIASES: dict[str, Any] = {
@@ -38,6 +38,7 @@ ALIASES: dict[str, Any] = {
     "Unit": Unit,
     "Direction": Direction,
     "SourceState": shapes.SourceState,
+    "Lateness": query.Lateness,
     "AlertAct": inbox.Act,
     "CustomerStatus": revenue.CustomerStatus,
     "DayGrain": usage_asked.DayGrain,
@@ -55,6 +56,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     query.Compared,
     query.Series,
     query.Unconverted,
+    query.Standing,
     query.Answer,
     Problem,
     shapes.Failure,
@@ -194,7 +196,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     boards.NewBoard,
     boards.Board,
     boards.BoardList,
-    Key,
+    TableKey,
     kind_shapes.SourceKind,
     kind_shapes.SourceKinds,
     kind_shapes.NewSource,

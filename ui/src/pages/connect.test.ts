@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { keyTrouble, readingWords, secretTrouble, slugOf } from './connect';
+import type { TableKey } from '../wire';
+import { answered, asksOf, keyTrouble, readingWords, secretTrouble, slugOf, titleOf } from './connect';
 
 test('a name becomes an id that nobody has', () => {
   expect(slugOf('Acme Mail', [])).toBe('acme-mail');
@@ -26,4 +27,20 @@ test('how far it is, and how long it takes', () => {
   expect(readingWords({ ...reading, total: 0, seconds_left: null })).toBe('Invoices');
   expect(readingWords({ ...reading, seconds_left: 20 })).toContain('less than a minute left');
   expect(readingWords({ ...reading, seconds_left: 9000 })).toContain('about 3 h left');
+});
+
+const key = (name: string, type: TableKey['type'], more: Partial<TableKey> = {}): TableKey => ({ name, type, description: '', required: false, secret: false, default: '', choices: [], ...more });
+
+test('what was typed into the form of a source is what its table holds', () => {
+  const keys = [key('url', 'text'), key('limit', 'number'), key('paths', 'list'), key('events', 'map'), key('region', 'choice')];
+  const given = { url: ' https://a.example ', limit: '20', paths: 'a, b,', events: 'Sign Up = signup\nA=B = activation\nno pair', region: '' };
+  expect(answered(keys, given)).toEqual({ url: 'https://a.example', limit: 20, paths: ['a', 'b'], events: { 'Sign Up': 'signup', 'A=B': 'activation' } });
+});
+
+test('what a source cannot do without is asked for first', () => {
+  const keys = [key('product', 'text'), key('secret', 'text', { required: true, secret: true }), key('project_id', 'text'), key('every', 'text', { default: '5m' }), key('queries', 'tables')];
+  const { first, later } = asksOf(keys);
+  expect(first.map((one) => one.name)).toEqual(['secret', 'project_id']);
+  expect(later.map((one) => one.name)).toEqual(['every']);
+  expect(titleOf('project_id')).toBe('Project id');
 });
