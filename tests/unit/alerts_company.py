@@ -17,6 +17,7 @@ from upwell.event import Change, Position, Touched
 from upwell.metrics.catalog import Net, Sum, metric_named
 from upwell.period import to_day
 from upwell.query import Answer, Point, Question, Series
+from upwell.query.complete import Behind, nothing_read
 from upwell.state.db import State
 
 UTC = ZoneInfo("UTC")
@@ -57,6 +58,7 @@ class Company:
         self.asked = 0
         self.broken = ""  # a product whose numbers cannot be read
         self.filling: frozenset[str] | None = frozenset()
+        self.behind: Behind = nothing_read
 
     def history(
         self, product: str, hours: tuple[int, ...], days: int = 60, type: str = "churn", **dims: str
@@ -189,6 +191,7 @@ class Company:
                 channels=channels,
                 public_url="https://upwell.acme.example/",
                 filling=lambda: self.filling,
+                behind=lambda product, types: self.behind(product, types),
             )
         )
 

@@ -19,7 +19,9 @@ from upwell.alerts.dispatch import Dispatch
 from upwell.alerts.inbox import AlertShown
 from upwell.alerts.incident import Rule
 from upwell.event import Position
+from upwell.period import to_micros
 from upwell.query import Answer, Question
+from upwell.query.complete import Through
 from upwell.state import incidents, outbox
 from upwell.state.db import State
 
@@ -557,3 +559,58 @@ def test_the_thread_tells_within_a_second_and_stops(state: State, company: Compa
         at = incidents.position(connection)
     assert at is not None
     assert at[0] == Position(0, 1)
+
+
+def test_a_drop_waits_for_the_source_behind_it(state: State) -> None:
+    acme = Company()
+    acme.history("mail", tuple(range(24)) * 4, type="signup")
+    dispatch = acme.dispatch(state, (Rule(metric="signups"),))
+    dispatch.consider(acme.happen(Event(acme.now, "mail", "signup")))
+    reads = {"mail": acme.now - dt.timedelta(hours=12)}  # until midnight: nothing of today is here
+
+    def behind(product: str, types: frozenset[str]) -> tuple[Through, ...]:
+        return (Through("db", to_micros(reads[product]), "late"),) if "signup" in types else ()
+
+    acme.behind = behind
+    for _ in range(3):
+        dispatch.step()
+        acme.passes(seconds=31)
+    assert sent(state) == []
+    reads["mail"] = NOON - dt.timedelta(hours=9)  # three hours of today are, and as usual
+    for number in range(12):
+        at = NOON - dt.timedelta(hours=12 - number / 4)
+        acme.events.append(Event(at, "mail", "signup"))
+    acme.passes(seconds=31)
+    dispatch.step()
+    assert sent(state) == []
+    reads["mail"] = acme.now + dt.timedelta(minutes=1)  # all is here, and nine hours hold nothing
+    acme.passes(seconds=31)
+    dispatch.step()
+    (message,) = sent(state)
+    assert message["title"] == "Signups in Mail"
+
+
+def test_too_much_waits_for_nobody(state: State, company: Company) -> None:
+    dispatch = company.dispatch(state)
+    live(company, dispatch)
+    company.behind = lambda *_: (Through("db", None, "failed"),)
+    dispatch.consider(company.burst("mail", 20))
+    dispatch.step()
+    assert len(sent(state)) == 1
+
+
+def test_a_day_that_is_over_is_judged_once_all_of_it_is_here(state: State) -> None:
+    acme = Company(now=NOON.replace(hour=23, minute=59))
+    acme.history("mail", tuple(range(24)) * 4, type="signup")
+    dispatch = acme.dispatch(state, (Rule(metric="signups"),))
+    dispatch.consider(acme.happen(Event(acme.now, "mail", "signup")))
+    acme.behind = lambda *_: (Through("db", to_micros(NOON.replace(hour=0)), "late"),)
+    dispatch.step()
+    for _ in range(4):
+        acme.passes(seconds=31)
+        dispatch.step()
+    assert sent(state) == []  # yesterday had one signup of 96
+    acme.behind = lambda *_: (Through("db", to_micros(acme.now), ""),)
+    acme.passes(seconds=31)
+    dispatch.step()
+    assert [message["title"] for message in sent(state)] == ["Signups in Mail"]

@@ -105,6 +105,9 @@ class Dispatch:
                 log.exception("alert not judged", error=repr(error), series=look.series)
                 self._due.postponed(look, now + REST)
                 continue
+            if reason is Reason.WAITING and look.day is not None:
+                self._due.postponed(look, now + TICK)  # a day that is over is marked once only
+                continue
             self._due.taken(look, touches, now + CALMLY if reason in KNOWN else None)
             changed |= reason is not None and reason.changes
         if changed:

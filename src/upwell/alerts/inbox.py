@@ -72,6 +72,7 @@ class AlertShown(msgspec.Struct, frozen=True, kw_only=True):
     timeline: tuple[Moment, ...]
     delivered: tuple[DeliveredShown, ...]
     day: dt.date
+    waiting: str = ""  # for which source, before a drop can be judged again
 
 
 def listed(

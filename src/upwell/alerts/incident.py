@@ -136,6 +136,7 @@ class Reason(StrEnum):
     TOO_SHORT_HISTORY = "history is too short to say what is usual"
     SILENT_HISTORY = "only history changed"
     EARLIER_DAY = "a newer day is already judged"
+    WAITING = "waiting for a source before a drop is judged"
     PENDING = "held: it must last before it is told"
     PASSED = "over before it was told"
     OPENED = "new"
@@ -157,6 +158,7 @@ class Reason(StrEnum):
             Reason.TOO_SHORT_HISTORY,
             Reason.SILENT_HISTORY,
             Reason.EARLIER_DAY,
+            Reason.WAITING,
             Reason.PENDING,
             Reason.PASSED,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -32,6 +32,7 @@ from upwell.alerts.measure import (
     Hours,
     Measured,
     adds_over_hours,
+    judged_by,
     measure,
     measure_whole,
     past_hours,
@@ -40,6 +41,7 @@ from upwell.errors import UpwellError
 from upwell.metrics.catalog import CATALOG, Metric, metric_named
 from upwell.period import to_day, to_micros
 from upwell.query import Ask
+from upwell.query.complete import Behind, cut, nothing_read
 from upwell.state import incidents, outbox
 from upwell.state.db import State
 from upwell.state.outbox import Message
@@ -73,7 +75,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """The seams of alerting; `app` chooses them.
 
     `rows` gives time and customer of the newest events behind a question, `filling` the products
-    whose history is being filled just now (None: all of them), `wake` tells the sender of news.
+    whose history is being filled just now (None: all of them), `wake` tells the sender of news,
+    `behind` how far the sources are that are read.
     """
 
     state: State
@@ -89,6 +92,7 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     wake: Callable[[], None] = lambda: None
     filling: Callable[[], frozenset[str] | None] = frozenset
     catalogue: Mapping[str, Metric] = msgspec.field(default_factory=lambda: CATALOG)
+    behind: Behind = nothing_read
 
 
 class Watcher:
@@ -117,6 +121,12 @@ class Watcher:
         if product != WHOLE and product not in products:
             return None  # a rule may name a product that nothing is known of yet
         found = self._measured(rule, product, day, now, known, products)
+        if found is not None and found.reading.expected.z < 0:
+            by = judged_by(found, self._all_here(rule, product, products), now, self._parts.zone)
+            if by is None:
+                return Reason.WAITING
+            if by < now:
+                found = self._measured(rule, product, None, by, known, products)
         if found is None or found.reading.value is None:
             return None
         if not known.live:
@@ -179,6 +189,12 @@ class Watcher:
         if found is None:
             return None
         return replace(found, reading=replace(found.reading, name=_name(products, product)))
+
+    def _all_here(self, rule: Rule, product: str, products: Iterable[str]) -> int | None:
+        """Until when (UTC micros) all is here that a series is made of; None: nothing limits it."""
+        types = metric_named(rule.metric, self._parts.catalogue).reads
+        own = products if product == WHOLE else (product,)
+        return cut(one for name in own for one in self._parts.behind(name, types))
 
     def _usual(self, metric: str, product: str, day: int) -> Hours:
         kept = self._past.get((metric, product))

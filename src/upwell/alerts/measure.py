@@ -25,7 +25,7 @@ from upwell.detect import (
     zscore_30,
 )
 from upwell.metrics.catalog import Metric, Net, Sum
-from upwell.period import to_date, to_day
+from upwell.period import to_date, to_day, to_instant, to_micros
 from upwell.query import Answer, Ask, Point, Question, Value
 
 WHOLE_DAY = 24.0
@@ -59,6 +59,21 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
         """What usually has come in by a time of day."""
         came = self.came_by(elapsed)
         return sum(came[day] * weight for day, weight in self.weight.items())
+
+
+def judged_by(
+    found: Measured, here: int | None, now: dt.datetime, zone: ZoneInfo
+) -> dt.datetime | None:
+    """By which moment too little may be judged; None where that must wait.
+
+    `here`: until when (UTC micros) all is here; what is missing since may only not have come yet.
+    A day that is over is judged once all of it is here.
+    """
+    opens = dt.datetime.combine(found.reading.day, dt.time(), tzinfo=zone)
+    closes = opens + dt.timedelta(days=1)  # of the wall clock: the local midnight after it
+    if here is None or here >= to_micros(min(now, closes)):
+        return now
+    return None if here <= to_micros(opens) or now >= closes else to_instant(here)
 
 
 def adds_over_hours(metric: Metric) -> bool:

@@ -22,6 +22,7 @@ import structlog
 
 from upwell import settings as config
 from upwell.access import Viewer
+from upwell.app.complete import Standings
 from upwell.app.connect import Links
 from upwell.app.identity import Identity
 from upwell.app.made import kept
@@ -89,7 +90,12 @@ class House:
             lines = Timelines(data / "timelines", self.projection.reader)
             self.usage = Usage(self.projection, lines, self.state, clock)
             opened.callback(self.usage.close)
-            self.desk = Desk(self.projection, members=self.usage.members)
+            self.standings = Standings(
+                self.links, self.journal, self.projection, lambda: to_micros(self.clock())
+            )
+            self.desk = Desk(
+                self.projection, members=self.usage.members, behind=self.standings.behind
+            )
             remote = settings is not None and settings.warehouse.url != "duckdb"
             self.flow = Flow(self.journal, self.projection, remote)
             self.identity = Identity(self.flow, self.clock)

@@ -15,7 +15,9 @@ from upwell.alerts.look import Watched
 from upwell.alerts.rules import rules
 from upwell.app import checks
 from upwell.app.accounts import Accounts
+from upwell.app.alerted import alerts_of
 from upwell.app.closing import Closing
+from upwell.app.connecting import Connecting, known
 from upwell.app.house import House
 from upwell.app.identity import Linking
 from upwell.app.made import in_file
@@ -84,9 +86,11 @@ class Joined:
                 wake=self.sender.wake,
                 catalogue=house.ground.catalogue,
                 filling=lambda: frozenset() if house.filling is None else None,
+                behind=house.standings.behind,
             )
         )
         self.pulls = Pulls(house.links, house.journal, house.clock, house.flow.backlog)
+        house.standings.read_to = self.pulls.complete_to
         self.closing = Closing(house)
         self.linking = Linking(house.identity, house.flow)
         house.reading = self._reading
@@ -143,6 +147,8 @@ class Joined:
                 renew=accounts.renew,
                 pause=accounts.pause,
             ),
+            kinds=known,
+            connect=Connecting(house.links, house.products, self.pulls).add,
             linking=ByHand(merge=house.identity.merge, unmerge=house.identity.unmerge),
             months=self.closing.months(),
             dead_letters=self._dead_letters,
@@ -277,15 +283,7 @@ class Joined:
         return self.house.dead_letters(limit)
 
     def _alerts(self, viewer: Viewer) -> Sequence[inbox.AlertShown]:
-        house = self.house
-        return inbox.listed(
-            house.state,
-            viewer,
-            house.projection.product_name,
-            house.clock(),
-            currency=house.ground.currency,
-            catalogue=house.ground.catalogue,
-        )
+        return alerts_of(self.house, viewer)
 
     def _act(
         self, id_: str, what: inbox.Act, viewer: Viewer, until: dt.datetime | None

@@ -172,6 +172,7 @@ def spliced(picture: Answer, part: Answer) -> Answer | None:
         picture,
         series=tuple(lines),
         as_of=picture.as_of | part.as_of,
+        behind=part.behind,
         position=part.position,
         scanned=part.scanned,
     )
@@ -233,6 +234,8 @@ def _frame(answer: Answer) -> tuple[object, ...]:
         answer.unconverted,
         answer.unlinked,
         answer.note,
+        # What is on time moves with every look at its source; what is late stands still.
+        tuple((one.source, one.late, one.late and one.through) for one in answer.behind),
     )
 
 

@@ -6,9 +6,11 @@ from upwell.query.question import (
     Ask,
     Compare,
     Compared,
+    Lateness,
     Point,
     Question,
     Series,
+    Standing,
     Unconverted,
     Value,
 )
@@ -19,9 +21,11 @@ __all__ = [
     "Compare",
     "Compared",
     "Desk",
+    "Lateness",
     "Point",
     "Question",
     "Series",
+    "Standing",
     "Unconverted",
     "Value",
 ]

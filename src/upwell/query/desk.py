@@ -24,13 +24,14 @@ from upwell.metrics.catalog import (
 )
 from upwell.metrics.undefined import UNDEFINED
 from upwell.money import Rates
-from upwell.period import to_instant
 from upwell.projection import Projection
 from upwell.projection.book import Book
 from upwell.query import own
 from upwell.query.among import BILLED, Among
 from upwell.query.breakdown import beside, largest
-from upwell.query.drawn import Drawn, written
+from upwell.query.complete import Behind, Limits, compared, nothing_read, stands, until_of, written
+from upwell.query.drawn import Drawn
+from upwell.query.drawn import written as shown
 from upwell.query.elapsed import elapsed_totals
 from upwell.query.lines import APART, Line, Number, Reading, empty
 from upwell.query.plan import Plan, by_events, compared_days, plan
@@ -61,9 +62,10 @@ class Desk:
         rates: Callable[[], Rates] = money.ecb_rates,
         books: Callable[[str], Book] | None = None,
         members: Callable[[str, Viewer], NDArray[np.int64]] | None = None,
+        behind: Behind = nothing_read,
     ) -> None:
         self.projection = projection
-        self._rates, self._members = rates, members
+        self._rates, self._members, self._feeds = rates, members, behind
         self.ledgers = Ledgers(books or projection.book, projection, rates)
         self._remembered = Remembered()
         self._drawn = Drawn()
@@ -102,16 +104,19 @@ class Desk:
         """The answer as of `now`; Rejected where the question cannot be answered as asked."""
         projection = self.projection
         # before the plan, which rests on it
-        stands = (projection.generation, projection.ground, projection.closes)
+        stood = (projection.generation, projection.ground, projection.closes)
         asked = self.plan(question, viewer, now)
         position = projection.position  # before reading: what is read is this or newer
-        marker = (msgspec.json.encode(question), *stands, *self._moving(asked))
+        limits = Limits(asked, self._feeds)
+        marker = (msgspec.json.encode(question), *stood, *limits.stamp(), *self._moving(asked))
         known = self._remembered.get(marker)
         if known is None:
-            known = self._write(asked)
+            known = self._write(asked, limits)
             self._remembered.keep(marker, known)
         as_of = known.as_of if asked.known_at is not None else self.as_of(asked)
-        return msgspec.structs.replace(known, as_of=as_of, position=str(position))
+        return msgspec.structs.replace(
+            known, as_of=as_of, behind=stands(limits.sources()), position=str(position)
+        )
 
     def _moving(self, asked: Plan) -> tuple[object, ...]:
         """What an answer depends on besides the question and the configuration.
@@ -137,15 +142,17 @@ class Desk:
             None if asked.among is None else asked.among.stamp,
         )
 
-    def _write(self, asked: Plan) -> Answer:
+    def _write(self, asked: Plan, limits: Limits) -> Answer:
         reading = self._read(asked)
-        earlier = self._earlier(asked)
+        earlier = self._earlier(asked, limits)
         pairs = beside(asked, reading, earlier)
         pairs, note = largest(asked, pairs)
         if asked.how == "ledger" and not note:
             note = note_of(asked, self.ledgers)
+        for line in (line for line, _ in pairs if line is not None):
+            limits.hide(line, _products_of(asked, line))
         if not note and all(line is None or line.total is None for line, _ in pairs):
-            note = UNDEFINED.get(asked.metric.name, "")
+            note = limits.why() or UNDEFINED.get(asked.metric.name, "")
         if unknown := self._unknown(asked):
             note = self._why_unknown(asked, unknown)
             for line in (line for pair in pairs for line in pair if line is not None):
@@ -158,8 +165,8 @@ class Desk:
         return Answer(
             question=asked.question,
             series=tuple(
-                self._series(asked, line, earlier and earlier[0], compared)
-                for line, compared in pairs
+                self._series(asked, line, earlier and earlier[0], other, limits)
+                for line, other in pairs
             ),
             as_of=self.as_of(asked),
             policy=asked.question.policy or self.projection.ground.policy,
@@ -220,28 +227,24 @@ class Desk:
         )
         return above, below
 
-    def _earlier(self, asked: Plan) -> tuple[Plan, Reading] | None:
+    def _earlier(self, asked: Plan, limits: Limits) -> tuple[Plan, Reading] | None:
         """The span compared with; of a running span the totals cover the same elapsed time."""
         if asked.question.compare is None:
             return None
-        before, until = self.before(asked, asked.question.compare)
+        before = asked.moved(*compared_days(asked.question.compare, asked.start, asked.end))
         reading = self._read(before)
-        if until is not None:
-            totals = self._until(before, until)
+        totals = compared(asked, before, limits, self.totals)
+        if totals is not None:
             for line in reading.lines:
                 line.total = totals.get(line.key, empty(before, line).total)
         return before, reading
 
     def before(self, asked: Plan, compare: Compare) -> tuple[Plan, int | None]:
         """The span compared with; of one that runs, up to which instant (UTC micros) it counts."""
-        start, end = compared_days(compare, asked.start, asked.end)
-        before = asked.moved(start, end)
-        if not asked.start <= asked.today < asked.end:
-            return before, None
-        elapsed = asked.seen - asked.zone.opens(asked.start)
-        return before, min(before.zone.opens(start) + elapsed, before.zone.opens(end))
+        before = asked.moved(*compared_days(compare, asked.start, asked.end))
+        return before, until_of(asked, before, Limits(asked, self._feeds).cut(asked.products))
 
-    def _points(self, asked: Plan, line: Line) -> tuple[Point, ...]:
+    def _points(self, asked: Plan, line: Line, limits: Limits) -> tuple[Point, ...]:
         subject = (
             msgspec.json.encode(asked.question),
             asked.zone.name,
@@ -251,10 +254,10 @@ class Desk:
             line.key,
             line.currency,
         )
-        return self._drawn.points(asked, line, subject)
+        return self._drawn.points(asked, line, subject, limits.cut(_products_of(asked, line)))
 
     def _series(
-        self, asked: Plan, line: Line, before: Plan | None, compared: Line | None
+        self, asked: Plan, line: Line, before: Plan | None, other: Line | None, limits: Limits
     ) -> Series:
         label = ""
         if asked.question.by == "product":
@@ -263,12 +266,12 @@ class Desk:
         return Series(
             key=line.key,
             label=label,
-            points=self._points(asked, line),
-            total=written(line.total, line),
+            points=self._points(asked, line, limits),
+            total=shown(line.total, line),
             compare=None
-            if before is None or compared is None
+            if before is None or other is None
             else Compared(
-                points=self._points(before, compared), total=written(compared.total, compared)
+                points=self._points(before, other, limits), total=shown(other.total, other)
             ),
         )
 
@@ -294,8 +297,7 @@ class Desk:
 
     def as_of(self, asked: Plan) -> dict[str, str]:
         return {
-            source: to_instant(micros).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            for source, micros in freshness(asked, self.projection).items()
+            source: written(micros) for source, micros in freshness(asked, self.projection).items()
         }
 
 

@@ -22,6 +22,7 @@ class _Line(NamedTuple):
     values: list[Number]
     provisional: set[int]
     points: tuple[Point, ...]
+    here: int  # until when everything was here
 
 
 class Drawn:
@@ -31,18 +32,22 @@ class Drawn:
         self._lines: OrderedDict[Subject, _Line] = OrderedDict()
         self._lock = Lock()
 
-    def points(self, asked: Plan, line: Line, subject: Subject) -> tuple[Point, ...]:
+    def points(
+        self, asked: Plan, line: Line, subject: Subject, limit: int | None = None
+    ) -> tuple[Point, ...]:
         """The points of a line; those that were final and have the same value are the old ones.
 
-        `subject` must name all that a point's start and finality depend on, except time passing.
+        `subject` must name all that a point's start and finality depend on, except time passing
+        and `limit`: until when (UTC micros) everything of their sources is here.
         """
+        here = asked.seen if limit is None else min(asked.seen, limit)
         with self._lock:
             before = self._lines.get(subject)
-        fresh = _drawn(asked, line, before)
+        fresh = _drawn(asked, line, before, here)
         if len(fresh) > LONGEST:
             return fresh
         with self._lock:
-            self._lines[subject] = _Line(line.values, line.provisional, fresh)
+            self._lines[subject] = _Line(line.values, line.provisional, fresh, here)
             self._lines.move_to_end(subject)
             while len(self._lines) > MOST:
                 self._lines.popitem(last=False)
@@ -56,21 +61,21 @@ def written(value: Number, line: Line) -> Value:
     return money.major(int(value), line.currency)
 
 
-def _drawn(asked: Plan, line: Line, before: _Line | None) -> tuple[Point, ...]:
+def _drawn(asked: Plan, line: Line, before: _Line | None, here: int) -> tuple[Point, ...]:
     rule = asked.metric.rule
     ripens = rule.window_days * DAY_MICROS if isinstance(rule, Cohort) else 0
-    seen, buckets, provisional = asked.seen, asked.buckets, line.provisional
+    buckets, provisional = asked.buckets, line.provisional
 
     def point(index: int) -> Point:
         bucket = buckets[index]
         return Point(
             start=bucket.label,
             value=written(line.values[index], line),
-            complete=bucket.closes + ripens <= seen,
+            complete=bucket.closes + ripens <= here,
             provisional=index in provisional,
         )
 
-    usable = before is not None and before.provisional == provisional
+    usable = before is not None and before.provisional == provisional and before.here <= here
     if before is None or not usable or len(before.points) != len(line.values):
         return tuple(map(point, range(len(line.values))))
     return tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Callable
+from typing import Literal
 
 import msgspec
 
@@ -68,6 +69,18 @@ class Unconverted(msgspec.Struct, frozen=True, kw_only=True):
     total: str
 
 
+Lateness = Literal["", "late", "failed", "paused"]
+"""Why a source is not as far as it promised to be; '' where it is."""
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A source behind an answer: everything until `through` is here; null: nothing was read yet."""
+
+    source: str
+    through: str | None
+    late: Lateness
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Series with what they rest on: freshness by source, counting rules, position."""
 
@@ -82,6 +95,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     unconverted: tuple[Unconverted, ...] = ()
     unlinked: int | None = None  # company counts of people: how many are not linked over products
     note: str = ""  # why a value is null, in words for a person
+    behind: tuple[Standing, ...] = ()  # sources that are read, and up to when all of theirs is here
 
 
 Ask = Callable[[Question, Viewer], Answer]

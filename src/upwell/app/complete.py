@@ -1,0 +1,171 @@
+"""How far each source that is read has come, and which numbers wait for it.
+
+A source stands behind the event types that it has delivered for a product, and before it has
+delivered any, behind those that its kind is for. One that fails or is paused stands still.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from threading import Lock
+from typing import Any
+
+import msgspec
+
+from upwell.app.connect import Link, Links
+from upwell.errors import UpwellError
+from upwell.journal import Journal
+from upwell.metrics.catalog import MRR
+from upwell.period import DAY_MICROS, Zone
+from upwell.projection import Projection
+from upwell.query.complete import Through
+from upwell.query.question import Lateness
+from upwell.sources.contract import Promise
+from upwell.sources.kinds import kind_named
+
+KEPT = 0.5  # seconds that what is known of the sources is good for
+TYPES_KEPT = 60.0  # the same of which types they deliver
+SLACK = 120.0  # seconds that a source may be behind its promise, at least
+STRIPE = Promise(every=60.0)
+BILLING = frozenset(
+    {"revenue", "refund", "fee", "subscription", "trial", "churn", MRR}
+    | {"payment_failed", "payment_recovered"}
+)
+FOR: Mapping[str, frozenset[str]] = {
+    "stripe": BILLING,
+    "ga4": frozenset({"report"}),
+    "mixpanel": frozenset({"engagement", "page_view", "session", "signup", "activation"}),
+}
+
+
+class Standings:
+    """The sources of a house and how complete they are; asked from any thread.
+
+    `read_to` says up to when (UTC micros) a source was read; None while nobody can tell.
+    """
+
+    def __init__(
+        self, links: Links, journal: Journal, projection: Projection, now: Callable[[], int]
+    ) -> None:
+        self._links, self._journal, self._projection, self._now = links, journal, projection, now
+        self.read_to: Callable[[str], int | None] | None = None
+        self._lock = Lock()
+        self._reached: dict[str, int] = {}
+        self._every: tuple[float, dict[str, tuple[Link, Through]]] = (float("-inf"), {})
+        self._types: tuple[float, object, dict[tuple[str, str], frozenset[str]]] = (0.0, None, {})
+
+    def behind(self, product: str, types: frozenset[str]) -> tuple[Through, ...]:
+        """The sources that are read and stand behind these event types of a product."""
+        every = self.every()
+        if not every:
+            return ()
+        delivered = self._delivered()
+        return tuple(
+            through
+            for link, through in every.values()
+            if _feeds(link, product, types, delivered.get((product, link.id)))
+        )
+
+    def of(self, id_: str) -> Through | None:
+        """How far a source is; None where it is not read, or says nothing of it."""
+        found = self.every().get(id_)
+        return found and found[1]
+
+    def every(self) -> dict[str, tuple[Link, Through]]:
+        """Every source that says how far it is, by id."""
+        if self.read_to is None:
+            return {}
+        with self._lock:
+            at, known = self._every
+            if time.monotonic() - at > KEPT:
+                known = {
+                    link.id: (link, found)
+                    for link in self._links.every()
+                    if (found := self._through(link)) is not None
+                }
+                self._every = (time.monotonic(), known)
+            return known
+
+    def forget(self) -> None:
+        """Look again at the next question."""
+        with self._lock:
+            self._every = (float("-inf"), {})
+
+    def _through(self, link: Link) -> Through | None:
+        row = self._links.row(link.id)
+        late: Lateness = "paused" if link.paused else "failed" if row and row.failed else ""
+        reached = self._reached.get(link.id)
+        if reached is None or not late:  # one that stands still need not be asked again
+            assert self.read_to is not None
+            found = self.read_to(link.id)
+            if found is None and reached is None and self._journal.pulled(link.id) is not None:
+                return None  # read, by a kind that does not say how far
+            reached = max((one for one in (found, reached) if one is not None), default=None)
+        if reached is None:
+            return Through(link.id, None, late)
+        self._reached[link.id] = reached
+        if not late and self._now() - reached > allowed(promise_of(link)):
+            late = "late"
+        return Through(link.id, reached, late)
+
+    def _delivered(self) -> dict[tuple[str, str], frozenset[str]]:
+        """Which types came of each (product, source)."""
+        seen = self._projection.seen()
+        stamp = (self._projection.generation, frozenset(seen))
+        with self._lock:
+            at, known, found = self._types
+            if known == stamp and time.monotonic() - at < TYPES_KEPT:
+                return found
+        rows = self._projection.reader().execute(
+            "select product, source, list(distinct type) from cells where n > 0 group by all"
+        )
+        found = {(product, source): frozenset(types) for product, source, types in rows.fetchall()}
+        found = {key: found.get(key, frozenset()) for key in {*found, *seen}}
+        with self._lock:
+            self._types = (time.monotonic(), stamp, found)
+        return found
+
+
+def promise_of(link: Link) -> Promise:
+    """What a source promises, in seconds."""
+    if link.kind == "stripe" or link.settings is None:
+        return STRIPE
+    try:
+        return kind_named(link.kind).promise(link.settings)
+    except (UpwellError, ImportError):  # its kind was taken away: reading it says so
+        return STRIPE
+
+
+def allowed(promise: Promise) -> int:
+    """How far (micros) a source may be behind the clock without being late.
+
+    Its promise and three looks; one that is a day late or more speaks of whole days only.
+    """
+    seconds = promise.late + max(SLACK, 3 * promise.every)
+    return int(seconds * 1_000_000) + (DAY_MICROS if promise.late >= 86_400 else 0)
+
+
+def _feeds(
+    link: Link, product: str, types: frozenset[str], delivered: frozenset[str] | None
+) -> bool:
+    """Whether a source stands behind any of these types of a product."""
+    if delivered is None and link.origin.product != product:
+        return False
+    feeds = (delivered or frozenset()) | (types_for(link) if link.kind == "stripe" else frozenset())
+    return not types.isdisjoint(feeds or types_for(link))
+
+
+def types_for(link: Link) -> frozenset[str]:
+    """The event types that a source is for, as its kind and its table say."""
+    queries: Any = getattr(link.settings, "queries", ())
+    said = {str(msgspec.structs.asdict(query).get("event_type", "")) for query in queries}
+    return FOR.get(link.kind, frozenset()) | frozenset(said - {""})
+
+
+def read_to(through: Through, zone: Zone) -> str:
+    """How far a source was read, in words, in local time."""
+    if through.to is None:
+        return "of which nothing was read yet"
+    local = zone.local(through.to)
+    return f"read up to {local.day} {local:%b %H:%M}"
