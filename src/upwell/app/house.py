@@ -220,7 +220,7 @@ class House:
         delivery = self.journal.get(seq)
         if delivery is None:
             return None
-        origin = self.projection.ground.origin(delivery.source)
+        origin = self.projection.ground.origin_of(delivery)
         found = (delivery, translate(delivery, self.projection.products, origin=origin))
         with self._lock:
             self._read[seq] = found
@@ -280,6 +280,7 @@ def ground_of(settings: Settings) -> Ground:
                 active=p.active,
                 retired=p.retired,
                 activation=activation_of(p.activation),
+                named=p.named,
             )
             for p in settings.products
         ),
