@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from upwell.errors import Rejected, Unavailable
 from upwell.state.tables import metadata
 
-HEAD = "0010"  # the newest of the migrations
+HEAD = "0011"  # the newest of the migrations
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
