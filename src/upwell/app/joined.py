@@ -255,6 +255,7 @@ class Joined:
         rows = projection.reader().execute(
             """select coalesce(name, type), type, sum(n)::bigint, max(day) filter (n > 0) from cells
             where product in (select unnest(?::varchar[])) and type not like '%:%'
+              and type <> 'report'
             group by all having sum(n) > 0 order by 3 desc, 1 limit 1000""",
             [visible],
         )

@@ -11,6 +11,7 @@ An entry's `rule` says which kept sums answer it:
 - `Cohort`: of the actors who did `entry` in a bucket, the share who did `goal` within a window
 - `Ledger`: movements of recurring revenue, under the counting rules of the question
 - `Ratio`: one metric over another
+- `Reported`: what a report of somebody else says, never added up from another report
 - `Unique`, `Latest`: what only a company's own metrics are (`metrics.own`)
 """
 
@@ -23,6 +24,7 @@ import msgspec
 
 from upwell.errors import Rejected, nearest
 from upwell.event import EVENT_TYPES, NOT_ACTIVITY
+from upwell.metrics.reported import REPORTS
 
 Unit = Literal["money", "count", "ratio", "number", "seconds"]
 """A ratio is read in percent; a number is read as it is (1.2 times, 4.5 months)."""
@@ -117,6 +119,16 @@ class Ratio(msgspec.Struct, frozen=True, tag_field="rule", tag="ratio"):
     hours: bool = True
 
 
+class Reported(msgspec.Struct, frozen=True, tag_field="rule", tag="reported"):
+    """A measure of reports that somebody else computed, as the one for what is asked says it.
+
+    `adds`: whether days, and the rows of a report, add up; people of two days do not.
+    """
+
+    measure: str
+    adds: bool = True
+
+
 Rule = (
     Sum
     | Net
@@ -126,6 +138,7 @@ Rule = (
     | Sessions
     | Cohort
     | Ledger
+    | Reported
     | Unique
     | Latest
     | Ratio
@@ -148,7 +161,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     def hourly(self) -> bool:
         """Whether it is kept by the hour, too."""
         rule = self.rule
-        if isinstance(rule, Trailing):
+        if isinstance(rule, Trailing | Reported):
             return False
         if isinstance(rule, Ratio):
             return rule.hours
@@ -177,6 +190,8 @@ def _reads(rule: Rule) -> frozenset[str]:
             return frozenset({rule.type})
         case Ratio():
             return frozenset(rule.types)
+        case Reported():
+            return frozenset({"report"})
         case Net():
             return frozenset({rule.plus.type, rule.minus.type})
         case Distinct() | MeanOfDays() | Trailing():
@@ -199,6 +214,7 @@ _REASONS = (*_COUNT, "reason")
 _LEDGER = ("plan", "interval", "country", "currency", "source", "cohort")
 _MOVES = (*_LEDGER, "cause")
 _BOOKED = ("currency", "source")
+_REPORTED = (*(name for name in REPORTS.values() if name), "source")
 _PAID, _GIVEN_BACK = Sum("revenue", "value"), Sum("refund", "value")
 _CHURNS, _FAILURES = Sum("churn", "count"), Sum("payment_failed", "count")
 _STICKY = Ratio("dau", "mau", types=tuple(sorted(SETS["actors"])), hours=False)
@@ -358,6 +374,29 @@ _OF_USE = (
     _of("visitors", "Visitors", "count", "up", Distinct("visitors"), (),
         "Different users or devices with a page view; exact over any period."),
 )
+_OF_TRAFFIC = (
+    _of("ga4_sessions", "Sessions (Google Analytics)", "count", "up", Reported("sessions"),
+        _REPORTED,
+        "Sessions as Google Analytics reports them for the property's own days."),
+    _of("ga4_users", "Users (Google Analytics)", "count", "up", Reported("users", adds=False),
+        _REPORTED,
+        "Different users of a day as Google Analytics reports them. Users of several days, "
+        "properties or rows are not reported: nobody can add them up."),
+    _of("ga4_new_users", "New users (Google Analytics)", "count", "up", Reported("new_users"),
+        _REPORTED,
+        "Users whom Google Analytics saw for the first time."),
+    _of("ga4_page_views", "Page views (Google Analytics)", "count", "up", Reported("page_views"),
+        _REPORTED,
+        "Views of pages and screens as Google Analytics reports them."),
+    _of("ga4_conversions", "Conversions (Google Analytics)", "count", "up",
+        Reported("conversions"), _REPORTED,
+        "Key events as Google Analytics reports them; shared out over channels they need not be "
+        "whole numbers."),
+    _of("ga4_revenue", "Revenue (Google Analytics)", "money", "up", Reported("revenue"),
+        (*_REPORTED, "currency"),
+        "Total revenue as Google Analytics reports it; what was paid says `revenue`. Other "
+        "currencies at the ECB reference rate of the day."),
+)
 # fmt: on
 _FAMILIES = {
     "Money": _OF_MONEY,
@@ -366,6 +405,7 @@ _FAMILIES = {
     "Retention and unit economics": _OF_ECONOMICS,
     "Growth": _OF_GROWTH,
     "Use": _OF_USE,
+    "Traffic": _OF_TRAFFIC,
 }
 
 CATALOG: dict[str, Metric] = {

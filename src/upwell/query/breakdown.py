@@ -54,7 +54,12 @@ def is_other(key: str) -> bool:
 
 def _size(pair: Pair) -> tuple[Number, Number, str]:
     now, then = pair
-    return -(now.total or 0), -((then.total if then else None) or 0), now.key
+    return -_weight(now), -(_weight(then) if then else 0), now.key
+
+
+def _weight(line: Line) -> int | float:
+    """How large a line is: its total, or its largest point where it has none."""
+    return line.total or max((value for value in line.values if value is not None), default=0)
 
 
 def _together(asked: Plan, pairs: list[Pair]) -> Pair:

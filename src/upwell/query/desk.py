@@ -147,6 +147,7 @@ class Desk:
         earlier = self._earlier(asked, limits)
         pairs = beside(asked, reading, earlier)
         pairs, note = largest(asked, pairs)
+        note = f"{reading.note} {note}".strip()
         if asked.how == "ledger" and not note:
             note = note_of(asked, self.ledgers)
         for line in (line for line, _ in pairs if line is not None):

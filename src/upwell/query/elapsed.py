@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from upwell.metrics.catalog import Distinct, Latest, MeanOfDays, Sessions, Trailing, Unique
+from upwell.metrics.catalog import (
+    Distinct,
+    Latest,
+    MeanOfDays,
+    Reported,
+    Sessions,
+    Trailing,
+    Unique,
+)
 from upwell.money import Rates
 from upwell.projection import Projection
 from upwell.query import own, people, scan
@@ -39,11 +47,23 @@ def elapsed_totals(
             reading = from_histories(plan, projection, {}, until)
     elif kept and isinstance(plan.metric.rule, MeanOfDays) and cut > plan.start:
         reading = read(plan.moved(plan.start, cut), projection, rates)
+    elif isinstance(plan.metric.rule, Reported):  # nobody knows a part of a day
+        return _elapsed_reports(plan, projection, rates, cut)
     elif isinstance(plan.metric.rule, Unique | Latest):
         reading = own.read(plan, projection, until)
     else:
         reading = people.until(plan, projection, until)
     return {line.key: line.total for line in reading.lines}
+
+
+def _elapsed_reports(
+    plan: Plan, projection: Projection, rates: Callable[[], Rates], cut: int
+) -> dict[str, Number]:
+    """The totals of the days before `cut`, which are whole; nothing where there are none."""
+    if cut == plan.start:
+        return {}
+    whole = read(plan.moved(plan.start, cut), projection, rates)
+    return {line.key: line.total for line in whole.lines}
 
 
 def _elapsed_sums(

@@ -13,6 +13,7 @@ from upwell.metrics.catalog import (
     Ledger,
     MeanOfDays,
     Net,
+    Reported,
     Sessions,
     Sum,
     Trailing,
@@ -48,6 +49,7 @@ class Reading:
     unconverted: dict[str, int] = field(default_factory=dict)
     scanned: bool = False
     unlinked: int | None = None  # people of several products who are not linked over them
+    note: str = ""  # what to know about the numbers, or why there are none
 
 
 Amounts = dict[str, dict[str, dict[int, int]]]  # line key -> currency -> slot -> amount
@@ -106,10 +108,10 @@ def _within(plan: Plan, slots: Slots, bucket: Bucket, lost: frozenset[int]) -> N
 
 def empty(plan: Plan, like: Line) -> Line:
     """A line of nothing, beside one of the compared span that has something."""
-    if plan.parts_add:
+    if plan.parts_add and not isinstance(plan.metric.rule, Reported):
         return summed(plan, like.key, {}, like.currency)
     rule = plan.metric.rule
-    rate = isinstance(rule, Latest) or plan.metric.unit in ("ratio", "number", "money")
+    rate = isinstance(rule, Latest | Reported) or plan.metric.unit in ("ratio", "number", "money")
     rate = rate or (isinstance(rule, Ledger) and rule.kind == "told")
     nothing = None if rate else 0
     return counted(plan, like.key, [nothing] * len(plan.buckets), nothing)

@@ -121,7 +121,12 @@ def divided(asked: Plan, above: tuple[Plan, Reading], below: tuple[Plan, Reading
     for reading in readings:
         for currency, amount in reading.unconverted.items():
             unconverted[currency] += amount
-    return Reading(found, dict(unconverted), any(reading.scanned for reading in readings))
+    return Reading(
+        found,
+        dict(unconverted),
+        any(reading.scanned for reading in readings),
+        note=" ".join(dict.fromkeys(reading.note for reading in readings if reading.note)),
+    )
 
 
 def _scale(plan: Plan) -> int:

@@ -25,6 +25,7 @@ from upwell.metrics.catalog import (
     Metric,
     Net,
     Ratio,
+    Reported,
     Sessions,
     Sum,
     Trailing,
@@ -201,7 +202,7 @@ def adds(metric: Metric) -> bool:
     """Whether the lines of any breakdown add up to what all of them are together."""
     rule = metric.rule
     if not isinstance(rule, Ledger):
-        return isinstance(rule, Sum | Net)
+        return isinstance(rule, Sum | Net) or (isinstance(rule, Reported) and rule.adds)
     return rule.kind == "flow" or (rule.kind == "stock" and metric.unit == "money")
 
 
@@ -351,7 +352,7 @@ def _how(question: Question, metric: Metric, days: int) -> How:
     if question.by == "currency" and "currency" not in metric.dimensions:
         raise _no_split(metric, "currency")
     hourly = question.grain == "hour"
-    if hourly and isinstance(metric.rule, Trailing | Ratio) and not metric.hourly:
+    if hourly and isinstance(metric.rule, Trailing | Ratio | Reported) and not metric.hourly:
         raise Rejected(
             "no_hours",
             f"{metric.title} can only be asked for whole days.",
@@ -362,6 +363,8 @@ def _how(question: Question, metric: Metric, days: int) -> How:
         if question.currency == "native":
             raise _no_split(metric, "currency")
         return "sums"  # as each of its two metrics is read
+    if isinstance(metric.rule, Reported):
+        return "cells"
     scanned = question.segment is not None or isinstance(metric.rule, Unique | Latest)
     if not keys and not scanned and (_by_hour(metric) or not hourly):
         return "sums"

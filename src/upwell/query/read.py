@@ -16,6 +16,7 @@ from upwell.metrics.catalog import (
     Latest,
     MeanOfDays,
     Net,
+    Reported,
     Sessions,
     Sum,
     Trailing,
@@ -25,7 +26,7 @@ from upwell.money import Quote, Rates, converted
 from upwell.period import to_date
 from upwell.projection import Projection
 from upwell.projection.store import ENTERED, REACHED, VISIT
-from upwell.query import own, people, scan
+from upwell.query import own, people, reported, scan
 from upwell.query.lines import (
     APART,
     Amounts,
@@ -52,6 +53,8 @@ def read(plan: Plan, projection: Projection, rates: Callable[[], Rates]) -> Read
         return reading
     if isinstance(plan.metric.rule, Unique | Latest):
         return own.read(plan, projection)
+    if isinstance(plan.metric.rule, Reported):
+        return reported.read(plan, projection, lambda found: sum_up(plan, found, rates))
     if plan.known_at is not None or plan.how == "scan":
         return people.read(plan, projection)
     ways = ways_of(plan, projection)
@@ -132,7 +135,7 @@ def sum_up(plan: Plan, amounts: Amounts, rates: Callable[[], Rates]) -> Reading:
 def _plain(plan: Plan, line: Line) -> Line:
     """The line as numbers, where values that are no money were added."""
     rule = plan.metric.rule
-    if isinstance(rule, Sum) and rule.of == "value":
+    if isinstance(rule, Reported) or (isinstance(rule, Sum) and rule.of == "value"):
         line.values = [own.plain(value) for value in line.values]
         line.total = own.plain(line.total)
     return line

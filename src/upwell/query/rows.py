@@ -11,7 +11,8 @@ import msgspec
 from upwell.access import Viewer
 from upwell.errors import Rejected
 from upwell.event import Delivery, GrowthEvent, Translated, pointer
-from upwell.metrics.catalog import Cohort, Latest, Sessions, Unique
+from upwell.metrics.catalog import Cohort, Latest, Reported, Sessions, Unique
+from upwell.metrics.reported import name_of
 from upwell.money import WIDE, Rates, ecb_rates
 from upwell.period import to_instant
 from upwell.projection import Projection
@@ -20,6 +21,7 @@ from upwell.query.breakdown import is_other, largest
 from upwell.query.lines import APART, MISSING, OTHER, types_of
 from upwell.query.plan import Plan
 from upwell.query.read import read
+from upwell.query.reported import report_of
 from upwell.query.scan import dimension, events, of_segment, run, stored, where
 
 MOST_ROWS = 1_000
@@ -138,6 +140,11 @@ def _events(asked: Plan, projection: Projection) -> tuple[list[str], list[Any]]:
         return _steps(asked, rule)
     clause, values = where(asked)
     clauses = [clause, stored(asked)]
+    if isinstance(rule, Reported):
+        report = report_of(asked)
+        clauses.append("type = 'report' and name = ?")
+        values.append("" if report is None else name_of(rule.measure, report))
+        return clauses, values
     each = [(product, types_of(asked, projection, product)) for product in asked.products]
     if len({types for _, types in each}) > 1:
         clauses.append("product || ':' || type in (select unnest(?::varchar[]))")

@@ -1,0 +1,54 @@
+"""A fake property on a port of this machine, for Google's own client and anything else."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from upwell.demo.ga4.fake import FakeGa4
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    fake: FakeGa4
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answer = self.server.fake.answer(self.command, self.path.partition("?")[0], body)
+        self.send_response(answer.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body[: answer.sent])
+        self.wfile.flush()
+        self.close_connection = answer.sent < len(answer.body)
+
+    do_GET = do_POST = _answer  # noqa: N815
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Requests are kept in `fake.requests`, not printed."""
+
+
+@contextlib.contextmanager
+def serve(fake: FakeGa4, port: int = 0) -> Iterator[str]:
+    """Answer as the Data API would; -> the address, for `api_base`."""
+    server = _Server(("127.0.0.1", port), _Handler)
+    server.fake = fake
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
