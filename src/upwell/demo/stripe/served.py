@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
+from upwell.demo.port import Port, answering
 from upwell.demo.stripe.fake import FakeStripe
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(Port):
     fake: FakeStripe
 
     def __init__(self, fake: FakeStripe, port: int, listening: socket.socket | None) -> None:
-        super().__init__(("127.0.0.1", port), _Handler, bind_and_activate=listening is None)
-        if listening is not None:
-            self.socket.close()
-            self.socket = listening
-            self.server_address = listening.getsockname()
+        super().__init__(_Handler, port, listening)
         self.fake = fake
-        self._open: set[socket.socket] = set()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._open.discard(request)
-        super().shutdown_request(request)
-
-    def hang_up(self) -> None:
-        """Close connections that clients keep open."""
-        for connection in list(self._open):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up in the middle is no news."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -82,13 +59,5 @@ def serve(
 
     On a port of this machine, or where somebody is `listening` already.
     """
-    server = _Server(fake, port, listening)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.hang_up()
-        server.server_close()
-        thread.join()
+    with answering(_Server(fake, port, listening)) as address:
+        yield address
