@@ -13,6 +13,7 @@ import re
 import secrets
 from functools import lru_cache
 from typing import Literal, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 from argon2 import PasswordHasher
@@ -137,6 +138,39 @@ def email_of(text: str) -> str:
             where="email",
         )
     return email
+
+
+def origin_of(text: str) -> str:
+    """A site as browsers name it, `https://shop.acme.example`; raises Rejected where it is none."""
+    try:
+        parts = urlsplit(text.strip().lower().rstrip("/"))
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    host = parts.hostname or ""
+    if parts.scheme not in ("http", "https") or not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", host):
+        host = ""
+    if not host or parts.path or parts.query or parts.fragment or parts.username is not None:
+        raise Rejected(
+            "bad_origin",
+            f"'{text[:100]}' is not the address of a site.",
+            fix="Write scheme and host, such as https://www.acme.example.",
+            where="origins",
+        )
+    name = f"[{host}]" if ":" in host else host
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{name}" + ("" if port in (None, default) else f":{port}")
+
+
+def judge_public(scopes: tuple[str, ...], products: tuple[str, ...] | None) -> None:
+    """Raises Rejected unless a key for everybody's eyes may only send, for one product."""
+    if scopes != ("ingest",) or products is None or len(products) != 1:
+        raise Rejected(
+            "bad_public_key",
+            "A public key is seen by everybody, so it may only send events of one product.",
+            fix='Give it the one scope "ingest" and one product.',
+            where="scopes" if scopes != ("ingest",) else "products",
+        )
 
 
 def judge_password(password: str, email: str) -> None:

@@ -44,6 +44,10 @@ NOT_ACTIVITY = frozenset({"report", "identify", "merge", "unmerge"})  # no use b
 NEEDS_ACTOR = frozenset(
     {"signup", "activation", "churn", "subscription", "trial", "identify", "merge", "unmerge"}
 )
+# What a key that anybody can read may send: anybody could make up the rest.
+PUBLIC_TYPES = frozenset(
+    {"signup", "activation", "session", "page_view", "engagement", "identify", "merge"}
+)
 UNASSIGNED = "unassigned"  # the built-in product of pulled rows that map to none
 
 DIMENSIONS = ("plan", "country", "channel", "reason", "name")

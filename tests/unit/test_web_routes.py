@@ -24,8 +24,13 @@ OWN = {
     ("DELETE", "/v1/session"),
     ("POST", "/v1/owner"),
     ("POST", "/hooks/stripe/{source}"),
+    ("GET", "/sdk/mixpanel/{call}"),
+    ("POST", "/sdk/mixpanel/{call}"),
+    ("POST", "/sdk/segment/v1/{call}"),
+    ("POST", "/sdk/ga4/mp/collect"),
+    ("POST", "/sdk/ga4/debug/mp/collect"),
 }
-"""Routes that have their own rules, tested with sign-in and with webhooks."""
+"""Routes with rules of their own, tested with sign-in, webhooks and the clients of others."""
 
 SCOPES = {
     ("POST", "/v1/events"): "ingest",
@@ -126,7 +131,7 @@ def routes(built: Built) -> dict[str, set[str]]:
 def address(verb: str, path: str) -> str:
     """A path with something that exists in each of its places."""
     real = {"key_id": "key_x", "seq": "1", "alert_id": "alr_1", "act": "ack", "name": "rep.pdf"}
-    real |= {"id": "cus_1", "source": "mail-stripe", "product": "mail"}
+    real |= {"call": "track", "id": "cus_1", "source": "mail-stripe", "product": "mail"}
     filled = re.sub(r"\{(\w+)\}", lambda found: real[found[1]], path)
     asks = ASKS.get(path) if verb == "GET" else None
     return f"{filled}?{asks}" if asks else filled

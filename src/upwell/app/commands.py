@@ -422,9 +422,13 @@ class Commands:
     # Keys
 
     def key_create(
-        self, name: str, scopes: list[str], products: list[str] | None = None
+        self,
+        name: str,
+        scopes: list[str],
+        products: list[str] | None = None,
+        origins: list[str] | None = None,
     ) -> dict[str, Any]:
-        """A new key, shown this once."""
+        """A new key, shown this once; with `origins` it is public, for pages of these sites."""
         known = self._house.products()
         for product in products or ():
             if product not in known:
@@ -438,6 +442,7 @@ class Commands:
             name=name,
             scopes=tuple(scopes),
             products=None if products is None else tuple(products),
+            origins=tuple(origins or ()),
             by=SYSTEM,
             now=self._house.clock(),
         )
@@ -452,6 +457,7 @@ class Commands:
                     "name": key.name,
                     "scopes": key.scopes,
                     "products": key.products,
+                    "origins": key.origins,
                     "created_at": _time(key.created_at),
                     "revoked_at": _time(key.revoked_at),
                 }

@@ -234,12 +234,26 @@ def key() -> None:
     type=click.Choice(["ingest", "read", "admin"]),
 )
 @click.option("--product", "products", multiple=True, metavar="P", help="Only these products.")
+@click.option(
+    "--public", is_flag=True, help="For pages that everybody can read: it can only send events."
+)
+@click.option("--origin", "origins", multiple=True, metavar="SITE", help="The site of such pages.")
 @as_json
 @places
 def key_create(
-    home: Home, name: str, scopes: tuple[str, ...], products: tuple[str, ...], as_json: bool
+    home: Home,
+    name: str,
+    scopes: tuple[str, ...],
+    products: tuple[str, ...],
+    public: bool,
+    origins: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """A new key; it is shown once, and works at once."""
+    if public != bool(origins):
+        raise click.UsageError(
+            "A public key needs both: --public --origin https://www.acme.example"
+        )
     made = ask(
         home,
         "key_create",
@@ -247,6 +261,7 @@ def key_create(
         name=name,
         scopes=list(scopes),
         products=[p for word in products for p in word.split(",")] or None,
+        origins=list(origins),
     )
     if as_json:
         put_json(made)
@@ -265,13 +280,14 @@ def key_list(home: Home, as_json: bool) -> None:
         put_json(found)
         return
     put_table(
-        ["id", "name", "scopes", "products", "created", "revoked"],
+        ["id", "name", "scopes", "products", "sites", "created", "revoked"],
         [
             [
                 each["id"],
                 each["name"],
                 " ".join(each["scopes"]),
                 " ".join(each["products"]) if each.get("products") else "all",
+                " ".join(each.get("origins") or ()),
                 each["created_at"],
                 each.get("revoked_at"),
             ]

@@ -17,7 +17,7 @@ import pyarrow as pa
 from upwell.errors import Rejected
 from upwell.event import MAX_BODY, Delivery, Reject, Translated
 from upwell.sources.refusals import explain, judge
-from upwell.sources.wire import Fault, QuickWire, Wire, check, columns
+from upwell.sources.wire import KNOWN_TYPES, Fault, QuickWire, Wire, check, columns
 
 Shape = Literal["one", "array", "lines"]
 
@@ -78,21 +78,22 @@ def receive(
     source: str,
     products: frozenset[str],
     received_at: int,
+    types: frozenset[str] = KNOWN_TYPES,
 ) -> Received:
     """Judge a body: columns of the good events, a reject for each bad one, the delivery to keep.
 
-    `received_at` is UTC microseconds; `products` are those that the key may send for. Raises
-    Rejected where the body as a whole is not JSON.
+    `received_at` is UTC microseconds; `products` and `types` are those that the key may send.
+    Raises Rejected where the body as a whole is not JSON.
     """
     shape = _shape(body, content_type)
     rejected: list[Reject] = []
     kept: Sequence[int]
-    quick = _quickly(body, shape, source, received_at, products)
+    quick = _quickly(body, shape, source, received_at, products, types)
     if quick is not None:
         kept = range(len(quick[0]))
         batch, moved = quick
     else:
-        wires, kept, rejected = _one_by_one(body, shape, products)
+        wires, kept, rejected = _one_by_one(body, shape, products, types)
         batch, moved = columns(wires, kept, source, received_at)
     if not kept:
         return Received(0, rejected, None, None, 0)
@@ -124,6 +125,7 @@ def _quickly(
     source: str,
     received_at: int,
     products: frozenset[str] | None = None,
+    types: frozenset[str] = KNOWN_TYPES,
 ) -> tuple[pa.Table, bool] | None:
     """All events of the body as columns, or None where any must be looked at by itself.
 
@@ -137,7 +139,7 @@ def _quickly(
             else:
                 wires = [one.decode(body)] if shape == "one" else one.decode_lines(body)
             if products is not None:
-                check(wires, products)
+                check(wires, products, types)
             return columns(wires, range(len(wires)), source, received_at)
         except (Fault, msgspec.MsgspecError, UnicodeError, InvalidOperation):
             continue
@@ -193,7 +195,7 @@ def _pieces(body: bytes, shape: Shape) -> Sequence[bytes | msgspec.Raw]:
 
 
 def _one_by_one(
-    body: bytes, shape: Shape, products: frozenset[str]
+    body: bytes, shape: Shape, products: frozenset[str], types: frozenset[str]
 ) -> tuple[list[Wire], list[int], list[Reject]]:
     wires: list[Wire] = []
     kept: list[int] = []
@@ -201,7 +203,7 @@ def _one_by_one(
     for index, raw in enumerate(_pieces(body, shape)):
         try:
             wire = _ONE.decode(raw)
-            judge(wire, products)
+            judge(wire, products, types)
         except Rejected as refusal:
             problem = refusal.problem
         except msgspec.ValidationError as error:

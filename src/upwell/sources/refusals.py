@@ -23,8 +23,11 @@ from upwell.money import LIMIT, PLACES, currencies
 from upwell.sources.wire import ENCODE, KNOWN_TYPES, Wire, micros_of
 
 
-def judge(wire: Wire, products: frozenset[str]) -> None:
-    """Raise Rejected with what to change where one event breaks a rule."""
+def judge(wire: Wire, products: frozenset[str], types: frozenset[str] = KNOWN_TYPES) -> None:
+    """Raise Rejected with what to change where one event breaks a rule.
+
+    `types` are those that the sender may send.
+    """
     kind, value, currency = wire.event_type, wire.value, wire.currency
     if wire.product_id not in products:
         raise Rejected(
@@ -35,6 +38,12 @@ def judge(wire: Wire, products: frozenset[str]) -> None:
     if kind not in KNOWN_TYPES:
         raise Rejected(
             "unknown_type", f"Unknown event_type '{kind}'.", fix=nearest(kind, EVENT_TYPES)
+        )
+    if kind not in types:
+        raise Rejected(
+            "not_public",
+            f"'{kind}' cannot be sent with a public key: anybody could make it up.",
+            fix="Send it from a server, with a key of its own.",
         )
     _judge_time(wire.timestamp, "timestamp")
     if wire.sent_at is not None:

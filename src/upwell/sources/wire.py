@@ -74,7 +74,11 @@ class Fault(Exception):
     """Something in the body breaks a rule; which and why is found event by event."""
 
 
-def check(wires: Sequence[Wire] | Sequence[QuickWire], products: frozenset[str]) -> None:
+def check(
+    wires: Sequence[Wire] | Sequence[QuickWire],
+    products: frozenset[str],
+    types: frozenset[str] = KNOWN_TYPES,
+) -> None:
     """Raise Fault where a product, type, currency or missing field breaks a rule."""
     combinations = {
         (w.product_id, w.event_type, w.currency, w.value is None, w.actor_id is None, w.source)
@@ -83,7 +87,7 @@ def check(wires: Sequence[Wire] | Sequence[QuickWire], products: frozenset[str])
     for product, kind, currency, no_value, no_actor, source in combinations:
         if (
             product not in products
-            or kind not in KNOWN_TYPES
+            or kind not in types
             or (currency is not None and currency.upper() not in currencies())
             or (kind in MONEY_TYPES and (no_value or currency is None))
             or (kind == "kpi" and no_value)

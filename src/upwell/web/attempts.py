@@ -1,4 +1,4 @@
-"""How often somebody may try: tries counted per name over fifteen minutes, in memory."""
+"""How often somebody may try, and how fast somebody may send; counted by name, in memory."""
 
 from __future__ import annotations
 
@@ -50,6 +50,43 @@ class Attempts:
             del self._tries[name]
         while len(self._tries) + room > self._most:
             del self._tries[next(iter(self._tries))]
+
+
+class Paces:
+    """Requests by name: so many a second, and so many at once; bounded, forgotten on restart."""
+
+    def __init__(self, most: int = 50_000) -> None:
+        self._most = most
+        self._left: dict[str, tuple[float, dt.datetime]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, now: dt.datetime, *limits: tuple[str, int, int]) -> None:
+        """Counts one request for each (name, a second, at once); raises TooFast, counting none."""
+        with self._lock:
+            left = []
+            for name, rate, burst in limits:
+                had, at = self._left.get(name, (float(burst), now))
+                room = min(float(burst), had + max(0.0, (now - at).total_seconds()) * rate)
+                if room < 1:
+                    raise TooFast(int((1 - room) / rate) + 1)
+                left.append((name, (room - 1, now)))
+            if len(self._left) + len(left) > self._most:
+                self._left.clear()
+            self._left.update(left)
+
+
+class TooFast(Rejected):
+    """More than a key may send; `retry_after` seconds until the next is heard."""
+
+    status = 429
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(
+            "too_fast",
+            "This key sends more than a public key may.",
+            fix="Send several events in one request, or send from a server.",
+        )
+        self.retry_after = retry_after
 
 
 class TooMany(Rejected):

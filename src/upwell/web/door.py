@@ -148,7 +148,7 @@ def session_secret(scope: Any, house: House) -> str:
 async def admit(scope: Any, gate: Gate, house: House, now: dt.datetime) -> Pass:
     """Who this is, by Authorization, one-use ticket (sockets only) or cookie; else SignedOut.
 
-    A cookie on a socket counts only with our own Origin.
+    A cookie on a socket counts only with our own Origin, a public key only from its own sites.
     """
     authorization = header(scope, b"authorization")
     if authorization:
@@ -160,8 +160,8 @@ async def admit(scope: Any, gate: Gate, house: House, now: dt.datetime) -> Pass:
                 fix="Send `Authorization: Bearer uw_…`.",
                 where="Authorization",
             )
-        return await _ask(gate, gate.by_key, secret.strip(), now)
-    if scope["type"] == "websocket" and (ticket := _ticket(scope)):
+        return await by_key(scope, secret.strip(), gate, house, now)
+    if scope["type"] == "websocket" and (ticket := _parameter(scope, "ticket")):
         return gate.by_ticket(ticket, now)
     cookie = session_secret(scope, house)
     if not cookie:
@@ -173,6 +173,29 @@ async def admit(scope: Any, gate: Gate, house: House, now: dt.datetime) -> Pass:
     if scope["type"] == "websocket":
         check_origin(scope, house)
     return await _ask(gate, gate.by_session, cookie, now)
+
+
+async def by_key(scope: Any, secret: str, gate: Gate, house: House, now: dt.datetime) -> Pass:
+    """Who holds a key, wherever the request names it; raises SignedOut, Forbidden or TooFast."""
+    visitor = await _ask(gate, gate.by_key, secret, now)
+    gate.check_page(visitor, header(scope, b"origin"), address_of(scope, house), now)
+    return visitor
+
+
+async def by_public_key(scope: Any, gate: Gate, house: House, now: dt.datetime) -> Pass | None:
+    """Who holds the public key `?key=`, for what a page sends as it closes; None without one."""
+    secret = _parameter(scope, "key")
+    if not secret:
+        return None
+    visitor = await by_key(scope, secret, gate, house, now)
+    if visitor.origins is None:
+        raise Forbidden(
+            "secret_in_address",
+            "Only a public key may stand in an address: logs keep addresses.",
+            fix="Send `Authorization: Bearer uw_…`, and make a new key in place of this one.",
+            where="key",
+        )
+    return visitor
 
 
 def check_change(scope: Any, visitor: Pass, house: House) -> None:
@@ -209,10 +232,10 @@ async def _ask(
     return await asyncio.to_thread(read, secret, now)
 
 
-def _ticket(scope: Any) -> str:
+def _parameter(scope: Any, wanted: str) -> str:
     for pair in scope["query_string"].decode("latin-1").split("&"):
         name, _, value = pair.partition("=")
-        if name == "ticket":
+        if name == wanted:
             return str(value)
     return ""
 

@@ -17,13 +17,16 @@ from litestar.openapi.spec import (
 from litestar.params import QueryParameter
 
 from upwell.errors import Problem, Rejected
-from upwell.event import MAX_BODY, Position, Reject
+from upwell.event import MAX_BODY, PUBLIC_TYPES, Position, Reject
 from upwell.period import to_micros
 from upwell.sources import http
+from upwell.sources.sdk.payload import FORM, payload
+from upwell.sources.wire import KNOWN_TYPES
 from upwell.web import shapes
 from upwell.web.door import header
 from upwell.web.routes import Call, needs, run
 
+PUBLIC_BODY = 1024 * 1024  # of a key that anybody can read
 SHORT = 16 * 1024  # a body that is parsed in less time than a thread takes to start on it
 APPLIED_WITHIN = 30.0  # seconds that ?wait=applied waits
 
@@ -52,7 +55,7 @@ class _TakesEvents(Operation):
 @post(
     "/v1/events",
     status_code=200,
-    guards=needs("ingest"),
+    guards=needs("ingest", pages=True),
     request_max_body_size=MAX_BODY,
     operation_class=_TakesEvents,
     tags=["Events"],
@@ -63,6 +66,10 @@ async def take(
     wait: Annotated[
         str | None,
         QueryParameter(name="wait", description="`applied`: answer when they can be queried."),
+    ] = None,
+    key: Annotated[  # noqa: ARG001 - who comes in with it was asked before
+        str | None,
+        QueryParameter(name="key", description="A public key, for pages of its sites."),
     ] = None,
 ) -> Response[shapes.Accepted]:
     """Takes one event, an array, or one a line. Good events are kept where others are refused.
@@ -104,13 +111,18 @@ async def take(
 
 def _judge(body: bytes, encoding: str, request: Call) -> http.Received:
     viewer, known = request.viewer, request.parts.settings().products
+    kind, public = header(request.scope, b"content-type"), request.visitor.origins is not None
+    body = http.unpack(body, encoding, PUBLIC_BODY if public else MAX_BODY)
+    if body.startswith(b"data="):  # a form, as a page sends one that closes
+        body, kind = payload(body, FORM, "").body, ""
     products = frozenset(product.id for product in known if viewer.sees(product.id))
     return http.receive(
-        http.unpack(body, encoding, MAX_BODY),
-        header(request.scope, b"content-type"),
+        body,
+        kind,
         source=viewer.name if viewer.kind == "key" else "browser",
         products=products,
         received_at=to_micros(request.now()),
+        types=PUBLIC_TYPES if public else KNOWN_TYPES,
     )
 
 

@@ -19,7 +19,7 @@ from upwell.errors import Forbidden, NotFound, Rejected, SignedOut, nearest
 from upwell.period import to_instant, to_micros
 from upwell.state import keys, people
 from upwell.state.db import State
-from upwell.web.attempts import Attempts
+from upwell.web.attempts import Attempts, Paces
 
 BELIEVED = 5_000_000  # µs
 _SEEN_EVERY = 60_000_000  # µs between two writes of a session's last use
@@ -29,13 +29,17 @@ Via = Literal["key", "session", "ticket"]
 
 
 class Pass(msgspec.Struct, frozen=True, kw_only=True):
-    """A visitor let in: who, how, the digest that proves it, and until when (UTC µs; 0: open)."""
+    """A visitor let in: who, how, the digest that proves it, and until when (UTC µs; 0: open).
+
+    `origins`: it came with a public key, and these are the sites whose pages may hold it.
+    """
 
     viewer: Viewer
     via: Via
     proof: str
     until: int = 0
     csrf: str = ""
+    origins: frozenset[str] | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +59,8 @@ class Gate:
         self._passes: dict[str, tuple[Pass, int]] = {}
         self._tickets: dict[str, tuple[Pass, int]] = {}
         self._attempts = Attempts()
+        self._paces = Paces()
+        self._origins: tuple[frozenset[str], int, int] = (frozenset(), 0, -1)
 
     # Coming in
 
@@ -114,6 +120,30 @@ class Gate:
             key = keys.by_prefix(self._state, visitor.viewer.id.removeprefix("key_"))
             return key is not None and key.revoked_at is None and key.digest == visitor.proof
         return people.find_session(self._state, visitor.proof) is not None
+
+    # Pages of other sites
+
+    def public_origins(self, now: dt.datetime) -> frozenset[str]:
+        """The sites whose pages may send with a public key."""
+        micros, age = to_micros(now), self._age
+        origins, read_at, of_age = self._origins
+        if of_age != age or not 0 <= micros - read_at < BELIEVED:
+            origins = keys.origins(self._state, micros)
+            self._origins = origins, micros, age
+        return origins
+
+    def check_page(self, visitor: Pass, origin: str, address: str, now: dt.datetime) -> None:
+        """Raises Forbidden where a public key is used elsewhere, TooFast where too often."""
+        if visitor.origins is None:
+            return
+        if origin not in visitor.origins:
+            raise Forbidden(
+                "foreign_origin",
+                f"This public key is not for pages of '{origin[:100] or 'no site'}'.",
+                fix="Make a key for that site: `upwell key create --public --origin SITE`.",
+                where="Origin",
+            )
+        self._paces.take(now, (f"{visitor.proof} {address}", 10, 300), (visitor.proof, 500, 5000))
 
     # Sessions
 
@@ -211,10 +241,12 @@ class Gate:
         now: dt.datetime,
         expires_at: dt.datetime | None = None,
         known: frozenset[str] | None = None,
+        origins: tuple[str, ...] = (),
     ) -> NewKey:
         """Makes an API key; the secret is in the answer and nowhere else.
 
-        `known`: the products there are. Whoever sees some products gives keys for no others.
+        `known`: the products there are. Whoever sees some products gives keys for no others. With
+        `origins` it is public: pages of these sites may send with it, and it can do nothing else.
         """
         seen = known if by.products is None else by.products
         if by.products is not None and products is None:
@@ -250,6 +282,9 @@ class Gate:
                 fix="Send RFC 3339 such as 2027-01-31T00:00:00Z.",
                 where="expires_at",
             )
+        if origins:
+            access.judge_public(scopes, products)
+            origins = tuple(dict.fromkeys(map(access.origin_of, origins)))
         minted = access.mint_key()
         row = keys.Key(
             id=minted.id,
@@ -258,11 +293,14 @@ class Gate:
             name=name.strip(),
             scopes=tuple(dict.fromkeys(scopes)),
             products=products,
+            origins=origins or None,
             created_at=to_micros(now),
             created_by=by.id,
             expires_at=None if expires_at is None else to_micros(expires_at),
         )
         keys.add(self._state, row)
+        if origins:
+            self._forget()
         self._audit(now, by.id, "key_created", about=f"{row.id} {row.name}")
         return NewKey(id=row.id, key=minted.secret)
 
@@ -333,7 +371,13 @@ class Gate:
             scopes=frozenset(scope for scope in access.SCOPES if scope in key.scopes),
             products=None if key.products is None else frozenset(key.products),
         )
-        visitor = Pass(viewer=viewer, via="key", proof=key.digest, until=key.expires_at or 0)
+        visitor = Pass(
+            viewer=viewer,
+            via="key",
+            proof=key.digest,
+            until=key.expires_at or 0,
+            origins=None if key.origins is None else frozenset(key.origins),
+        )
         return self._keep(visitor, micros, age)
 
     def _read_session(self, secret: str, micros: int) -> Pass:

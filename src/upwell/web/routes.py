@@ -18,7 +18,7 @@ from litestar.types import Guard
 
 from upwell.access import Scope, Viewer
 from upwell.errors import Forbidden
-from upwell.web.door import House, address_of, admit, check_change
+from upwell.web.door import House, address_of, admit, by_public_key, check_change
 from upwell.web.failures import decode_json, unknown_parameter
 from upwell.web.gate import Gate, Pass
 from upwell.web.parts import Parts
@@ -68,6 +68,10 @@ class Call(Request[Any, Any, Any]):
     def visitor(self) -> Pass:
         """Whom the route's guard let in."""
         return self.scope[_VISITOR]  # type: ignore[literal-required, no-any-return]
+
+    def enter(self, visitor: Pass) -> None:
+        """Let somebody in whose key no guard could find."""
+        self.scope[_VISITOR] = visitor  # type: ignore[literal-required]
 
     @property
     def viewer(self) -> Viewer:
@@ -122,12 +126,16 @@ OPEN: list[Guard] = [only_known_parameters]
 """The guards of a route that anybody may call."""
 
 
-def needs(scope: Scope, *, changes: bool = True) -> list[Guard]:
-    """Lets in who holds the scope; `changes` False: a POST that only reads needs no CSRF token."""
+def needs(scope: Scope, *, changes: bool = True, pages: bool = False) -> list[Guard]:
+    """Lets in who holds the scope; `changes` False: a POST that only reads needs no CSRF token.
+
+    `pages`: those of other sites may come, with a public key in the address.
+    """
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
         parts: Parts = connection.app.state.parts
-        visitor = await admit(connection.scope, parts.gate, parts.house, parts.clock())
+        known = (connection.scope, parts.gate, parts.house, parts.clock())
+        visitor = (await by_public_key(*known) if pages else None) or await admit(*known)
         if not visitor.viewer.may(scope):
             raise Forbidden(
                 "wrong_scope",

@@ -25,6 +25,7 @@ _REF = "#/components/schemas/"
 _OPEN = frozenset({"/v1/session", "/v1/owner", "/healthz", "/readyz"})  # need no key
 _TAGS = {
     "Events": "Sending what happened.",
+    "Clients of others": "What the clients of Mixpanel, Segment and Google send, unchanged.",
     "Numbers": "Questions, answers and what is behind them.",
     "Revenue": "Bridges, customers, cohorts, counting rules.",
     "Use": "Funnels: who got how far, and by which route.",
@@ -107,6 +108,9 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
     failure = {"application/json": {"schema": {"$ref": _REF + "Failure"}}}
     for path, item in document["paths"].items():
         for operation in item.values():
+            if path.startswith("/sdk/"):
+                operation |= _CLIENTS
+                continue
             answers = operation["responses"]
             answers.pop("400", None)
             answers["4XX"] = {"description": "What to change, and where.", "content": failure}
@@ -128,6 +132,18 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
         "content": health,
     }
     return document | {"components": document["components"] | {"schemas": named | schemas}}
+
+
+_OTHERS: dict[str, Any] = {"content": {"application/json": {}, "text/plain": {}}}
+_CLIENTS: dict[str, Any] = {  # what these clients send and hear is their vendors' to describe
+    "security": [],
+    "responses": {
+        "200": {"description": "Taken, in the words that the client knows.", **_OTHERS},
+        "204": {"description": "Taken."},
+        "4XX": {"description": "Not taken, in the words that the client knows.", **_OTHERS},
+        "5XX": {"description": "Try again later.", **_OTHERS},
+    },
+}
 
 
 def _new_event(schema: dict[str, Any]) -> dict[str, Any]:

@@ -106,12 +106,16 @@ class Ticket(_Shape, frozen=True):
 
 
 class NewKey(_Taken, frozen=True):
-    """A key to make; without `products` it is for all of them."""
+    """A key to make; without `products` it is for all of them.
+
+    With `origins` it is public: pages of these sites may hold it, and it only sends events.
+    """
 
     name: str
     scopes: tuple[str, ...]
     products: tuple[str, ...] | None = None
     expires_at: dt.datetime | None = None
+    origins: tuple[str, ...] = ()
 
 
 class MadeKey(_Shape, frozen=True):
@@ -122,13 +126,17 @@ class MadeKey(_Shape, frozen=True):
 
 
 class Key(_Shape, frozen=True):
-    """A key without its secret; `prefix` is how its secret begins."""
+    """A key without its secret; `prefix` is how its secret begins.
+
+    `origins` are the sites of a public one.
+    """
 
     id: str
     prefix: str
     name: str
     scopes: tuple[str, ...]
     products: tuple[str, ...] | None
+    origins: tuple[str, ...] | None
     created_at: dt.datetime
     expires_at: dt.datetime | None
     revoked_at: dt.datetime | None

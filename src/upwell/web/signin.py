@@ -118,6 +118,7 @@ async def make_key(
         by=request.viewer,
         now=request.now(),
         expires_at=data.expires_at,
+        origins=data.origins,
         known=frozenset(product.id for product in request.parts.settings().products),
     )
     return shapes.MadeKey(id=made.id, key=made.key)
@@ -195,6 +196,7 @@ def _key(key: Key) -> shapes.Key:
         name=key.name,
         scopes=key.scopes,
         products=key.products,
+        origins=key.origins,
         created_at=to_instant(key.created_at),
         expires_at=at(key.expires_at),
         revoked_at=at(key.revoked_at),

@@ -27,9 +27,11 @@ from upwell.web import (
     pulse,
     revenue,
     schema,
+    sdk,
     signin,
     usage,
 )
+from upwell.web.crossing import Headers, answer_first, asks_first, crossing, shared
 from upwell.web.door import check_host
 from upwell.web.failures import HANDLERS, encode
 from upwell.web.pages import Pages
@@ -49,9 +51,9 @@ _SECURITY = (
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
-    (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
+_OURS = ((b"cross-origin-resource-policy", b"same-origin"),)
 _BODY_LIMIT = 1024 * 1024  # of every route but the events' own
 
 
@@ -68,7 +70,8 @@ class Site:
         self._parts = parts
         self._pages = Pages(parts.pages)
         https = ((b"strict-transport-security", b"max-age=31536000"),)
-        self._headers = _SECURITY + (https if parts.house.https else ())
+        self._abroad = _SECURITY + (https if parts.house.https else ())
+        self._headers = (*self._abroad, *_OURS)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """One connection."""
@@ -80,14 +83,18 @@ class Site:
         try:
             check_host(scope, self._parts.house)
         except UpwellError as error:
-            await _refuse(scope, self._guarded(send, is_api, [0]), error)
+            await _refuse(scope, self._guarded(send, is_api, [0], self._headers), error)
             return
         if scope["type"] == "websocket":
             await self.api(scope, receive, send)
             return
-        started, status = time.perf_counter(), [0]
-        out = self._guarded(send, is_api, status)
-        if is_api:
+        started, status, headers = time.perf_counter(), [0], self._headers
+        if abroad := shared(scope["path"]):
+            headers = (*self._abroad, *await crossing(scope, self._parts))
+        out = self._guarded(send, is_api, status, headers)
+        if abroad and asks_first(scope):
+            await answer_first(out)
+        elif is_api:
             await self.api(scope, receive, out)
         else:
             await self._pages(scope, receive, out)
@@ -96,15 +103,13 @@ class Site:
             time.perf_counter() - started
         )
 
-    def _guarded(self, send: Send, is_api: bool, status: list[int]) -> Send:
+    def _guarded(self, send: Send, is_api: bool, status: list[int], headers: Headers) -> Send:
         """Adds the security headers, and keeps answers of the API out of every cache."""
 
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 status[0] = message["status"]
-                extra = (
-                    (*self._headers, (b"cache-control", b"no-store")) if is_api else (self._headers)
-                )
+                extra = (*headers, (b"cache-control", b"no-store")) if is_api else headers
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
@@ -134,6 +139,7 @@ def _api(parts: Parts) -> Litestar:
             *kinds.ROUTES,
             *connect.ROUTES,
             *hooks.ROUTES,
+            *sdk.ROUTES,
             *inbox.ROUTES,
             *pulse.ROUTES,
             *parts.live,

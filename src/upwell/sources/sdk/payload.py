@@ -49,8 +49,8 @@ def payload(body: bytes, content_type: str, query: str) -> Payload:
     """
     fields = _fields(query)
     kind = content_type.partition(";")[0].strip().lower()
-    start = body.lstrip()[:1]
-    if body and (kind == FORM or (start not in _JSON and b"=" in body[:64])):
+    plain = body.lstrip()[:1] in _JSON
+    if body and not plain and (kind == FORM or b"=" in body[:64]):
         fields |= _fields(body.decode("latin-1"))
         body = b""
     if not body.strip():

@@ -12,17 +12,12 @@ import xxhash
 
 from upwell.billing import Origin
 from upwell.errors import Rejected
-from upwell.event import MAX_ID, DeadLetter, Delivery, Scalar, Translated
+from upwell.event import MAX_ID, PUBLIC_TYPES, DeadLetter, Delivery, Scalar, Translated
 from upwell.period import MICROS, to_micros
 from upwell.sources.named import Maps, Named, Rows, Unusable
 from upwell.sources.wire import micros_of
 
 T = TypeVar("T")
-
-PUBLIC_TYPES = frozenset(
-    {"signup", "activation", "session", "page_view", "engagement", "identify", "merge"}
-)
-"""What a key that anybody can read may send: anybody could make up the rest."""
 
 BROKEN = (msgspec.MsgspecError, UnicodeError, RecursionError)
 """What decoding raises where bytes are no JSON of that shape."""
