@@ -1,0 +1,212 @@
+"""From lines of the export to events. Pure: the same bytes, the same events.
+
+A line is `{"event": name, "properties": {…}}`. An event is known by its name, user, time and
+`$insert_id`, as Mixpanel itself advises, because the export repeats events; the user is the one
+whom it was sent for, since the export shows another id once Mixpanel knows who that was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import xxhash
+
+from upwell.billing import Origin
+from upwell.event import LATEST, SECONDS_BELOW, UNASSIGNED, DeadLetter, Delivery, Translated
+from upwell.period import MICROS, Zone
+from upwell.sources.columns import to_utc
+from upwell.sources.named import Maps, Named, Rows, Unusable, event_of
+
+BOOKKEEPING = (
+    "mp_processing_time_ms", "mp_api_timestamp_ms", "$mp_api_timestamp_ms", "mp_api_endpoint",
+    "$mp_api_endpoint", "mp_sent_by_lib_version", "token",
+)  # fmt: skip
+"""Properties that say how an event reached Mixpanel; one sent twice may differ in them."""
+DEVICE = "$device:"  # before the id of a device where that stands for a user
+NO_TIME = 0
+
+
+class Line(msgspec.Struct, gc=False):
+    """One line of the export."""
+
+    event: str
+    properties: dict[str, Any]
+
+
+_LINE = msgspec.json.Decoder(Line)
+_ENCODE = msgspec.json.Encoder(order="sorted")
+
+
+def translate(delivery: Delivery, origin: Origin, products: frozenset[str]) -> Translated:
+    """The events of a delivery of lines; each that cannot be used becomes a dead letter."""
+    reading = _Reading(delivery, origin, products)
+    lines = reading.lines(delivery.body)
+    times = [_micros(line.properties.pop("time", None)) for _, line in lines]
+    zone = origin.given.get("timezone", "UTC")
+    moments = times if zone == "UTC" else _utc(times, Zone(zone))
+    for (idx, line), told, ts in zip(lines, times, moments, strict=True):
+        try:
+            reading.take(idx, line, told, ts)
+        except Unusable as error:
+            reading.refuse(idx, error.code, error.reason)
+    dead = sorted(reading.dead, key=lambda one: one.idx)
+    return Translated(reading.rows.table(), tuple(dead), unknown=reading.unknown)
+
+
+def _micros(time: Any) -> int:
+    """Microseconds of a time in seconds or milliseconds; `NO_TIME` where it is none."""
+    if not isinstance(time, (int, float)) or isinstance(time, bool):
+        return NO_TIME
+    found = round(time * (MICROS if abs(time) < SECONDS_BELOW else 1_000))
+    return found if 0 < found <= LATEST else NO_TIME
+
+
+def _utc(times: Sequence[int], zone: Zone) -> list[int]:
+    """Times of a project of before 2023: what its clocks showed, as if that were UTC."""
+    local = np.array(times, dtype=np.int64)
+    found: list[int] = np.where(local == NO_TIME, NO_TIME, to_utc(local, zone)).tolist()
+    return found
+
+
+class _Reading:
+    def __init__(self, delivery: Delivery, origin: Origin, products: frozenset[str]) -> None:
+        self._delivery, self._products = delivery, products
+        self._assign, self._product = origin.assign, origin.product
+        self._property = (origin.product_from or "").rpartition(".")[2]
+        self._maps = Maps.of(origin.given)
+        self._linked: set[tuple[str, str]] = set()
+        self.rows = Rows(delivery.source, delivery.received_at)
+        self.dead: list[DeadLetter] = []
+        self.unknown: dict[str, int] = {}
+
+    def lines(self, body: bytes) -> list[tuple[int, Line]]:
+        """The lines that can be read, each with its number from 0."""
+        pieces = body.split(b"\n")
+        if pieces and not pieces[-1]:
+            pieces.pop()
+        try:
+            found = _LINE.decode_lines(body)
+            if len(found) == len(pieces):
+                return list(enumerate(found))
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            pass  # which line it is, is found line by line
+        return list(self._one_by_one(pieces))
+
+    def _one_by_one(self, pieces: Sequence[bytes]) -> Iterator[tuple[int, Line]]:
+        for idx, piece in enumerate(pieces):
+            try:
+                if piece.strip():
+                    yield idx, _LINE.decode(piece)
+            except msgspec.ValidationError as error:
+                self.refuse(idx, "not_an_event", f"It is no event of the export: {error}.")
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                self.refuse(idx, "not_json", f"It is no JSON: {error}.")
+
+    def refuse(self, idx: int, code: str, reason: str) -> None:
+        """Note a line that cannot be used."""
+        self.dead.append(
+            DeadLetter(
+                seq=self._delivery.seq,
+                idx=idx,
+                source=self._delivery.source,
+                code=code,
+                reason=f"Line {idx + 1}: {reason}",
+                recorded_at=self._delivery.received_at,
+            )
+        )
+
+    def take(self, idx: int, line: Line, told: int, ts: int) -> None:
+        """Take one line; `told` is its time as it came, by which it is known."""
+        properties = line.properties
+        if ts == NO_TIME:
+            raise Unusable("bad_time", "It has no `time`, or one outside 1970 to 2200.")
+        actor = _id(properties.pop("distinct_id", None))
+        before = _id(properties.pop("$distinct_id_before_identity", None))
+        insert = properties.pop("$insert_id", None)
+        for name in BOOKKEEPING:
+            properties.pop(name, None)
+        if insert is None:
+            insert = _ENCODE.encode(properties).decode()
+        key = _key(line.event, before or actor or "", told, insert)
+        user, device = _id(properties.pop("$user_id", None)), properties.pop("$device_id", None)
+        product = self._product or self._product_of(properties)
+        if line.event in _SAYS_WHO:
+            self._identity(idx, product, ts, key, line.event, actor, properties)
+            return
+        self.rows.add(idx, product, ts, actor, key, event_of(line.event, properties, self._maps))
+        if actor is None:
+            return
+        if before and before != actor:
+            self._same(idx, product, ts, actor, before)
+        if user and user != actor:
+            self._same(idx, product, ts, actor, user)
+        if user and device:
+            self._same(idx, product, ts, actor, f"{DEVICE}{device}")
+
+    def _product_of(self, properties: dict[str, Any]) -> str:
+        named = str(properties.get(self._property) or "")
+        product = self._assign.get(named, named)
+        return product if product in self._products else UNASSIGNED
+
+    def _same(self, idx: int, product: str, ts: int, actor: str, other: str) -> None:
+        """Say once in a delivery that an id is the same user as another."""
+        if other == actor or (actor, other) in self._linked:
+            return
+        self._linked.add((actor, other))
+        key = xxhash.xxh3_128_hexdigest(f"is\0{product}\0{actor}\0{other}".encode())
+        link = Named("identify", None, None, {"anonymous_id": other})
+        self.rows.add(idx, product, ts, actor, key, link)
+
+    def _identity(
+        self,
+        idx: int,
+        product: str,
+        ts: int,
+        key: str,
+        event: str,
+        actor: str | None,
+        properties: dict[str, Any],
+    ) -> None:
+        """What `$identify`, `$create_alias` and `$merge` say, or a count where they name nobody."""
+        ids = _ids(event, actor, properties)
+        if len(ids) < 2:
+            self.unknown[event] = self.unknown.get(event, 0) + 1
+            return
+        kind, word = ("identify", "anonymous_id") if event == "$identify" else ("merge", "into")
+        for number, other in enumerate(ids[1:]):
+            named = Named(kind, None, None, {word: other})
+            self.rows.add(idx, product, ts, ids[0], f"{key}-{number}" if number else key, named)
+
+
+_SAYS_WHO = frozenset(("$identify", "$create_alias", "$merge"))
+
+
+def _ids(event: str, actor: str | None, properties: dict[str, Any]) -> list[str]:
+    """The ids that are one user's, the one that stays first."""
+    if event == "$merge":
+        given = properties.get("$distinct_ids")
+        found = [_id(one) for one in given] if isinstance(given, list) else []
+    elif event == "$create_alias":
+        found = [actor, _id(properties.get("alias"))]
+    else:
+        anonymous = properties.get("$anon_id") or properties.get("$anon_distinct_id")
+        found = [_id(properties.get("$identified_id")) or actor, _id(anonymous)]
+    if None in found[:1]:
+        return []
+    return list(dict.fromkeys(one for one in found if one))
+
+
+def _id(value: Any) -> str | None:
+    """An id as text; None where there is none."""
+    if isinstance(value, str):
+        return value or None
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
+    return None
+
+
+def _key(event: str, user: str, time: int, insert: Any) -> str:
+    return xxhash.xxh3_128_hexdigest(f"{event}\0{user}\0{time}\0{insert}".encode())
