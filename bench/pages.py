@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.figures import Section, Table, ms, percentile
 from bench.house import Server, until
-from bench.screen import CHROMIUM, FLAGS, HEIGHT, WATCH, WIDTH, demo
+from bench.screen import CHROMIUM, FLAGS, HEIGHT, WATCH, WIDTH, demo, drawn
 
 ROUNDS, QUICK_ROUNDS = 12, 3
 WATCHED, QUICK_WATCHED = 20.0, 5.0  # seconds that frames are counted for
@@ -154,7 +154,7 @@ def _opened(browser: Browser) -> Page:
 
 def _home(page: Page, address: str) -> float:
     page.goto(address, wait_until="commit")
-    return float(page.evaluate("() => window.drawn")) / 1000
+    return drawn(page) / 1000
 
 
 def _live(page: Page, server: Server, seconds: float) -> dict[str, Any]:
