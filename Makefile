@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PORT ?= 8000
 BIN := .venv/bin
 UI := ui/node_modules/.installed
+CLIENTS := tests/sdk/node_modules/.installed
 PAGES := build/pages
 UI_SOURCES := $(shell find ui/src ui/public ui/tools ui/index.html ui/vite*.ts -type f 2>/dev/null)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -57,6 +58,10 @@ $(UI): ui/package.json ui/package-lock.json
 	@node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' \
 		|| { echo "The pages are built with Node 20.19 or newer: install it first."; exit 1; }
 	cd ui && npm ci --no-fund --no-audit
+	@touch $@
+
+$(CLIENTS): tests/sdk/package.json tests/sdk/package-lock.json
+	cd tests/sdk && npm ci --no-fund --no-audit
 	@touch $@
 
 $(PAGES): $(UI) $(UI_SOURCES) $(if $(wildcard src/upwell/web/pages/index.html),,again)
@@ -123,13 +128,13 @@ ui-types: $(UI)
 ui: $(UI)
 	$(call stage,Tests of the pages (vitest),cd ui && npm test --silent)
 
-unit: .venv/.tests $(PAGES) ## Quick tests: units, laws, oracle, conformance, short journeys
+unit: .venv/.tests $(PAGES) $(CLIENTS) ## Quick tests: units, laws, oracle, conformance, short journeys
 	$(call stage,Units and laws,$(BY_TWO) -m "not slow and not browser and not faults")
 
-journeys: .venv/.tests $(PAGES) ## Long journeys, among them the wheel in an empty environment
+journeys: .venv/.tests $(PAGES) $(CLIENTS) ## Long journeys, among them the wheel in an empty environment
 	$(call stage,Journeys,$(BY_TWO) tests/journeys -m slow --durations 10)
 
-browser: chromium .venv/.tests $(PAGES) ## The pages in Chromium
+browser: chromium .venv/.tests $(PAGES) $(CLIENTS) ## The pages in Chromium
 	$(call stage,Browser,$(BY_TWO) tests/browser --durations 10)
 
 pictures: ## Every page and state as a picture, and one page of them all
@@ -162,5 +167,5 @@ lock: .venv/.made ## Resolve the locks again (LOCK_ARGS=--upgrade for newer rele
 	$(UV) -c requirements-dev.lock pyproject.toml --group dev --group bench -o requirements-bench.lock
 
 clean: ## Remove what was built or installed; data stays
-	rm -rf .venv build dist ui/node_modules src/upwell/web/pages src/upwell/reports/bundle \
+	rm -rf .venv build dist ui/node_modules tests/sdk/node_modules src/upwell/web/pages src/upwell/reports/bundle \
 		.mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
