@@ -294,6 +294,7 @@ class Flow:
             for one, carry in group
         ]
         outcome = self.projection.apply(staged, self._remote)
+        staged = staged[: outcome.taken]
         newest = staged[-1].delivery
         quiet = _is_history(newest)  # a group is all history or all news
         self._publish(

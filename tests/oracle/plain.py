@@ -130,6 +130,21 @@ class Rules:
         return False
 
 
+def standing(deliveries: Iterable[tuple[int, bool, Iterable[Event]]]) -> list[tuple[int, Event]]:
+    """What stands of (received at, whether it restates, events): told in order of arrival.
+
+    The first of a key counts, but what a delivery restates takes its place if it differs.
+    """
+    found: dict[Any, tuple[int, Event]] = {}
+    for number, (at, restates, events) in enumerate(deliveries):
+        for place, event in enumerate(events):
+            key = (event.product, event.source, event.key)
+            known = found.get(key if event.key is not None else (number, place))
+            if known is None or (restates and _body(known[1]) != _body(event)):
+                found[key if event.key is not None else (number, place)] = (at, event)
+    return list(found.values())
+
+
 class Counted:
     """Every number of a list of events, told in order of arrival: the first of a key counts."""
 
@@ -313,6 +328,10 @@ def _standing(events: Iterable[Event], rules: tuple[str, ...]) -> Iterable[set[A
                 others.append(("email", data["email"].lower(), ""))
         links += [{me, other} for other in others if other != me]
     return links
+
+
+def _body(event: Event) -> Event:
+    return replace(event, value=_value(event))
 
 
 def _corrected(event: Event, received_at: int) -> int:

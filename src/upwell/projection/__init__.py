@@ -26,7 +26,16 @@ from upwell.billing import SubscriptionState
 from upwell.event import DeadLetter, Delivery, Position, Touched
 from upwell.metrics.policy import MetricPolicy
 from upwell.period import Zone
-from upwell.projection import billing, closes, corrections, doubts, readings, staff, store
+from upwell.projection import (
+    billing,
+    closes,
+    corrections,
+    doubts,
+    readings,
+    restated,
+    staff,
+    store,
+)
 from upwell.projection.book import Book
 from upwell.projection.books import Books, Entry
 from upwell.projection.closes import Close
@@ -35,11 +44,11 @@ from upwell.projection.corrections import Stage
 from upwell.projection.epochs import counts_like, epoch_of, merges_only, rules
 from upwell.projection.folding import Folding
 from upwell.projection.ground import GROUND, Ground, Relinked
-from upwell.projection.keys import Hashes, hash_keys, only_new, places
+from upwell.projection.keys import Hashes, ends_before, hash_keys, only_new
 from upwell.projection.ledger import Moment
 from upwell.projection.refold import goals, load, own_metrics, refold, relocate
 from upwell.projection.room import Room
-from upwell.projection.staged import Staged, facts_of, stacked, told_of
+from upwell.projection.staged import Staged, alone, facts_of, restating_of, stacked, told_of
 from upwell.projection.sums import Sums
 
 __all__ = ["Outcome", "Projection", "Staged"]
@@ -57,6 +66,7 @@ class Outcome(NamedTuple):
     dead: tuple[DeadLetter, ...]
     touched: frozenset[Touched]
     refolded: bool = False  # any sum may have changed
+    taken: int = 0  # of the deliveries given
 
 
 class Projection:
@@ -191,13 +201,18 @@ class Projection:
     def apply(self, staged: Sequence[Staged], remote: bool = False) -> Outcome:
         """Store what is new, change the sums by it, move the position: all of it or nothing.
 
-        `remote` also queues the fresh events for a warehouse that takes them from here.
+        Of deliveries that restate each other's events only the first are taken; `taken` says how
+        many. `remote` also queues the fresh events for a warehouse that takes them from here.
         """
+        staged = alone(staged)
+        columns = stacked(staged)
+        hashes, restating = hash_keys(columns), restating_of(staged)
+        if restating and (end := ends_before(columns, hashes, restating)) is not None:
+            return self.apply([one for one in staged if one.delivery.seq < end], remote)
         newest = staged[-1].delivery.seq
         dead = [letter for entry in staged for letter in entry.translated.dead]
-        columns = stacked(staged)
-        fresh, plan, repeats, hashes = columns, Plan(), 0, hash_keys(columns)
-        told, entry = told_of(staged), Entry()
+        fresh, plan, repeats = columns, Plan(), 0
+        told, entry, gone = told_of(staged), Entry(), None
 
         flipped = False
 
@@ -210,31 +225,38 @@ class Projection:
 
         with self._commit(newest, show) as db:
             if len(columns):
-                part = only_new(self._memory.keys, db, columns, hashes, facts_of(staged))
+                keys = self._memory.keys
+                part = only_new(keys, db, columns, hashes, facts_of(staged), restating)
                 fresh = columns.filter(pa.array(part.fresh))
                 repeats = part.repeats
                 dead += part.conflicts
                 own = Hashes(hashes.high[part.fresh], hashes.low[part.fresh])
-                self._memory.keys.add(own.high, own.low, places(fresh))
+                gone = restated.take_place(db, keys, own, fresh, part.known[part.fresh])
             if len(fresh):
                 fresh = fresh.append_column("key_high", pa.array(own.high))
                 fresh = fresh.append_column("key_low", pa.array(own.low))
                 fresh = staff.located(db, self.ground, self.zone, fresh)
-                plan = fold(db, fresh, self.ground, self.zone, self._memory)
+                plan = fold(db, fresh, self.ground, self.zone, self._memory, gone)
             if remote:
                 _queue_outgoing(db, fresh)
             if any(kind == "subscription" for _, kind, _ in plan.touched):
                 told += billing.from_events(db, [delivery.seq for delivery, _ in staged])
-            if told:
+            if gone is not None and corrections.of_ledger(gone):
+                dead += corrections.retold(self._stage(db), staged[-1].delivery, gone, told)
+                flipped = True
+            elif told:
                 entry = self._books.take(db, told, self.ground, self.zone)
                 dead += entry.dead
                 repeats += entry.repeats
                 flipped = staff.follow(db, self.ground, self.zone, entry.other)
+            if plan.moved:
+                refold(db, self.ground, self.zone)
+                flipped = True
             write_dead(db, dead)
             doubts.write(db, staged)
         self._loose += plan.rows
         touched = frozenset(Touched(*key) for key in (*plan.touched, *entry.touched))
-        return Outcome(len(fresh), repeats, tuple(dead), touched, flipped)
+        return Outcome(len(fresh), repeats, tuple(dead), touched, flipped, len(staged))
 
     def tidy(self) -> bool:
         """Add up the rows that the last commits have left, where they are many; no answer changes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,8 +18,8 @@ from upwell.event import DIMENSIONS, DeadLetter
 from upwell.metrics.catalog import SETS
 from upwell.metrics.own import Activation
 from upwell.money import nanos
-from upwell.period import MICROS, Zone
-from upwell.projection import store
+from upwell.period import MICROS, Zone, to_day
+from upwell.projection import restated, store
 from upwell.projection.actors import Actors
 from upwell.projection.crowd import Crowd
 from upwell.projection.ground import Ground, excluded
@@ -48,6 +49,9 @@ STORED = (
     + ", excluded, late, corrected, recorded_at, version_seq, superseded_at, superseded_seq"
 )
 FRESH = "(select *, 1 as sign, recorded_at as changed_at, version_seq as by_seq from fresh)"
+TURNED = f"""(select * from {FRESH} union all by name
+  select * exclude (actor) replace (true as late), -1 as sign, superseded_at as changed_at,
+    superseded_seq as by_seq from gone)"""
 
 HourRow = tuple[str, str, str, int, int, int, int]  # product, type, currency, day, hour, n, value
 
@@ -106,6 +110,7 @@ class Plan:
     rows: int = 0  # by which the tables of sums have grown
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
     persons: tuple[Ints, Ints] | None = None  # actors, and whom they are from now on
+    moved: bool = False  # histories changed otherwise than by what was added to them
 
     def show(self, memory: Memory, seq: int) -> None:
         """Make the commit visible to readers, all at once."""
@@ -123,10 +128,35 @@ class Plan:
                 memory.people.change(*self.persons)
 
 
+_DAY = r'"day":"(?P<day>\d{4}-\d\d-\d\d)"'
+
+
+def _own_days(columns: pa.Table, days: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The local days of events, but for reports that name their `day` themselves.
+
+    What a report says of a day of another zone stays on that date in ours.
+    """
+    rows = np.flatnonzero(pc.equal(columns["type"], "report"))
+    if len(rows):
+        said = columns["metadata"].take(pa.array(rows)).combine_chunks()
+        named = pc.struct_field(pc.extract_regex(said, _DAY), "day").dictionary_encode()
+        dates = [_day(text) for text in named.dictionary.to_pylist()]
+        own = [None if index is None else dates[index] for index in named.indices.to_pylist()]
+        days[rows] = [was if day is None else day for was, day in zip(days[rows], own, strict=True)]
+    return days
+
+
+def _day(text: str) -> int | None:
+    try:
+        return to_day(dt.date.fromisoformat(text))
+    except ValueError:
+        return None
+
+
 def located(columns: pa.Table, ground: Ground, zone: Zone) -> pa.Table:
     """Add the local day and hour, whether the day had ended on arrival, and who is excluded."""
     ts = columns["ts"].to_numpy()
-    days = zone.days(ts)
+    days = _own_days(columns, zone.days(ts))
     arrived = zone.days(columns["recorded_at"].to_numpy())
     nothing = pa.nulls(len(columns), pa.int64())
     for name, column in (
@@ -142,25 +172,39 @@ def located(columns: pa.Table, ground: Ground, zone: Zone) -> pa.Table:
 
 
 def fold(
-    db: duckdb.DuckDBPyConnection, fresh: pa.Table, ground: Ground, zone: Zone, memory: Memory
+    db: duckdb.DuckDBPyConnection,
+    fresh: pa.Table,
+    ground: Ground,
+    zone: Zone,
+    memory: Memory,
+    gone: pa.Table | None = None,
 ) -> Plan:
-    """Write fresh, located events and the change of every sum; return what memory must add."""
+    """Write fresh, located events and the change of every sum; return what memory must add.
+
+    `gone` are stored events that they take the place of: what those gave is taken off, but for
+    histories, of which only those of fresh events change that are another's or of another time.
+    """
     plan = Plan()
     fresh = fresh.append_column(
         "actor_no", memory.actors.number(db, fresh["product"], fresh["actor"])
     )
-    facts = store.with_own(FRESH) if ground.kept else FRESH
-    with store.given(db, "fresh", fresh):
+    changes = FRESH if gone is None else TURNED
+    facts = store.with_own(changes) if ground.kept else changes
+    with store.given(db, "fresh", fresh), store.given(db, "gone", fresh if gone is None else gone):
         db.execute(f"insert into events select {STORED} from fresh")
         added = db.execute("insert into cells " + store.CELLS.format(facts=facts)).fetchone()
-        if pc.any(fresh["late"]).as_py():
+        if gone is not None or pc.any(fresh["late"]).as_py():
             db.execute("insert into cell_changes " + store.CHANGES.format(facts=facts))
         hours = db.sql(store.HOURS.format(facts=facts)).to_arrow_table()
+        plan.seen = _seen(fresh)
+        if gone is not None:
+            plan.seen = _less(plan.seen, _seen(gone))
+            fresh, plan.moved = restated.moved(db, fresh, ground)
+    with store.given(db, "fresh", fresh):
         steps = _steps(db)
         more = fresh.slice(0, 0)
         if ground.kept:
             more = db.sql("select * from " + store.counted_once_more("fresh")).to_arrow_table()
-    plan.seen = _seen(fresh)
     people = _people(fresh)
     crowd = _crowd(db, plan, fresh, people, ground, memory)
     derived = _visits(plan, people, zone, memory, crowd)
@@ -183,6 +227,16 @@ def _seen(fresh: pa.Table) -> dict[tuple[str, str], Seen]:
     rows = fresh.group_by(["product", "source"]).aggregate([([], "count_all"), *spans])
     columns = [column.to_pylist() for column in rows.columns]
     return {(product, source): Seen(*rest) for product, source, *rest in zip(*columns, strict=True)}
+
+
+def _less(
+    came: dict[tuple[str, str], Seen], gone: dict[tuple[str, str], Seen]
+) -> dict[tuple[str, str], Seen]:
+    """What came, where it took the place of as many others; when those came stays known."""
+    found = dict(came)
+    for key, seen in gone.items():
+        found[key] = seen._replace(events=-seen.events).joined(came.get(key))
+    return found
 
 
 def write_dead(db: duckdb.DuckDBPyConnection, letters: Sequence[DeadLetter]) -> None:

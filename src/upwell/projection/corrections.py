@@ -11,16 +11,18 @@ from typing import Any, NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from upwell.event import DIMENSIONS, Delivery
+from upwell.event import DIMENSIONS, DeadLetter, Delivery
 from upwell.period import Zone
-from upwell.projection import billing, doubts, staff, store
+from upwell.projection import billing, doubts, restated, staff, store
+from upwell.projection.billing import Told
 from upwell.projection.books import Books, unreadable
 from upwell.projection.commit import fold, write_dead
 from upwell.projection.ground import Ground
-from upwell.projection.keys import hash_keys, only_new
+from upwell.projection.keys import Hashes, hash_keys, only_new, standing
 from upwell.projection.refold import load, refold
-from upwell.projection.staged import Staged, facts_of, stacked, told_of
+from upwell.projection.staged import Staged, facts_of, restating_of, stacked, told_of
 
 
 class Stage(NamedTuple):
@@ -33,9 +35,17 @@ class Stage(NamedTuple):
 
 
 def supersede(stage: Stage, delivery: Delivery, seqs: Sequence[int]) -> int:
-    """Take all events of the deliveries `seqs` out; returns how many."""
+    """Take all events of the deliveries `seqs` out; returns how many.
+
+    Where they had taken the place of others, those stand again.
+    """
     db, books, ground, zone = stage
     out = frozenset(seqs)
+    db.execute(
+        "insert into retracted select seq, ? from (select unnest(?::bigint[]) as seq)"
+        " where seq not in (select seq from retracted)",
+        [delivery.seq, list(seqs)],
+    )
     taken = _count(
         db.execute(
             """update events set superseded_at = ?, superseded_seq = ?
@@ -43,8 +53,17 @@ def supersede(stage: Stage, delivery: Delivery, seqs: Sequence[int]) -> int:
             [delivery.received_at, delivery.seq, list(seqs)],
         )
     )
+    settled = restated.settle(db, delivery, _ENDED_BY, delivery.seq)
     _settle(db, delivery.seq, seqs)
-    books.command(db, delivery, ground, zone, seqs=seqs, takes=lambda version: version.seq in out)
+    books.command(
+        db,
+        delivery,
+        ground,
+        zone,
+        seqs=[*seqs, *(seq for seq, _ in settled.came)],
+        takes=lambda version: version.seq in out,
+        brings=lambda version: (version.seq, version.idx) in settled.came,
+    )
     staff.mark(db, ground, staff.told_of(db, seqs))
     refold(db, ground, zone)
     return taken
@@ -53,17 +72,9 @@ def supersede(stage: Stage, delivery: Delivery, seqs: Sequence[int]) -> int:
 def restore(stage: Stage, delivery: Delivery, retraction: int) -> int:
     """Bring back what a retraction took out; returns how many events."""
     db, books, ground, zone = stage
-    brought = _count(
-        db.execute(
-            """insert into events
-            select * replace (?::bigint as recorded_at, ?::bigint as version_seq,
-              true as late, null as superseded_at, null as superseded_seq)
-            from events e where superseded_seq = ? and not exists (
-              select 1 from events o where o.superseded_at is null
-              and o.key_high = e.key_high and o.key_low = e.key_low)""",
-            [delivery.received_at, delivery.seq, retraction],
-        )
-    )
+    db.execute(f"create or replace temp table back as {_BACK}", [retraction])
+    db.execute("delete from retracted where by_seq = ?", [retraction])
+    settled = restated.settle(db, delivery, "from back")
     for table in _NAMED:
         db.execute(f"update {table} set settled_seq = null where settled_seq = ?", [retraction])
     lost = frozenset(db.execute(_STILL_OUT, [retraction]).fetchall())
@@ -72,23 +83,30 @@ def restore(stage: Stage, delivery: Delivery, retraction: int) -> int:
         delivery,
         ground,
         zone,
-        seqs=[retraction],
+        seqs=[retraction, *(seq for seq, _ in settled.ended | settled.came)],
+        takes=lambda v: (v.seq, v.idx) in settled.ended,
         brings=lambda v: v.out_seq == retraction and (v.seq, v.idx) not in lost,
     )
     staff.mark(db, ground, staff.told_of(db, [retraction, delivery.seq]))
     refold(db, ground, zone)
-    return brought
+    return settled.events
 
 
 def retranslate(stage: Stage, delivery: Delivery, staged: Sequence[Staged]) -> tuple[int, int]:
-    """Let a new reading take the stored one's place; returns how many went and were added."""
+    """Let a new reading of old deliveries take the stored one's place; returns what went and came.
+
+    Of what they restate the last stands, as when they came.
+    """
     db, books, ground, zone = stage
     seqs = [entry.delivery.seq for entry in staged]
+    restating = restating_of(staged)
     columns = stacked(staged)
+    columns = columns.filter(pa.array(standing(columns, hash_keys(columns), restating)))
     hashes = hash_keys(columns)
     columns = columns.append_column("key_high", pa.array(hashes.high))
     columns = columns.append_column("key_low", pa.array(hashes.low))
     columns = staff.located(db, ground, zone, columns)
+    db.execute("insert into rereading values (?)", [delivery.seq])
     with store.given(db, "reading", columns), store.given(db, "reread", pa.table({"seq": seqs})):
         gone = _count(db.execute(_SUPERSEDE, [delivery.received_at, delivery.seq]))
     for name, value in (("recorded_at", delivery.received_at), ("version_seq", delivery.seq)):
@@ -96,20 +114,27 @@ def retranslate(stage: Stage, delivery: Delivery, staged: Sequence[Staged]) -> t
         columns = columns.set_column(columns.column_names.index(name), name, column)
     _settle(db, delivery.seq, seqs)
     memory = load(db, stage.ground)
-    part = only_new(memory.keys, db, columns, hashes, facts_of(staged))
+    part = only_new(memory.keys, db, columns, hashes, facts_of(staged), restating)
     fresh = columns.filter(pa.array(part.fresh))
+    displaced: pa.Table | None = None
     if len(fresh):
+        own = Hashes(hashes.high[part.fresh], hashes.low[part.fresh])
+        displaced = restated.take_place(db, memory.keys, own, fresh, part.known[part.fresh])
         fold(db, _as_late(fresh), ground, zone, memory)
+    settled = restated.settle(db, delivery, _ENDED_BY, delivery.seq)
     reading = [*told_of(staged), *billing.from_events(db, seqs)]
     same = {billing.said(one) for one in reading}
-    again = frozenset(seqs)
+    again, out = frozenset(seqs), _told(displaced)
     books.command(
         db,
         delivery,
         ground,
         zone,
-        seqs=seqs,
-        takes=lambda version: version.seq in again and version.said not in same,
+        seqs=[*seqs, *(seq for seq, _ in out | settled.came)],
+        takes=lambda version: (
+            (version.seq in again and version.said not in same) or (version.seq, version.idx) in out
+        ),
+        brings=lambda version: (version.seq, version.idx) in settled.came,
         reading=reading,
     )
     still_dead = [letter for entry in staged for letter in entry.translated.dead]
@@ -118,6 +143,41 @@ def retranslate(stage: Stage, delivery: Delivery, staged: Sequence[Staged]) -> t
     staff.mark(db, ground, staff.told_of(db, seqs))
     refold(db, ground, zone)
     return gone, len(fresh)
+
+
+def of_ledger(gone: pa.Table) -> bool:
+    """Whether events that others took the place of are what the ledger is made of."""
+    return "subscription" in set(gone["type"].unique().to_pylist())
+
+
+def retold(
+    stage: Stage, delivery: Delivery, gone: pa.Table, reading: Sequence[Told]
+) -> list[DeadLetter]:
+    """Let what a delivery tells of subscriptions take the place of what it restates.
+
+    Returns what of it cannot be counted. Memory is to be loaded afterwards.
+    """
+    db, books, ground, zone = stage
+    out = _told(gone)
+    books.command(
+        db,
+        delivery,
+        ground,
+        zone,
+        seqs=[seq for seq, _ in out],
+        takes=lambda version: (version.seq, version.idx) in out,
+        reading=reading,
+    )
+    staff.follow(db, ground, zone, staff.told_of(db, [delivery.seq]))
+    return list(unreadable(reading))
+
+
+def _told(gone: pa.Table | None) -> frozenset[tuple[int, int]]:
+    """The places of the events that the ledger is made of."""
+    if gone is None:
+        return frozenset()
+    own = gone.filter(pc.equal(gone["type"], "subscription"))
+    return frozenset(zip(own["seq"].to_pylist(), own["idx"].to_pylist(), strict=True))
 
 
 READ_THE_SAME = " and ".join(
@@ -134,6 +194,11 @@ where superseded_at is null and seq in (select seq from reread) and rowid not in
 """
 
 
+_ENDED_BY = "select distinct key_high, key_low from events where superseded_seq = ?"
+_BACK = (
+    "select distinct key_high, key_low from events where superseded_seq = $1"
+    " or seq in (select seq from retracted where by_seq = $1)"
+)
 _NAMED = ("dead_letters", "doubts")
 _STILL_OUT = """
 select e.seq, e.idx from events e where e.superseded_seq = ? and e.type = 'subscription'

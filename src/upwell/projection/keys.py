@@ -1,7 +1,8 @@
 """Which events are new: identity by (product, source, key), exact over all time.
 
 A repeat with the same content is dropped; one with other content is a conflict, and the first one
-stays. Keys are 128-bit hashes (XXH3): among a billion keys a false match has odds of 1 in 10^21.
+stays. Where a delivery restates, its content takes the place of the one that is known. Keys are
+128-bit hashes (XXH3): among a billion keys a false match has odds of 1 in 10^21.
 """
 
 from __future__ import annotations
@@ -65,11 +66,16 @@ def places(columns: pa.Table) -> I64:
 
 
 class Sorted(NamedTuple):
-    """Rows that are new, and what became of the others."""
+    """Rows that are new, and what became of the others.
+
+    `known` is for each row the place of the stored event with its key, or -1: a fresh row takes
+    the place of that one.
+    """
 
     fresh: NDArray[np.bool_]
     conflicts: list[DeadLetter]
     repeats: int
+    known: I64
 
 
 def only_new(
@@ -78,18 +84,24 @@ def only_new(
     columns: pa.Table,
     hashes: Hashes,
     facts: Collection[int] = (),
+    restating: Collection[int] = (),
 ) -> Sorted:
     """Part rows into new ones, honest repeats and conflicts; the earliest of equal keys stays.
 
     The keys of the deliveries `facts` were made by us, one for each fact: what is told of it
-    beside (a plan's name, a reason) may be told in other words the next time.
+    beside (a plan's name, a reason) may be told in other words the next time. Of those in
+    `restating` the last row of a key counts, whatever is known; a key that stands in one of them
+    stands in no other delivery of the batch.
     """
     known = index.find(hashes.high, hashes.low)
     first = _first_rows(hashes)
     repeated = (known >= 0) | (first >= 0)
     if not repeated.any():
-        return Sorted(~repeated, [], 0)
-    rows = np.flatnonzero(repeated)
+        return Sorted(~repeated, [], 0, known)
+    restates = _are_in(columns["seq"], restating)
+    followed = restates & _followed(hashes)
+    fresh = np.where(restates, (known < 0) & ~followed, ~repeated)
+    rows = np.flatnonzero(~fresh & ~followed)
     later = columns.take(pa.array(rows)).to_pylist()
     stored = _stored(db, [int(place) for place in known[rows] if place >= 0])
     earlier_rows = columns.take(pa.array(np.maximum(first[rows], 0))).to_pylist()
@@ -97,7 +109,12 @@ def only_new(
     for row, event, batch_mate in zip(rows.tolist(), later, earlier_rows, strict=True):
         original = stored.get(int(known[row])) if known[row] >= 0 else batch_mate
         compared = FACT if event["seq"] in facts else COMPARED
-        if original is not None and not _same(event, original, compared):
+        if original is None or _same(event, original, compared):
+            continue
+        later_stands = original["seq"] > event["seq"]  # when old deliveries are read anew
+        if restates[row]:
+            fresh[row] = not later_stands
+        elif not (later_stands and original["restates"]):
             conflicts.append(
                 DeadLetter(
                     seq=event["seq"],
@@ -109,11 +126,47 @@ def only_new(
                     recorded_at=event["recorded_at"],
                 )
             )
-    return Sorted(~repeated, conflicts, len(rows) - len(conflicts))
+    return Sorted(fresh, conflicts, int((~fresh).sum()) - len(conflicts), known)
+
+
+def ends_before(columns: pa.Table, hashes: Hashes, restating: Collection[int]) -> int | None:
+    """The delivery before which a batch must end, so that none restates another's event in it.
+
+    What a delivery says was known until the next one restates it, so that both are stored.
+    None: the batch may stay whole.
+    """
+    seqs: I64 = columns["seq"].to_numpy()
+    restates = _are_in(columns["seq"], restating)
+    first = _first_rows(hashes)
+    rows = np.flatnonzero(first >= 0)
+    rows = rows[(seqs[first[rows]] != seqs[rows]) & (restates[rows] | restates[first[rows]])]
+    return int(seqs[rows].min()) if len(rows) else None
+
+
+def standing(columns: pa.Table, hashes: Hashes, restating: Collection[int]) -> NDArray[np.bool_]:
+    """Which rows of old deliveries, in order, are not restated by a later one of them."""
+    row, first = np.arange(len(columns)), _first_rows(hashes)
+    group = np.where(first < 0, row, first)
+    restates = _are_in(columns["seq"], restating)
+    last = np.full(len(columns), -1)
+    np.maximum.at(last, group[restates], row[restates])
+    found: NDArray[np.bool_] = row >= last[group]
+    return found
+
+
+def _are_in(column: pa.ChunkedArray, values: Collection[int]) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = np.isin(column.to_numpy(), list(values))
+    return found
+
+
+def _followed(hashes: Hashes) -> NDArray[np.bool_]:
+    """Which rows are followed by another one of the batch with the same key."""
+    turned = _first_rows(Hashes(hashes.high[::-1], hashes.low[::-1]))
+    return turned[::-1] >= 0
 
 
 def _first_rows(hashes: Hashes) -> I64:
-    """For each row the earlier row of this batch with the same key, or -1."""
+    """For each row the first row of this batch with the same key where that is another, or -1."""
     first = np.full(len(hashes.high), -1, dtype=np.int64)
     order = np.lexsort((hashes.low, hashes.high))
     high, low = hashes.high[order], hashes.low[order]
@@ -132,7 +185,8 @@ def _stored(db: duckdb.DuckDBPyConnection, at: list[int]) -> dict[int, dict[str,
     with store.given(db, "wanted", wanted):
         found: pa.Table = db.sql(
             f"""select (e.seq << {IDX_BITS}) | e.idx as place, e.type, e.ts, e.value, e.currency,
-              a.actor, e.metadata, e.corrected
+              a.actor, e.metadata, e.corrected, e.seq,
+              e.seq in (select seq from restating) as restates
             from events e left join actors a on a.no = e.actor
             where e.superseded_at is null
               and e.seq between {min(at) >> IDX_BITS} and {max(at) >> IDX_BITS}

@@ -240,9 +240,14 @@ def _insert(db: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
 
 
 def _seen(db: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Seen]:
-    """What there is of each product and source among the stored events."""
+    """What there is of each product and source among the stored events.
+
+    When those came whose place others took is part of the spans.
+    """
     rows = db.execute(
-        """select product, source, count(*), min(recorded_at), max(recorded_at), min(ts), max(ts)
-        from events where superseded_at is null group by all"""
+        """select product, source, count(*) filter (superseded_at is null),
+          min(recorded_at), max(recorded_at), min(ts), max(ts)
+        from events where superseded_at is null or (superseded_seq in (from restating)
+          and seq not in (select seq from retracted)) group by all"""
     ).fetchall()
     return {(product, source): Seen(*rest) for product, source, *rest in rows}

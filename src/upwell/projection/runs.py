@@ -54,27 +54,34 @@ class KeyIndex(Runs):
 
     def find(self, high: U64, low: U64) -> I64:
         """The place of each key, or -1 where it is new."""
+        found = np.full(len(high), -1, dtype=np.int64)
+        for rows, place, at in self._hits(high, low):
+            found[rows] = place[at]
+        return found
+
+    def move(self, high: U64, low: U64, place: I64) -> None:
+        """Let keys that are in the index have another place."""
+        for rows, known, at in self._hits(high, low):
+            known[at] = place[rows]
+
+    def _hits(self, high: U64, low: U64) -> Iterator[tuple[I64, I64, I64]]:
+        """For each run: which of the keys it has, its column of places, where they are in it."""
         # In order, so that each look-up begins near the last: a third of the time in a long run.
         order = np.argsort(high)
         high, low = high[order], low[order]
-        found = np.full(len(high), -1, dtype=np.int64)
         for run_high, run_low, place in self._runs:
-            at = np.searchsorted(run_high, high)
-            inside = np.minimum(at, len(run_high) - 1)
+            inside = np.minimum(np.searchsorted(run_high, high), len(run_high) - 1)
             same = run_high[inside] == high
             hit = same & (run_low[inside] == low)
-            found[hit] = place[inside[hit]]
             # Two keys may share their high half: look at the neighbours, one by one.
             for row in np.flatnonzero(same & ~hit):
                 step = int(inside[row]) + 1
                 while step < len(run_high) and run_high[step] == high[row]:
                     if run_low[step] == low[row]:
-                        found[row] = place[step]
+                        inside[row], hit[row] = step, True
                         break
                     step += 1
-        places = np.empty_like(found)
-        places[order] = found
-        return places
+            yield order[hit], place, inside[hit]
 
     def add(self, high: U64, low: U64, place: I64) -> None:
         """Take keys that are not in the index yet."""

@@ -44,6 +44,22 @@ def facts_of(staged: Sequence[Staged]) -> frozenset[int]:
     return frozenset(one.delivery.seq for one in staged if one.delivery.kind == "stripe")
 
 
+def restating_of(staged: Sequence[Staged]) -> frozenset[int]:
+    """The deliveries whose events take the place of those that are known by their keys."""
+    return frozenset(one.delivery.seq for one in staged if one.delivery.about.get("restates"))
+
+
+def alone(staged: Sequence[Staged]) -> Sequence[Staged]:
+    """The first of them, up to one that must be applied by itself: it restates subscriptions."""
+    restating = restating_of(staged)
+    for place, (delivery, translated) in enumerate(staged if restating else ()):
+        if delivery.seq in restating and "subscription" in set(
+            translated.events["type"].unique().to_pylist()
+        ):
+            return staged[: max(place, 1)]
+    return staged
+
+
 def stacked(staged: Sequence[Staged]) -> pa.Table:
     """The events of all deliveries as one table."""
     tables = [placed(delivery, translated.events) for delivery, translated in staged]

@@ -44,6 +44,9 @@ create table if not exists events(
   recorded_at bigint, version_seq bigint,  -- when and by which delivery this version came
   superseded_at bigint, superseded_seq bigint
 );
+create table if not exists restating(seq bigint);  -- deliveries whose events displaced others
+create table if not exists rereading(seq bigint);  -- commands that read old deliveries anew
+create table if not exists retracted(seq bigint, by_seq bigint);  -- deliveries that are out
 create table if not exists actors(no bigint, product varchar, actor varchar,
   high ubigint, low ubigint);
 create table if not exists links(         -- what identity events say, for the persons below
