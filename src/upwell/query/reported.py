@@ -107,6 +107,8 @@ def _found(
         if name == mark:
             marks[product, source][day] = int(amount) // SCALE
             continue
+        if not amount:  # said, as it may have been more before; it makes no line
+            continue
         line = {"product": product, "source": source, "currency": currency}.get(
             plan.question.by or "", key
         )

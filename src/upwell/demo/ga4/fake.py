@@ -57,7 +57,8 @@ class FakeGa4:
     """One property and what is left of its quotas; `clock` says what time it is.
 
     `most` rows a day are kept apart in a report, the others are its `(other)` row; rows of fewer
-    users than `threshold` are left out. `fail` is what the next requests are answered with.
+    users than `threshold` are left out; an answer has at most `page` rows of a report. `fail` is
+    what the next requests are answered with.
     """
 
     def __init__(
@@ -74,14 +75,17 @@ class FakeGa4:
         hour: int = 40_000,
         day: int = 200_000,
         project: int = 14_000,
+        page: int = 100_000,
     ) -> None:
         self.clock, self.table = clock, table or Table()
         self.property, self.currency, self.zone = property_, currency, Zone(zone)
         self.most, self.threshold, self.sampled = most, threshold, sampled
+        self.page = page
         self.limits = {"Hour": hour, "Day": day, "Project": project}
         self.used = dict.fromkeys(self.limits, 0)
         self._at = (0, 0)
         self.fail: deque[Failure] = deque()
+        self.hidden: set[str] = set()  # values of which no row is shown any more
         self.requests: list[str] = []
         self.reports = 0
         self.tokens = 0
@@ -108,7 +112,11 @@ class FakeGa4:
         age = (to_micros(self.clock()) - self.zone.opens((date - _EPOCH).days)) / 86_400e6
         fields = [FIELDS[name] for name in by]
         found = self.table.rows(date, fields, age)
-        kept = {key: row for key, row in found.items() if row[1] >= self.threshold}
+        kept = {
+            key: row
+            for key, row in found.items()
+            if row[1] >= self.threshold and self.hidden.isdisjoint(key)
+        }
         if not by or len(kept) <= self.most:
             return kept
         named = sorted(kept, key=lambda key: (-kept[key][0], key))
@@ -161,7 +169,7 @@ class FakeGa4:
             for date in dates
             for key, row in self.rows(by[1:], date).items()
         ]
-        offset, limit = int(asked.get("offset", 0)), int(asked.get("limit", 10_000))
+        offset, limit = int(asked.get("offset", 0)), min(self.page, int(asked.get("limit", 10_000)))
         piece = table[offset : offset + limit]
         quota = self._spend(1 + len(by) + len(dates) // 30 + len(piece) // 1000)
         self.reports += 1

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from upwell.demo.ga4.fake import FakeGa4
+from upwell.demo.port import Port, answering
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
+class _Server(Port):
     fake: FakeGa4
 
 
@@ -42,13 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def serve(fake: FakeGa4, port: int = 0) -> Iterator[str]:
     """Answer as the Data API would; -> the address, for `api_base`."""
-    server = _Server(("127.0.0.1", port), _Handler)
+    server = _Server(_Handler, port)
     server.fake = fake
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(server) as address:
+        yield address
