@@ -14,7 +14,14 @@ from msgspec import Struct
 
 from upwell.errors import nearest
 from upwell.settings.lines import Path
-from upwell.settings.schema import Activation, MixpanelSource, OwnMetric, Settings, SqlSource
+from upwell.settings.schema import (
+    Activation,
+    Ga4Source,
+    MixpanelSource,
+    OwnMetric,
+    Settings,
+    SqlSource,
+)
 
 Mistake = tuple[Path, str, str, str]  # path, code, message, fix
 
@@ -236,6 +243,15 @@ def _sources(settings: Settings, names: Names) -> Iterator[Mistake]:
                     yield from _known(
                         (*inner, "event_type"), query.event_type, names.event_types, "event type"
                     )
+        if isinstance(source, Ga4Source):
+            yield from _span((*path, "every"), source.every)
+            if not source.property.removeprefix("properties/").isdecimal():
+                yield (
+                    (*path, "property"),
+                    "bad_property",
+                    f"'{source.property}' is no number of a property.",
+                    "Take the number from Admin, Property details; G-… is that of a stream.",
+                )
         if isinstance(source, MixpanelSource):
             yield from _zone((*path, "timezone"), source.timezone)
             for name, kind in source.events.items() if names.event_types else ():
