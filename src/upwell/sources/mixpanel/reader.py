@@ -169,12 +169,12 @@ class MixpanelReader:
     def _judge_times(self, lines: Sequence[bytes]) -> None:
         """Raises Rejected where times are plainly not those of the zone in the settings."""
         name = self._settings.timezone
-        if early := zones.ahead(lines, self._zone):
-            message = f"Events are dated {early / HOUR:g} h ahead of when Mixpanel received them."
-            fix = "Set `timezone` to the project's time zone, as its settings at Mixpanel have it."
-        elif zones.already_utc(lines, self._zone):
+        if zones.already_utc(lines, self._zone):
             message = f"The project's times are UTC, not those of {name}."
             fix = 'Set timezone = "UTC", as for all projects since 2023.'
+        elif early := zones.ahead(lines, self._zone):
+            message = f"Events are dated {early / HOUR:g} h ahead of when Mixpanel received them."
+            fix = "Set `timezone` to the project's time zone, as its settings at Mixpanel have it."
         else:
             return
         raise Rejected("wrong_zone", message, fix=fix, where="timezone")
@@ -189,7 +189,7 @@ class MixpanelReader:
         asked = {"from_date": first, "to_date": last or first, "time_in_ms": "true", **more}
         if given.project_id:
             asked["project_id"] = given.project_id
-        head = b""
+        head, answered = b"", False
         try:
             with self._client.stream(
                 "GET",
@@ -205,7 +205,7 @@ class MixpanelReader:
                         answer.headers.get("Retry-After"),
                         bool(given.username),
                     )
-                self._told_at = _date(answer)
+                answered, self._told_at = True, _date(answer)
                 for block in _unpacked(answer):
                     if len(head) < HEAD:
                         head = (head + block).lstrip()[:HEAD]
@@ -213,7 +213,7 @@ class MixpanelReader:
                     yield lines.feed(block)
                 is_export(head, whole=True)
         except httpx.TransportError as error:
-            if head:
+            if answered:
                 raise broken_off() from error
             raise Unavailable(
                 "unreachable",
