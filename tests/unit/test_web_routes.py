@@ -44,6 +44,10 @@ SCOPES = {
     ("PUT", "/v1/sources/{source}/assignments"): "admin",
     ("PUT", "/v1/sources/{source}/secrets"): "admin",
     ("POST", "/v1/sources/{source}/{act}"): "admin",
+    ("POST", "/v1/sources/{source}/reset"): "admin",
+    ("POST", "/v1/sources/{source}/read"): "admin",
+    ("POST", "/v1/sources/{source}/drift/{drift}/seen"): "admin",
+    ("POST", "/v1/dead-letters/replay"): "admin",
     ("POST", "/v1/customers/{id}/merge"): "admin",
     ("POST", "/v1/customers/{id}/unmerge"): "admin",
     ("POST", "/v1/closes"): "admin",
@@ -56,6 +60,7 @@ SCOPES = {
 WHOLE_COMPANY = {
     ("GET", "/v1/deliveries/{seq}"),
     ("GET", "/v1/dead-letters"),
+    ("GET", "/v1/sources/{source}/health"),
     ("GET", "/v1/reports"),
     ("POST", "/v1/reports"),
     ("GET", "/v1/reports/{name}"),
@@ -88,6 +93,8 @@ BODIES: dict[tuple[str, str], Any] = {
         "settings": {"url": "https://a.example"},
     },
     ("POST", "/v1/sources/stripe"): {"id": "docs-stripe", "api_key": "rk_test_1"},
+    ("POST", "/v1/sources/{source}/reset"): {"to": "2026-01-01"},
+    ("POST", "/v1/dead-letters/replay"): {"source": "mail-stripe"},
     ("PUT", "/v1/sources/{source}/assignments"): {"prod_1": "mail"},
     ("PUT", "/v1/sources/{source}/secrets"): {"webhook_secret": "whsec_1"},
     ("PUT", "/v1/workspace"): {"name": "Acme", "timezone": "UTC", "currency": "USD"},
@@ -132,6 +139,7 @@ def address(verb: str, path: str) -> str:
     """A path with something that exists in each of its places."""
     real = {"key_id": "key_x", "seq": "1", "alert_id": "alr_1", "act": "ack", "name": "rep.pdf"}
     real |= {"call": "track", "id": "cus_1", "source": "mail-stripe", "product": "mail"}
+    real |= {"drift": "volume:signup"}
     filled = re.sub(r"\{(\w+)\}", lambda found: real[found[1]], path)
     asks = ASKS.get(path) if verb == "GET" else None
     return f"{filled}?{asks}" if asks else filled
@@ -440,3 +448,23 @@ def _socket(origin: str, host: str) -> dict[str, Any]:
 async def _connects() -> AsyncIterator[dict[str, Any]]:
     yield {"type": "websocket.connect"}
     yield {"type": "websocket.disconnect", "code": 1000}
+
+
+async def test_a_source_is_looked_at_read_again_and_what_failed_is_tried_again(
+    built: Built,
+) -> None:
+    async with built.client(headers=built.key("admin", "read")) as client:
+        seen = await client.get("/v1/sources/mail-stripe/health")
+        assert (seen.status_code, seen.json()["unusable"]) == (200, [])
+        path = "/v1/sources/mail-stripe/reset"
+        done = await client.post(path, json={"to": "2026-01-01"})
+        assert (done.status_code, done.json()["reading"]) == (200, True)
+        assert (await client.post(path, json={"day": "2026-01-01"})).status_code == 400
+        assert (await client.post("/v1/sources/mail-stripe/read")).status_code == 204
+        tried = await client.post("/v1/dead-letters/replay", json={"source": "mail-stripe"})
+        assert tried.json() == {"tried": 2, "still_unusable": 1, "added": 1}
+        for act in ("health", "reset", "read"):
+            verb = "GET" if act == "health" else "POST"
+            body = {"to": "2026-01-01"} if act == "reset" else None
+            gone = await client.request(verb, f"/v1/sources/nowhere/{act}", json=body)
+            assert gone.status_code == 404

@@ -37,9 +37,10 @@ from upwell.warehouse.timelines import Timelines
 from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
+from upwell.web.health_shapes import ReadAgain, Replayed, SourceHealth
 from upwell.web.kind_shapes import Connected, SourceKinds
 from upwell.web.meters import Meters
-from upwell.web.parts import Accounts, Company, Linking, Months, Parts
+from upwell.web.parts import Accounts, Company, Linking, Months, Parts, Sources
 from upwell.web.site import Site, site
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -84,6 +85,28 @@ def linked(names: Sequence[str]) -> shapes.Linked:
     if "nobody" in names or not all(re.fullmatch(r"\w+:?\w+", name) for name in names):
         raise NotFound("unknown_customer", f"There is no customer '{names[0]}'.")
     return shapes.Linked(accounts=tuple(names), changed=True, position="0-1")
+
+
+def sources_of_house() -> Sources:
+    """One source, `mail-stripe`, of which nothing changed and nothing could not be used."""
+
+    def known(id_: str) -> str:
+        if id_ != "mail-stripe":
+            raise NotFound("unknown_source", f"There is no source '{id_}'.", where="source")
+        return id_
+
+    def done(id_: str, _: str = "") -> None:
+        known(id_)
+
+    return Sources(
+        detail=lambda id_: SourceHealth(
+            source=known(id_), volumes=(), events=(), fields=(), drift=(), unusable=()
+        ),
+        seen=done,
+        reset=lambda id_, to: ReadAgain(source=known(id_), to=to, listed=(), reading=True),
+        read_now=done,
+        replay=lambda _: Replayed(tried=2, still_unusable=1, added=1),
+    )
 
 
 def company() -> Company:
@@ -171,6 +194,7 @@ class Built:
             sources=lambda _: _SOURCES,
             company=company(),
             accounts=self._accounts,
+            health=sources_of_house(),
             kinds=lambda: SourceKinds(kinds=()),
             connect=lambda asked, _: Connected(source=asked.id, found=()),
             linking=Linking(merge=linked, unmerge=linked),

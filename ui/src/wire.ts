@@ -7,6 +7,7 @@ export type Unit = 'money' | 'count' | 'ratio' | 'number' | 'seconds';
 export type Direction = 'up' | 'down' | 'none';
 export type SourceState = 'live' | 'quiet' | 'backfilling' | 'failed' | 'paused';
 export type Lateness = '' | 'late' | 'failed' | 'paused';
+export type DriftKind = 'new_field' | 'vanished_field' | 'changed_type' | 'volume' | 'silent';
 export type AlertAct = 'ack' | 'mute' | 'resolve';
 export type CustomerStatus = 'active' | 'past_due' | 'trialing' | 'paused' | 'canceled';
 export type DayGrain = 'day' | 'week' | 'month' | 'quarter' | 'year';
@@ -63,7 +64,7 @@ export interface Unconverted {
 }
 
 /** A source behind an answer: everything until `through` is here; null: nothing was read yet. */
-export interface Standing {
+export interface ReadSource {
   source: string;
   through: string | null;
   late: Lateness;
@@ -82,7 +83,7 @@ export interface Answer {
   unconverted: Unconverted[];
   unlinked: number | null;
   note: string;
-  behind: Standing[];
+  behind: ReadSource[];
 }
 
 /** What went wrong, in the one shape that people and programs get. */
@@ -160,6 +161,7 @@ export interface NewKey {
   scopes: string[];
   products?: string[];
   expires_at?: string;
+  origins?: string[];
 }
 
 /** A fresh key; `key` is shown this once. */
@@ -175,6 +177,7 @@ export interface Key {
   name: string;
   scopes: string[];
   products: string[] | null;
+  origins: string[] | null;
   created_at: string;
   expires_at: string | null;
   revoked_at: string | null;
@@ -329,6 +332,14 @@ export interface Source {
   reading: Reading | null;
   live: boolean;
   doubts: Doubt[];
+  name: string;
+  products: string[];
+  days: number[];
+  read: boolean;
+  made: boolean;
+  complete_to: string | null;
+  late: Lateness;
+  fix: string;
 }
 
 /** Every source; `backlog` counts deliveries not yet in the numbers. */
@@ -1401,6 +1412,92 @@ export interface TableKey {
   secret: boolean;
   default: string;
   choices: string[];
+}
+
+/** Events that happened on a local day. */
+export interface DayCount {
+  day: string;
+  events: number;
+}
+
+/** An event type of a source, or the name of an engagement. */
+export interface EventCount {
+  name: string;
+  type: string;
+  events: number;
+  first_seen: string;
+  last_seen: string;
+}
+
+/** A field of an event: its type, when it was seen, and a value of it as JSON. */
+export interface FieldSeen {
+  event: string;
+  field: string;
+  type: string;
+  first_seen: string;
+  last_seen: string;
+  example: string;
+}
+
+/** Something about a source's events that is not as it was, until somebody has seen it. */
+export interface Drift {
+  id: string;
+  kind: DriftKind;
+  event: string;
+  field: string;
+  text: string;
+  since: string;
+  example: string;
+}
+
+/** Records of a source that could not be used for one reason; the newest stands for them. */
+export interface Unusable {
+  code: string;
+  reason: string;
+  fix: string;
+  records: number;
+  first_seen: string;
+  last_seen: string;
+  seq: number;
+  idx: number;
+  record: string;
+}
+
+/** One source in detail: 90 days of events, which ones, their fields, and what is wrong. */
+export interface SourceHealth {
+  source: string;
+  volumes: DayCount[];
+  events: EventCount[];
+  fields: FieldSeen[];
+  drift: Drift[];
+  unusable: Unusable[];
+}
+
+/** The first day that is read again. */
+export interface Reset {
+  to: string;
+}
+
+/** What is read again; `reading` False: it is paused, and will be. */
+export interface ReadAgain {
+  source: string;
+  to: string;
+  listed: string[];
+  reading: boolean;
+}
+
+/** Which records to try again; what is left out is not narrowed. */
+export interface Replay {
+  source?: string;
+  code?: string;
+  delivery?: number;
+}
+
+/** How many records were tried, how many still cannot be used, how many events that added. */
+export interface Replayed {
+  tried: number;
+  still_unusable: number;
+  added: number;
 }
 
 /** A kind of source that is read, and the keys of its table. */

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -13,7 +12,6 @@ import duckdb
 import msgspec
 
 from upwell.app.calls import Calls
-from upwell.app.connect import Link
 from upwell.app.house import House
 from upwell.billing import Origin
 from upwell.egress import Guard
@@ -21,9 +19,7 @@ from upwell.errors import Problem, UpwellError
 from upwell.event import Delivery
 from upwell.flow import EVENTS, rereads, translate
 from upwell.journal import DAMAGED
-from upwell.period import to_instant, to_micros
 from upwell.projection import Staged, closes
-from upwell.projection.doubts import listed
 from upwell.projection.ground import GROUND, Ground
 from upwell.projection.verify import Difference, differences, differing
 from upwell.settings import Settings, Source, StripeSource, secret
@@ -31,68 +27,8 @@ from upwell.sources.contract import NotAllowed
 from upwell.sources.kinds import kind_named
 from upwell.sources.stripe.fetch import NEEDED
 
-QUIET = 24 * 3600 * 1_000_000  # a source that sent nothing for a day is quiet
 COUNT = 8
 SHOWN = 5
-
-
-def sources(house: House) -> list[dict[str, Any]]:
-    """Every source that ever delivered, with how fresh it is and what of it could not be used."""
-    now = to_micros(house.clock())
-    events: dict[str, int] = {}
-    for (_, source), seen in house.projection.seen().items():
-        events[source] = events.get(source, 0) + seen.events
-    dead = dict(
-        house.projection.reader()
-        .execute(
-            "select source, count(*) from dead_letters where settled_seq is null group by source"
-        )
-        .fetchall()
-    )
-    doubts: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for one in listed(house.projection.reader()):
-        told = {**one._asdict(), "last_seen": to_instant(one.last_seen)}
-        doubts[told.pop("source")].append(told)
-    found = []
-    arrived = {name: (count, last) for name, count, _, last in house.journal.sources()}
-    links = {link.id: link for link in house.links.every()}
-    for name in sorted({*arrived, *links}):
-        count, last = arrived.get(name, (0, None))
-        entry: dict[str, Any] = {
-            "id": name,
-            "kind": "http",
-            "state": "live" if last is not None and now - last < QUIET else "quiet",
-            "last_received": None if last is None else to_instant(last),
-            "deliveries": count,
-            "events": events.get(name, 0),
-            "dead_letters": dead.get(name, 0),
-            "doubts": doubts.get(name, []),
-            "error": None,
-        }
-        if house.filling is not None and name == house.filling.source:
-            entry["state"] = "backfilling"
-        if name in links:
-            entry |= _read(house, links[name])
-        found.append(entry)
-    return found
-
-
-def _read(house: House, link: Link) -> dict[str, Any]:
-    """What there is to say of a source that is read: how far, and why not."""
-    row, progress = house.links.row(link.id), house.reading(link.id)
-    said: dict[str, Any] = {"kind": link.origin.kind, "live": bool(link.webhook_secret)}
-    if progress is not None:
-        said |= {"state": "backfilling", "reading": progress}
-    if row is not None and row.failed:
-        said |= {
-            "state": "failed",
-            "failed": row.failed,
-            "error": row.error,
-            "since": None if row.failed_at is None else to_instant(row.failed_at),
-        }
-    if link.paused:
-        said["state"] = "paused"
-    return said
 
 
 def problems(settings: Settings, house: House) -> Iterator[Problem]:

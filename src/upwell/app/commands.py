@@ -20,13 +20,15 @@ from upwell.app.accounts import Accounts
 from upwell.app.alerted import alerts_of
 from upwell.app.closing import close_month
 from upwell.app.connecting import Connecting, typed
+from upwell.app.health import Health
 from upwell.app.house import Filling, House, ground_of, read_settings
-from upwell.app.pulls import Pulls, again, syncing
+from upwell.app.mending import Mending, day_of, listed_again, record_of
+from upwell.app.pulls import Pulls, syncing
 from upwell.app.reporting import write_report
 from upwell.errors import Problem, Rejected, Unavailable, nearest
 from upwell.event import DeadLetter, Delivery
 from upwell.flow import retraction
-from upwell.period import add_months, to_day, to_instant, to_micros
+from upwell.period import add_months, to_instant, to_micros
 from upwell.projection.doubts import listed
 from upwell.query import Answer, Question
 from upwell.query.explain import Explain, Explanation
@@ -35,9 +37,9 @@ from upwell.query.revenue.compare import compare
 from upwell.query.revenue.compare import figures as sheet_figures
 from upwell.query.rows import Rows
 from upwell.sources import files
-from upwell.sources.stripe.fetch import STEPS
 from upwell.web import asking, shapes
 from upwell.web.gate import Gate
+from upwell.web.health_shapes import Replay, SourceHealth
 from upwell.web.kind_shapes import Connected, NewSource
 
 Step = dict[str, Any]
@@ -111,7 +113,14 @@ class Commands:
 
     def sources(self) -> dict[str, Any]:
         """How every source is doing."""
-        return {"sources": checks.sources(self._house)}
+        return {"sources": Health(self._house).listed()}
+
+    def source_show(self, id: str) -> dict[str, Any]:
+        """One source: how it is doing, and in detail."""
+        health = Health(self._house)
+        detail: SourceHealth = health.detail(id)
+        found = next(one for one in health.listed() if one["id"] == id)
+        return {"source": found, "health": detail}
 
     def alerts_list(self, every: bool = False) -> dict[str, Any]:
         """The alert inbox."""
@@ -181,7 +190,7 @@ class Commands:
         """Read sources now, all that is new and what of the past is missing."""
         house = self._house
         links = [house.links.find(name) for name in sources or ()] or house.links.every()
-        start = None if since is None else self._day(since, "--since")
+        start = None if since is None else day_of(house, since, "--since")
         before, found = _stored(house), {}
         for link in links:
             yield from syncing(house, link, self._pulls, start)
@@ -200,29 +209,12 @@ class Commands:
             "sources": [
                 {"id": name, "ok": not error, "error": error} for name, error in found.items()
             ],
-            "listed": [] if since is None else _listed_again(since),
+            "listed": []
+            if since is None
+            else list(dict.fromkeys(x for link in links for x in listed_again(link, since))),
             "doubts": doubts,
             "stored": _stored(house) - before,
         }
-
-    def _day(self, text: str, option: str) -> int:
-        """The epoch second in which a local day began; Rejected for one that is not over."""
-        house = self._house
-        try:
-            day = dt.date.fromisoformat(text)
-        except ValueError:
-            raise Rejected(
-                "bad_day", f"'{text[:40]}' is not a day.", fix="Write 2026-11-22.", where=option
-            ) from None
-        start = house.projection.zone.opens(to_day(day))
-        if start > to_micros(house.clock()) or day.year < 1970:
-            raise Rejected(
-                "bad_day",
-                f"Nothing can be read again from {day} on.",
-                fix="Give a day from 1970-01-01 until today.",
-                where=option,
-            )
-        return max(0, start) // 1_000_000
 
     def customers_merge(self, customers: list[str]) -> shapes.Linked:
         """Several accounts are one customer."""
@@ -271,26 +263,14 @@ class Commands:
 
     def source_reset(self, id: str, to: str) -> dict[str, Any]:
         """Read a source again from a day on; what is here already is not counted twice."""
-        house, since = self._house, self._day(to, "--to")
-        link = house.links.find(id)
-        if self._pulls is None:
-            before = again(house.journal, link, since, house.clock)
-        else:
-            before = self._pulls.again(link, since)
-        if not before:
-            raise Rejected(
-                "never_read",
-                f"Nothing of source '{id}' was read yet.",
-                fix=f"Read all of it: upwell sync {id}",
-                where="SOURCE",
-            )
+        done = Mending(self._house, self._pulls).reset(id, to, "--to")
         self._note("source_reset", [id, to])
         return {
             "id": id,
             "to": to,
-            "listed": _listed_again(to),
-            "paused": link.paused,
-            "reading": self._pulls is not None and not link.paused,
+            "listed": done.listed,
+            "paused": self._house.links.find(id).paused,
+            "reading": done.reading,
         }
 
     @property
@@ -369,14 +349,11 @@ class Commands:
 
     def replay(self, seq: int | None = None, source: str | None = None) -> dict[str, Any]:
         """Try dead letters again."""
-        house = self._house
-        before = house.dead_letters(1_000_000, source, seq)
-        seqs = sorted({letter.seq for letter in before})
-        if not seqs:
-            return {"tried": 0, "still_unusable": 0}
-        result = self._reread({"deliveries": seqs})
-        after = house.dead_letters(1_000_000, source, seq)
-        return {"tried": len(before), "still_unusable": len(after), **result}
+        asked = Replay(source=source, delivery=seq)
+        found: dict[str, Any] = msgspec.to_builtins(
+            Mending(self._house, self._pulls).replay(asked)
+        )
+        return found
 
     def _reread(self, about: dict[str, Any]) -> dict[str, Any]:
         now = to_micros(self._house.clock())
@@ -413,10 +390,7 @@ class Commands:
         }
         if whole:
             delivery = self._house.journal.get(letter.seq)
-            lines = delivery.body.splitlines() if delivery else []
-            one = 0 <= letter.idx < len(lines) and len(lines) > 1
-            text = lines[letter.idx] if one else b"\n".join(lines)
-            shown["text"] = text[: 64 * 1024].decode(errors="replace")
+            shown["text"] = record_of(delivery, letter.idx, 64 * 1024) if delivery else ""
         return shown
 
     # Keys
@@ -488,16 +462,6 @@ class Commands:
         said = self._house.presented()
         goals = (*said.goals, *in_settings(self._house.state))
         return {"toml": config.export(msgspec.structs.replace(said, goals=goals))}
-
-
-def _listed_again(day: str) -> list[str]:
-    """What is read again of each list, as people read it."""
-    said = {None: "whole", 0: f"from {day}"}
-    return [
-        f"{step.name.replace('_', ' ')}: "
-        + said.get(step.late, f"from {step.late} days before {day}, as they change that late")
-        for step in STEPS
-    ]
 
 
 def _stored(house: House) -> int:

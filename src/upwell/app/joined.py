@@ -13,14 +13,15 @@ from upwell.alerts.dispatch import Dispatch
 from upwell.alerts.look import Parts as AlertParts
 from upwell.alerts.look import Watched
 from upwell.alerts.rules import rules
-from upwell.app import checks
 from upwell.app.accounts import Accounts
 from upwell.app.alerted import alerts_of
 from upwell.app.closing import Closing
 from upwell.app.connecting import Connecting, known
+from upwell.app.health import Health
 from upwell.app.house import House
 from upwell.app.identity import Linking
 from upwell.app.made import in_file
+from upwell.app.mending import Mending
 from upwell.app.pulls import Pulls
 from upwell.app.reporting import keep_report
 from upwell.app.standing import Standing
@@ -46,6 +47,7 @@ from upwell.web.meters import Meters
 from upwell.web.parts import Accounts as Doors
 from upwell.web.parts import Company, Parts
 from upwell.web.parts import Linking as ByHand
+from upwell.web.parts import Sources as SourceDoors
 
 
 class Joined:
@@ -91,6 +93,7 @@ class Joined:
         )
         self.pulls = Pulls(house.links, house.journal, house.clock, house.flow.backlog)
         house.standings.read_to = self.pulls.complete_to
+        self.health, mending = Health(house), Mending(house, self.pulls)
         self.closing = Closing(house)
         self.linking = Linking(house.identity, house.flow)
         house.reading = self._reading
@@ -147,6 +150,13 @@ class Joined:
                 renew=accounts.renew,
                 pause=accounts.pause,
             ),
+            health=SourceDoors(
+                detail=self.health.detail,
+                seen=self.health.drifting.seen,
+                reset=mending.reset,
+                read_now=mending.read_now,
+                replay=mending.replay,
+            ),
             kinds=known,
             connect=Connecting(house.links, house.products, self.pulls).add,
             linking=ByHand(merge=house.identity.merge, unmerge=house.identity.unmerge),
@@ -172,9 +182,11 @@ class Joined:
         self.pulls.start()
         self.linking.start()
         self.closing.start()
+        self.health.drifting.start()
 
     def stop(self) -> None:
         """End the watching and sending; what waits stays in the outbox."""
+        self.health.drifting.stop()
         self.closing.stop()
         self.linking.stop()
         self.pulls.stop()
@@ -270,7 +282,7 @@ class Joined:
         whole = viewer.products is None
         found = [
             shapes.Source(**(entry if whole else {**entry, "doubts": ()}))
-            for entry in checks.sources(self.house)
+            for entry in self.health.listed()
             if whole or entry["id"] in own
         ]
         return shapes.Sources(

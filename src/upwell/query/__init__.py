@@ -9,8 +9,8 @@ from upwell.query.question import (
     Lateness,
     Point,
     Question,
+    ReadSource,
     Series,
-    Standing,
     Unconverted,
     Value,
 )
@@ -24,8 +24,8 @@ __all__ = [
     "Lateness",
     "Point",
     "Question",
+    "ReadSource",
     "Series",
-    "Standing",
     "Unconverted",
     "Value",
 ]

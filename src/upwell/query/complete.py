@@ -13,7 +13,7 @@ from typing import NamedTuple
 from upwell.period import to_instant
 from upwell.query.lines import Line, Number
 from upwell.query.plan import Plan
-from upwell.query.question import Lateness, Standing
+from upwell.query.question import Lateness, ReadSource
 
 
 class Through(NamedTuple):
@@ -33,10 +33,10 @@ def nothing_read(_: str, __: frozenset[str]) -> Sequence[Through]:
     return ()
 
 
-def stands(found: Iterable[Through]) -> tuple[Standing, ...]:
+def stands(found: Iterable[Through]) -> tuple[ReadSource, ...]:
     """The sources as answers name them, by id."""
     return tuple(
-        Standing(
+        ReadSource(
             source=one.source, through=None if one.to is None else written(one.to), late=one.late
         )
         for one in sorted(set(found))

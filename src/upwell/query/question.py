@@ -73,7 +73,7 @@ Lateness = Literal["", "late", "failed", "paused"]
 """Why a source is not as far as it promised to be; '' where it is."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class ReadSource(msgspec.Struct, frozen=True, kw_only=True):
     """A source behind an answer: everything until `through` is here; null: nothing was read yet."""
 
     source: str
@@ -95,7 +95,9 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     unconverted: tuple[Unconverted, ...] = ()
     unlinked: int | None = None  # company counts of people: how many are not linked over products
     note: str = ""  # why a value is null, in words for a person
-    behind: tuple[Standing, ...] = ()  # sources that are read, and up to when all of theirs is here
+    behind: tuple[
+        ReadSource, ...
+    ] = ()  # sources that are read, and up to when all of theirs is here
 
 
 Ask = Callable[[Question, Viewer], Answer]

@@ -26,6 +26,7 @@ from upwell.state.db import State
 from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
+from upwell.web.health_shapes import ReadAgain, Replay, Replayed, SourceHealth
 from upwell.web.kind_shapes import Connected, NewSource, SourceKinds
 from upwell.web.meters import Meters
 
@@ -48,6 +49,20 @@ class Accounts:
     assign: Callable[[str, Mapping[str, str | None]], shapes.Assigned]
     renew: Callable[[str, shapes.NewSecrets], shapes.Account]
     pause: Callable[[str, bool], None]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sources:
+    """What pages may see of a source and do about it; all may block, and raise NotFound.
+
+    `seen(source, drift)`; `reset(source, day)` and `read_now` raise Rejected where they cannot.
+    """
+
+    detail: Callable[[str], SourceHealth]
+    seen: Callable[[str, str], None]
+    reset: Callable[[str, str], ReadAgain]
+    read_now: Callable[[str], None]
+    replay: Callable[[Replay], Replayed]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,6 +131,7 @@ class Parts:
     sources: Callable[[Viewer], shapes.Sources]
     company: Company
     accounts: Accounts
+    health: Sources
     kinds: Callable[[], SourceKinds]
     connect: Callable[[NewSource, Viewer], Connected]
     linking: Linking

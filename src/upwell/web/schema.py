@@ -19,7 +19,7 @@ from upwell.query.usage import asked as usage_asked
 from upwell.query.usage import keeping
 from upwell.query.usage import shapes as usage
 from upwell.sources.wire import Wire
-from upwell.web import kind_shapes, shapes
+from upwell.web import health_shapes, kind_shapes, shapes
 
 _REF = "#/components/schemas/"
 _OPEN = frozenset({"/v1/session", "/v1/owner", "/healthz", "/readyz"})  # need no key
@@ -93,6 +93,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
             explained,
             goals,
             progress,
+            health_shapes,
             kind_shapes,
         )
         # Not what a module only uses: the catalogue's Metric is not the one that is answered.

@@ -16,7 +16,7 @@ from upwell.event import GrowthEvent, Reject
 from upwell.live.frames import Backfill
 from upwell.metrics.catalog import Direction, Unit
 from upwell.period import Grain
-from upwell.query import Question
+from upwell.query import Lateness, Question
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -355,11 +355,19 @@ class Source(_Shape, frozen=True):
     events: int
     dead_letters: int
     error: str | None
-    failed: str = ""  # why it cannot be read: sign-in, permissions, refused, unreachable
+    failed: str = ""  # why it cannot be read: a word of `contract.state_of`, or inside
     since: dt.datetime | None = None  # numbers stand still since then
     reading: Reading | None = None
     live: bool = True  # False: no webhooks are set up, so that it is up to a minute late
     doubts: tuple[Doubt, ...] = ()  # for those who see the whole company
+    name: str = ""
+    products: tuple[str, ...] = ()
+    days: tuple[int, ...] = ()  # events of the last 30 local days, today last
+    read: bool = False  # False: it sends by itself, and is neither paused nor reset
+    made: bool = False  # connected here, so that its secrets can be replaced here
+    complete_to: dt.datetime | None = None  # all until then is here; null: nothing, or not known
+    late: Lateness = ""
+    fix: str = ""  # the next step after a failure
 
 
 class Sources(_Shape, frozen=True):

@@ -31,7 +31,7 @@ from upwell.query.usage import asked as usage_asked
 from upwell.query.usage import keeping
 from upwell.query.usage import shapes as usage
 from upwell.settings import TableKey
-from upwell.web import kind_shapes, shapes
+from upwell.web import health_shapes, kind_shapes, shapes
 
 ALIASES: dict[str, Any] = {
     "Grain": Grain,
@@ -39,6 +39,7 @@ ALIASES: dict[str, Any] = {
     "Direction": Direction,
     "SourceState": shapes.SourceState,
     "Lateness": query.Lateness,
+    "DriftKind": health_shapes.DriftKind,
     "AlertAct": inbox.Act,
     "CustomerStatus": revenue.CustomerStatus,
     "DayGrain": usage_asked.DayGrain,
@@ -56,7 +57,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     query.Compared,
     query.Series,
     query.Unconverted,
-    query.Standing,
+    query.ReadSource,
     query.Answer,
     Problem,
     shapes.Failure,
@@ -197,6 +198,16 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     boards.Board,
     boards.BoardList,
     TableKey,
+    health_shapes.DayCount,
+    health_shapes.EventCount,
+    health_shapes.FieldSeen,
+    health_shapes.Drift,
+    health_shapes.Unusable,
+    health_shapes.SourceHealth,
+    health_shapes.Reset,
+    health_shapes.ReadAgain,
+    health_shapes.Replay,
+    health_shapes.Replayed,
     kind_shapes.SourceKind,
     kind_shapes.SourceKinds,
     kind_shapes.NewSource,
@@ -230,6 +241,8 @@ SENT = frozenset(
         "ProductChange",
         "NewReport",
         "NewSource",
+        "Replay",
+        "Reset",
         "NewStripe",
         "NewSecrets",
         "Condition",
