@@ -9,6 +9,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 BUILT = (
     "web/pages/index.html",
+    "web/pages/upwell.js",
     "reports/bundle/charts.js",
     "reports/bundle/fonts/Inter-Regular.ttf",
     "reports/bundle/fonts/LICENSE",

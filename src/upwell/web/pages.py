@@ -33,6 +33,7 @@ _TYPES = {
 }
 _PLAIN = frozenset({".html", ".js", ".css", ".svg", ".json", ".webmanifest", ".txt"})
 _FOREVER = "public, max-age=31536000, immutable"
+_SHARED = {"upwell.js": "public, max-age=3600"}  # which other sites' pages load
 _MISSING = (
     b"Upwell runs, but its pages were not built.\n\n"
     b"From a checkout: cd ui && npm ci && npm run build\n"
@@ -105,7 +106,7 @@ def _file(path: Path) -> File:
     hashed = re.search(r"-[\w-]{8}\.\w+$", path.name)  # the name carries its content's hash
     headers = (
         (b"content-type", _TYPES[path.suffix].encode()),
-        (b"cache-control", (_FOREVER if hashed else "no-cache").encode()),
+        (b"cache-control", (_FOREVER if hashed else _SHARED.get(path.name, "no-cache")).encode()),
         (b"etag", tag),
         (b"vary", b"accept-encoding"),
     )
