@@ -10,10 +10,10 @@ from upwell.billing import Origin
 from upwell.event import Delivery, Translated
 from upwell.sources.sdk import ga4, mixpanel, segment
 from upwell.sources.sdk.ga4 import validation
-from upwell.sources.sdk.payload import Payload, key_of, payload
+from upwell.sources.sdk.payload import FORM, Payload, key_of, payload
 from upwell.sources.sdk.taking import Taking
 
-__all__ = ["Payload", "key_of", "payload", "translate", "validation"]
+__all__ = ["FORM", "Payload", "key_of", "payload", "translate", "validation"]
 
 _READERS = {"mixpanel": mixpanel.read, "segment": segment.read, "ga4": ga4.read}
 
