@@ -9,6 +9,7 @@ export const PAGES = [
   'explore',
   'revenue',
   'usage',
+  'traffic',
   'customers',
   'customer',
   'boards',

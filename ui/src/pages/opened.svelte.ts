@@ -9,6 +9,7 @@ const explore: Read = () => import('./Explore.svelte');
 const READ: Record<Exclude<Page, 'home' | 'sign-in' | 'setup'>, Read> = {
   revenue: () => import('./Revenue.svelte'),
   usage: () => import('./Usage.svelte'),
+  traffic: () => import('./Traffic.svelte'),
   product: explore,
   explore,
   customers: () => import('./Customers.svelte'),

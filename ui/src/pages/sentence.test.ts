@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Alert } from '../wire';
-import { said } from './sentence';
+import { said, saidOf } from './sentence';
 
 const alert = (sentence: string, customers: string[]): Alert =>
   ({ title: 'Cancellations in Mail', sentence, customers }) as Partial<Alert> as Alert;
@@ -20,4 +20,12 @@ test('without customers, or where they may not be seen, it is all said', () => {
 test('under its title a sentence does not say it again', () => {
   expect(said(alert(SENTENCE, []), true).text).toBe('21 today by 14:05, expected 2–7. 19 on plan starter.');
   expect(said(alert('Signups in Mail: none today.', []), true).text).toBe('Signups in Mail: none today.');
+});
+
+test('what several answers say is said once', () => {
+  const sampled = 'Google counted only a sample of the visits.';
+  expect(saidOf([`Of 1,000 of these 1,028 days no report was read yet. ${sampled}`, sampled, ''])).toEqual([
+    'Of 1,000 of these 1,028 days no report was read yet.',
+    sampled,
+  ]);
 });

@@ -16,3 +16,6 @@ export function said({ title, sentence, customers }: Alert, titled = false): Sai
   const text = titled && whole.startsWith(lead) ? whole.slice(lead.length) : whole;
   return { text: text.charAt(0).toUpperCase() + text.slice(1), customers };
 }
+
+/** Sentences that are said of several answers, each once: which days are missing, what was sampled. */
+export const saidOf = (notes: readonly string[]): string[] => [...new Set(notes.flatMap((note) => note.match(/[^.]+\.(?=\s|$)/g) ?? []).map((one) => one.trim()))];
