@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,7 +29,7 @@ from upwell.event import (
 )
 from upwell.metrics.reported import MEASURES, REPORTS, column_of, name_of, read_by
 from upwell.money import LIMIT, PLACES, currencies
-from upwell.period import Zone, to_day
+from upwell.period import Zone, to_date, to_day
 from upwell.sources.ga4.reports import Body, Part, Row, width
 
 _DECODE = msgspec.json.Decoder(Body)
@@ -113,11 +114,18 @@ def _about(row: Row, cells: int, zone: Zone) -> tuple[str, str | None, int]:
     """The day, the value of the dimension, and the instant at which the day begins."""
     if len(row) < cells:
         raise ValueError(f"it has {len(row)} cells")
+    day = _day(row[0])
+    if day is None:
+        raise ValueError(f"'{row[0][:40]}' is no day")
+    return str(to_date(day)), row[1] if cells > 1 else None, zone.opens(day)
+
+
+@lru_cache(maxsize=2_000)
+def _day(text: str) -> int | None:
     try:
-        date = dt.datetime.strptime(row[0], "%Y%m%d").date()
+        return to_day(dt.datetime.strptime(text, "%Y%m%d").date())
     except ValueError:
-        raise ValueError(f"'{row[0][:40]}' is no day") from None
-    return str(date), row[1] if cells > 1 else None, zone.opens(to_day(date))
+        return None
 
 
 def _numbers(row: Row, cells: int, part: Part) -> dict[str, Decimal]:
