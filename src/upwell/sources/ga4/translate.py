@@ -35,7 +35,7 @@ from upwell.sources.ga4.reports import Body, Part, Row, width
 _DECODE = msgspec.json.Decoder(Body)
 _ENCODE = msgspec.json.Encoder()
 _UNIT = Decimal(1).scaleb(-PLACES)
-_ZERO = Decimal(0)
+_ZERO, _NONE = Decimal(0), Decimal("nan")
 _LONG = MAX_ID - 200  # characters of a value that a key can hold beside all else
 
 
@@ -136,8 +136,10 @@ def _numbers(row: Row, cells: int, part: Part) -> dict[str, Decimal]:
         try:
             number = Decimal(text).quantize(_UNIT)
         except InvalidOperation:
-            raise ValueError(f"'{text[:40]}' is no number of {measure}") from None
-        if not number.is_finite() or abs(number) > LIMIT:
+            number = _NONE
+        if not number.is_finite():
+            raise ValueError(f"'{text[:40]}' is no number of {measure}")
+        if abs(number) > LIMIT:
             raise ValueError(f"{measure} of {text[:40]} is larger than can be counted")
         found[measure] = number
     if part.currency not in currencies() and (part.currency or found["revenue"]):
