@@ -42,7 +42,12 @@ def ground(rules: Rules, products: Sequence[str] = PRODUCTS) -> Ground:
         activation=activation.pop("", Activation()),
         metrics=tuple(map(_own, rules.own)),
         products=tuple(
-            GroundProduct(id=name, active=own.get(name), activation=activation.get(name))
+            GroundProduct(
+                id=name,
+                active=own.get(name),
+                activation=activation.get(name),
+                authority=tuple(rules.authority.get(name, {}).items()),
+            )
             for name in products
         ),
     )

@@ -23,6 +23,14 @@ TYPES = {"activation", "engagement", "page_view", "signup", "session"}
 NOBODY = {"", "null", "anonymous"}  # some of the ids that stand for nobody
 NOT_ACTIVITY = {"report", "identify", "merge", "unmerge"}
 ACTIVE = {"engagement", "session", "page_view", "activation", "signup"}
+MEASURES = {
+    "revenue": {"revenue", "refund", "fee"},
+    "signups": {"signup"},
+    "activations": {"activation"},
+    "sessions": {"session"},
+    "page_views": {"page_view"},
+    "engagement": {"engagement"},
+}
 DIMENSIONS = ("plan", "country", "channel", "reason", "name")
 
 
@@ -102,6 +110,8 @@ class Rules:
     own: tuple[OwnMetric, ...] = ()
     # By product ("" for all others): an event's type or name, how often, within how many days.
     activation: Mapping[str, tuple[str, int, int]] = field(default_factory=dict)
+    # By product and measure the source whose word counts.
+    authority: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def members(self, name: str, product: str) -> set[str]:
         """The types that make an actor a member of the set."""
@@ -110,6 +120,13 @@ class Rules:
         if name == "active":
             return set(self.own_active.get(product, self.active))
         return set()  # every activity; see `Counted.belongs`
+
+    def overrules(self, event: Event) -> bool:
+        """Whether another source is the authority for what the event tells."""
+        for measure, source in self.authority.get(event.product, {}).items():
+            if event.type in MEASURES[measure] and event.source != source:
+                return True
+        return False
 
     def leaves_out(self, event: Event) -> bool:
         """Whether the event is by staff, a test or a bot."""
@@ -160,13 +177,23 @@ class Counted:
                     continue
                 keys.add(identity)
             self.stored.append((received_at, replace(event, at=_corrected(event, received_at))))
-        self.events = [event for _, event in self.stored if not rules.leaves_out(event)]
+        left = [event for _, event in self.stored if not rules.leaves_out(event)]
+        self.events = [event for event in left if not rules.overrules(event)]
+        self.reported = [
+            replace(event, type=f"reported_{event.type}")
+            for event in left
+            if rules.overrules(event)
+        ]
 
     @cached_property
     def all_kinds(self) -> list[Event]:
-        """Every event, and once more for each metric of the company's own that it counts for."""
+        """Every event, and once more for each metric of the company's own that it counts for.
+
+        What only reports what another source counts has a type of its own.
+        """
         return [
             *self.events,
+            *self.reported,
             *(
                 replace(event, type=f"own:{own.name}")
                 for own in self.rules.own
@@ -216,7 +243,8 @@ class Counted:
         if name.startswith("own:"):
             return event.type == name
         if name == "actors":
-            return event.type not in NOT_ACTIVITY and not event.type.startswith("own:")
+            others = event.type.startswith(("own:", "reported_"))
+            return event.type not in NOT_ACTIVITY and not others
         return event.type in self.rules.members(name, event.product)
 
     def days_of(self, name: str) -> dict[tuple[str, str], set[int]]:

@@ -280,6 +280,7 @@ def ground_of(settings: Settings) -> Ground:
                 active=p.active,
                 retired=p.retired,
                 activation=activation_of(p.activation),
+                authority=tuple(sorted(p.authority.items())),
                 named=p.named,
             )
             for p in settings.products

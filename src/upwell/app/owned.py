@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from upwell import settings as config
 from upwell.event import EVENT_TYPES
+from upwell.metrics.authority import MEASURES
 from upwell.metrics.catalog import CATALOG
 from upwell.metrics.own import Activation, Own, faults
 from upwell.settings import Names, OwnMetric, duration
@@ -17,6 +18,7 @@ def names() -> Names:
     return Names(
         metrics=frozenset(CATALOG),
         event_types=frozenset(EVENT_TYPES),
+        measures=frozenset(MEASURES),
         sources=added(),
         judge=_judged,
     )

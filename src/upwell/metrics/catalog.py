@@ -397,6 +397,27 @@ _OF_TRAFFIC = (
         "Total revenue as Google Analytics reports it; what was paid says `revenue`. Other "
         "currencies at the ECB reference rate of the day."),
 )
+_OF_OTHERS = (
+    _of("reported_revenue", "Revenue (reported by others)", "money", "up",
+        Net(Sum("reported_revenue", "value"), Sum("reported_refund", "value")), _MONEY,
+        "What other sources than the authority say was paid, less refunds. Never added to revenue; "
+        "`by=source` tells who says what."),
+    _of("reported_signups", "Signups (reported by others)", "count", "up",
+        Sum("reported_signup", "count"), _COUNT,
+        "Signups that other sources than the authority tell of. Never added to signups."),
+    _of("reported_activations", "Activations (reported by others)", "count", "up",
+        Sum("reported_activation", "count"), _COUNT,
+        "Activations that other sources than the authority tell of. Never added to activations."),
+    _of("reported_sessions", "Sessions (reported by others)", "count", "up",
+        Sum("reported_session", "count"), _COUNT,
+        "Sessions that other sources than the authority tell of. Never added to sessions."),
+    _of("reported_page_views", "Page views (reported by others)", "count", "up",
+        Sum("reported_page_view", "count"), _COUNT,
+        "Page views that other sources than the authority tell of. Never added to page views."),
+    _of("reported_engagement", "Engagement (reported by others)", "count", "up",
+        Sum("reported_engagement", "count"), (*_COUNT, "name"),
+        "Named actions that other sources than the authority tell of. They make nobody active."),
+)
 # fmt: on
 _FAMILIES = {
     "Money": _OF_MONEY,
@@ -406,6 +427,7 @@ _FAMILIES = {
     "Growth": _OF_GROWTH,
     "Use": _OF_USE,
     "Traffic": _OF_TRAFFIC,
+    "Reported by others": _OF_OTHERS,
 }
 
 CATALOG: dict[str, Metric] = {

@@ -46,7 +46,14 @@ from upwell.projection.folding import Folding
 from upwell.projection.ground import GROUND, Ground, Relinked
 from upwell.projection.keys import Hashes, ends_before, hash_keys, only_new
 from upwell.projection.ledger import Moment
-from upwell.projection.refold import goals, load, own_metrics, refold, relocate
+from upwell.projection.refold import (
+    goals,
+    load,
+    own_metrics,
+    refold,
+    relocate,
+    weighs_otherwise,
+)
 from upwell.projection.room import Room
 from upwell.projection.staged import Staged, alone, facts_of, restating_of, stacked, told_of
 from upwell.projection.sums import Sums
@@ -316,7 +323,11 @@ class Projection:
             stored = db.execute("select count(*) from events").fetchone()
             own_metrics(db, ground)
             goals(db, ground)
-            again = bool(stored and stored[0]) and not ground.folds_like(self.ground)
+            weighs = weighs_otherwise(db, ground)
+            folds = bool(stored and stored[0]) and not ground.folds_like(self.ground)
+            again = folds or weighs
+            if weighs:
+                store.judge_anew(db)
             if again:
                 relocate(db, self._db.cursor(), partial(staff.located, db, ground, zone))
                 refold(db, ground, zone)

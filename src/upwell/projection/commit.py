@@ -22,7 +22,7 @@ from upwell.period import MICROS, Zone, to_day
 from upwell.projection import restated, store
 from upwell.projection.actors import Actors
 from upwell.projection.crowd import Crowd
-from upwell.projection.ground import Ground, excluded
+from upwell.projection.ground import Ground, excluded, weighed
 from upwell.projection.histories import (
     COHORTS,
     DAY_BITS,
@@ -154,7 +154,11 @@ def _day(text: str) -> int | None:
 
 
 def located(columns: pa.Table, ground: Ground, zone: Zone) -> pa.Table:
-    """Add the local day and hour, whether the day had ended on arrival, and who is excluded."""
+    """Add the local day and hour, whether the day had ended on arrival, and who is excluded.
+
+    What counts only as reported by somebody else gets a type of its own.
+    """
+    columns = weighed(columns, ground)
     ts = columns["ts"].to_numpy()
     days = _own_days(columns, zone.days(ts))
     arrived = zone.days(columns["recorded_at"].to_numpy())

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from upwell.billing import Origin
 from upwell.event import Delivery
+from upwell.metrics.authority import MEASURES, REPORTED, sent_as
 from upwell.metrics.catalog import DEFAULT_ACTIVE, SETS, Metric
 from upwell.metrics.own import Activation, Own, activating, catalogue
 from upwell.metrics.policy import (
@@ -36,6 +38,7 @@ class GroundProduct(msgspec.Struct, frozen=True, kw_only=True):
     active: tuple[str, ...] | None = None
     retired: bool = False
     activation: Activation | None = None
+    authority: tuple[tuple[str, str], ...] = ()  # measure, and the source whose word counts
     made: bool = False  # on a page, not in the configuration file
     named: tuple[tuple[str, str], ...] = ()  # what clients of vendors call an event, and its type
 
@@ -164,6 +167,32 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """What activates in the products that say so themselves."""
         return {p.id: p.activation for p in self.products if p.activation is not None}
 
+    @cached_property
+    def authorities(self) -> dict[tuple[str, str], frozenset[str]]:
+        """By product and event type the sources whose word counts; where none is, all count.
+
+        What a product names holds. For money it is otherwise the billing sources that are
+        configured for the product, if there are any.
+        """
+        found: dict[tuple[str, str], frozenset[str]] = {}
+        for origin in self.sources:
+            billed = {origin.product, *origin.assign.values()} if origin.kind == "stripe" else ()
+            for product in billed:
+                for kind in MEASURES["revenue"]:
+                    known = found.get((product or "", kind), frozenset())
+                    found[product or "", kind] = known | {origin.id}
+        for own in self.products:
+            for measure, source in own.authority:
+                kinds = MEASURES.get(measure, ())
+                found |= {(own.id, kind): frozenset({source}) for kind in kinds}
+        return found
+
+    def counted_as(self, product: str, source: str, kind: str) -> str:
+        """The type under which an event is kept: another where another source is the authority."""
+        sent = sent_as(kind)
+        counts = self.authorities.get((product, sent))
+        return sent if counts is None or source in counts else REPORTED + sent
+
     @property
     def reads_more(self) -> bool:
         """Whether an event may count for more than its own type's sums, or activate by its name."""
@@ -218,6 +247,21 @@ class Ground(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 _LEDGER = (
     "timezone", "currency", "exclude", "fiscal_year_start", "rates", "merges"
 )  # fmt: skip
+
+
+def weighed(columns: pa.Table, ground: Ground) -> pa.Table:
+    """Events under the types that they are kept under."""
+    if not ground.authorities and not pc.any(pc.starts_with(columns["type"], REPORTED)).as_py():
+        return columns
+    told = pc.binary_join_element_wise(columns["product"], columns["source"], columns["type"], "\0")
+    coded = told.combine_chunks().dictionary_encode()
+    kinds = []
+    for one in coded.dictionary.to_pylist():
+        product, _, rest = one.partition("\0")
+        source, _, kind = rest.rpartition("\0")
+        kinds.append(ground.counted_as(product, source, kind))
+    place = columns.column_names.index("type")
+    return columns.set_column(place, "type", pa.array(kinds, pa.string()).take(coded.indices))
 
 
 def excluded(ground: Ground, actors: pa.ChunkedArray, metadata: pa.ChunkedArray) -> pa.Array:

@@ -120,12 +120,18 @@ def cohort_rows(db: duckdb.DuckDBPyConnection, zone: Zone) -> pa.Table:
     return pa.table({n: pa.array(c, t) for n, c, t in zip(names, columns, types, strict=True)})
 
 
+def weighs_otherwise(db: duckdb.DuckDBPyConnection, ground: Ground) -> bool:
+    """Whether any stored event would be kept under another type: by whose word counts."""
+    rows = db.execute("select distinct product, source, type from events").fetchall()
+    return any(ground.counted_as(*row) != row[2] for row in rows)
+
+
 def relocate(
     db: duckdb.DuckDBPyConnection,
     old: duckdb.DuckDBPyConnection,
     locate: Callable[[pa.Table], pa.Table],
 ) -> None:
-    """Work out day, hour, lateness and exclusion of every stored event anew.
+    """Work out day, hour, lateness, exclusion and weight of every stored event anew.
 
     `old` is a second connection, which still reads the committed events while `db` writes.
     """

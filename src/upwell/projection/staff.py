@@ -71,9 +71,7 @@ def mark(db: duckdb.DuckDBPyConnection, ground: Ground, customers: Iterable[Cust
         db.execute("update events set excluded = not excluded where rowid in (from others)")
         db.execute("create or replace temp table flipped as "
                    "select * from events where rowid in (from others)")  # fmt: skip
-    # What is made from the events elsewhere sees by this that they are judged otherwise now.
-    db.execute("insert into meta select 'judged', '0' where 'judged' not in (select key from meta)")
-    db.execute("update meta set value = (value::bigint + 1)::varchar where key = 'judged'")
+    store.judge_anew(db)
     return True
 
 

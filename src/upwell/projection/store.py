@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from upwell.errors import Rejected, Unavailable
 from upwell.event import DIMENSIONS
+from upwell.metrics.authority import REPORTED_TYPES
 from upwell.period import DAY_MICROS
 from upwell.projection.sums import LINKED, PARTS
 
@@ -186,7 +187,8 @@ def steps(events: str) -> str:
     """The SQL of events with `goal`: whether one activates; `times` and `within` say how often."""
     return f"""(select e.*, coalesce(e.type = g.type, e.name = g.named, false) as goal,
       g.times, g.within from {events} e join goals g
-      on g.product = e.product or (g.product = '' and not list_contains(g.others, e.product)))"""
+      on e.type not in {REPORTED_TYPES} and (g.product = e.product
+        or (g.product = '' and not list_contains(g.others, e.product))))"""
 
 
 STEPS = f"({steps('events')} e left join persons p on p.actor = e.actor)"
@@ -329,6 +331,12 @@ def unavailable(error: duckdb.Error) -> Unavailable:
         f"The stored events cannot be opened: {str(error).splitlines()[0]}",
         fix="Check the disk and the memory of this machine; then start again.",
     )
+
+
+def judge_anew(db: duckdb.DuckDBPyConnection) -> None:
+    """Let what is made from the events elsewhere see that stored ones count otherwise now."""
+    db.execute("insert into meta select 'judged', '0' where 'judged' not in (select key from meta)")
+    db.execute("update meta set value = (value::bigint + 1)::varchar where key = 'judged'")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from upwell.event import DIMENSIONS
 from upwell.projection import Projection, billing, store
 from upwell.projection.book import unequal
 from upwell.projection.corrections import READ_THE_SAME
+from upwell.projection.ground import weighed
 from upwell.projection.keys import hash_keys, places
 from upwell.projection.linking import recounted
 from upwell.projection.refold import cohort_rows, events_of, facts_of, load, membership
@@ -65,7 +66,7 @@ def differing(
     Left out of the numbers with reason: repeats, what could not be used, what was retracted.
     """
     db = projection.reader()
-    columns = stacked(staged)
+    columns = weighed(stacked(staged), projection.ground)
     hashes = hash_keys(columns)
     columns = columns.append_column("key_high", pa.array(hashes.high))
     columns = columns.append_column("key_low", pa.array(hashes.low))

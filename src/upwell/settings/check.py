@@ -36,6 +36,7 @@ class Names(Struct, frozen=True):
 
     metrics: frozenset[str] = frozenset()
     event_types: frozenset[str] = frozenset()
+    measures: frozenset[str] = frozenset()
     sources: tuple[type[Struct], ...] = ()
     """Tables of the kinds of source that were added beside those of `schema`."""
     judge: Callable[[tuple[OwnMetric, ...]], Iterable[tuple[int, str, str, str, str]]] | None = None
@@ -203,6 +204,9 @@ def _products(settings: Settings, names: Names) -> Iterator[Mistake]:
                 )
         yield from _types((*path, "active"), product.active, names)
         yield from _activation((*path, "activation"), product.activation)
+        for measure in product.authority if names.measures else ():
+            inner = (*path, "authority", measure)
+            yield from _known(inner, measure, names.measures, "measure")
         for name, kind in product.events.items():
             if names.event_types:
                 inner = (*path, "events", name)

@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from upwell.event import DIMENSIONS, pointer
+from upwell.metrics.authority import REPORTED_TYPES
 from upwell.period import MICROS
 
 U32 = NDArray[np.uint32]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 
-NOBODY = ("report", "identify", "merge", "unmerge")  # types that are nobody's doing
+# Types that are nobody's doing, or counted where another source tells of it.
+NOBODY = ("report", "identify", "merge", "unmerge", *REPORTED_TYPES)
 VALUE, CURRENCY = "@value", "@currency"  # what an event is worth, asked for like a property
 MISSING = -1  # the code of an event without the property
 

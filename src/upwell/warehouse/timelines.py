@@ -205,7 +205,8 @@ class Timelines:
         stale = set(
             db.execute(
                 f"select distinct product, {slices.MONTH} from events"
-                " where superseded_seq > ? and superseded_seq <= ? and version_seq <= ?",
+                f" where superseded_seq > ? and superseded_seq <= ? and version_seq <= ?"
+                f" and {slices.COUNTS}",
                 [manifest.changed, position, manifest.high],
             ).fetchall()
         )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from upwell.event import GrowthEvent
+from upwell.metrics.authority import SAID
 from upwell.money import WIDE, digits, from_nanos, major
 from upwell.period import to_date, to_instant
 from upwell.projection import Projection
@@ -128,12 +129,12 @@ def _ours(plan: Plan, projection: Projection, accounts: set[str]) -> dict[Month,
         found[month].append(_Entry(id_, "payment", paid, seq))
     accounts |= {account for account, _, _ in found}
     rows = db.execute(
-        """select source, currency, day, type, sum(value),
+        f"""select source, currency, day, {SAID} as said, sum(value),
           coalesce(json_extract_string(metadata, '$.charge'), '') as charge, max(seq)
         from events where superseded_at is null and day >= ? and day < ?
           and source in (select unnest(?::varchar[]))
-          and (type in ('refund', 'fee') or (type = 'revenue' and reason = 'dispute'))
-        group by source, currency, day, type, charge, ts, value < 0 order by ts, charge""",
+          and (said in ('refund', 'fee') or (said = 'revenue' and reason = 'dispute'))
+        group by source, currency, day, said, charge, ts, value < 0 order by ts, charge""",
         [plan.start, plan.end, sorted(accounts)],
     )
     for source, currency, day, kind, value, charge, seq in rows.fetchall():
