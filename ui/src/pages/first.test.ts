@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { LANGUAGES, sending, shownBy } from './first';
+import { client, CLIENTS, LANGUAGES, sending, shownBy, snippet } from './first';
 
 const AT = { origin: 'https://upwell.acme.example', key: 'uw_1_secret', product: 'mail', now: Date.UTC(2026, 10, 23, 2, 7, 31, 500) };
 
@@ -26,6 +26,24 @@ describe('the first event', () => {
         idempotency_key: 'signup-user-1',
       });
     }
+  });
+
+  it('is sent by a client of another vendor with nothing but its host and key', () => {
+    for (const { id } of CLIENTS) {
+      const text = client(id, AT);
+      expect(text).toContain('upwell.acme.example');
+      expect(text).toContain('/sdk/');
+      expect(text).toContain(AT.key);
+      expect(Math.max(...text.split('\n').map((line) => line.length))).toBeLessThan(80);
+    }
+    expect(client('mixpanel', { ...AT, origin: 'http://localhost:8000' })).toContain("host: 'localhost', port: 8000");
+  });
+
+  it('comes from a page that names script, key and product', () => {
+    const page = new DOMParser().parseFromString(snippet(AT), 'text/html');
+    const script = page.querySelector('script')!;
+    expect(script.src).toBe(`${AT.origin}/upwell.js`);
+    expect({ ...script.dataset }).toEqual({ key: AT.key, product: 'mail' });
   });
 
   it('is seen in a metric that there is', () => {
