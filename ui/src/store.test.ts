@@ -16,6 +16,7 @@ const answer = (...all: Series[]): Answer => ({
   question: { metric: 'signups' },
   series: all,
   as_of: { mail: '2026-11-03T10:00:00Z' },
+  behind: [],
   policy: 'upwell',
   position: '0-1',
   unit: 'count',

@@ -48,6 +48,7 @@ const answer = (question: Question, ...all: Series[]): Answer => ({
   question,
   series: all,
   as_of: {},
+  behind: [],
   policy: 'upwell',
   position: '',
   unit: 'count',
@@ -147,6 +148,7 @@ test('what needs a person: open alerts, the gravest first, as text whatever they
     customers: [],
     timeline: [],
     delivered: [],
+    waiting: '',
     day: '1970-01-01',
     ...more,
   });

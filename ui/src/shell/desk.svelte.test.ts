@@ -28,6 +28,7 @@ const answer = (question: Question, value: number): Answer => ({
   question,
   series: [{ key: '', points: [{ start: '2026-11-22', value, complete: false }], total: value }],
   as_of: {},
+  behind: [],
   policy: 'upwell',
   position: '0-1',
   unit: 'count',
