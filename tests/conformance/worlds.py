@@ -1,0 +1,11 @@
+"""The vendors that conformance is tried on, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from tests.conformance.vendors import World
+from tests.conformance.world_ga4 import Site
+from tests.conformance.world_mixpanel import Phones
+
+WORLDS: Mapping[str, Callable[[], World]] = {"ga4": Site, "mixpanel": Phones}
