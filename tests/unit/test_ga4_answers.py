@@ -18,6 +18,7 @@ from upwell.event import Delivery
 from upwell.metrics.reported import OTHER_ROW, SAMPLED, THRESHOLDED
 from upwell.period import to_instant
 from upwell.query.desk import Desk
+from upwell.query.explain import Explain
 from upwell.query.question import Answer, Question
 from upwell.query.rows import rows
 from upwell.sources.ga4.reports import Body, Part, days
@@ -238,6 +239,22 @@ def test_compared_days_are_whole(house: World) -> None:
     assert answer.series[0].compare is not None
     assert answer.series[0].compare.points[0].value == 20
     assert answer.series[0].compare.total is None  # of yesterday until now nobody knows
+
+
+def test_a_change_is_explained_by_reports_that_were_read(house: World) -> None:
+    question = msgspec.convert(
+        {"metric": "ga4_sessions", "from": str(date(1)), "to": str(date(0)), "product": ["mail"]},
+        Question,
+    )
+    desk = Desk(house.projection)
+    found = Explain(desk, lambda: to_instant(NOW)).explain(question, SYSTEM)
+    assert (found.before, found.after, found.change) == (10, 20, 10)
+    splits = {split.by: split for split in found.splits}
+    assert [(part.label, part.kind, part.change) for part in splits["channel"].parts] == [
+        ("Direct", "part", 15), ("Email", "part", -4), ("", "rest", -1),
+    ]  # fmt: skip
+    assert splits["country"].parts == splits["device"].parts == ()
+    assert splits["device"].note == "No report of both spans was read."
 
 
 def test_the_rest_of_a_long_report(house: World) -> None:

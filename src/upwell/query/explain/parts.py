@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
+from upwell.metrics.catalog import Reported
 from upwell.metrics.revenue.display import half_even
 from upwell.money import digits, major
 from upwell.query.desk import Desk
@@ -19,6 +20,7 @@ from upwell.query.plan import Plan
 from upwell.query.question import Value
 
 ONCE = "Who is in several of them is counted once in the whole."
+UNREAD = "No report of both spans was read."
 NO_PARTS = "{} is neither a sum nor one thing over another: it has no parts that add up."
 _NONE: Sides = (Fraction(0), Fraction(0))
 _LACK = "\0"  # the key of what no value of the split has
@@ -79,6 +81,10 @@ def adding(case: Case, by: str, apart: Spans) -> ChangeSplit:
         _totals(case.desk, apart.then, apart.until),
         _totals(case.desk, apart.now, None),
     ]
+    rule = apart.now.metric.rule
+    unread = any(set(column.values()) == {None} for column in columns)
+    if unread and isinstance(rule, Reported):
+        return ChangeSplit(by=by, parts=(), note=UNREAD)
     scale = 1 if apart.now.metric.unit == "money" else SCALE
     pairs = {
         key: Pair(*(round((column.get(key) or 0) * scale) for column in columns))
@@ -101,6 +107,7 @@ def adding(case: Case, by: str, apart: Spans) -> ChangeSplit:
             )
         )
     sums = apart.now.additive or apart.now.metric.unit == "money"
+    sums = sums or (isinstance(rule, Reported) and rule.adds)
     kind: Kind = "rest" if sums else "overlap"
     if any(lack):
         parts.append(
