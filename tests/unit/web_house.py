@@ -28,6 +28,7 @@ from upwell.query.boards import Boards
 from upwell.query.explain import Explain
 from upwell.query.goals import Goals
 from upwell.query.marks import Marks
+from upwell.query.overlaps import Overlaps
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows, Source
 from upwell.query.usage.door import Usage
@@ -192,6 +193,7 @@ class Built:
             event_names=lambda _: [],
             metrics=_metrics,
             sources=lambda _: _SOURCES,
+            overlaps=lambda _: Overlaps(overlaps=()),
             company=company(),
             accounts=self._accounts,
             health=sources_of_house(),

@@ -15,6 +15,7 @@ export type AnnotationKind = 'note' | 'release' | 'launch' | 'campaign' | 'outag
 export type TileKind = 'number' | 'series' | 'bars' | 'bridge' | 'retention' | 'funnel' | 'lifecycle' | 'text' | 'hidden';
 export type TileLook = 'lines' | 'areas' | 'shares';
 export type GoalState = 'reached' | 'on_pace' | 'behind' | 'missed' | 'unknown';
+export type OverlapDecided = 'configured' | 'billing' | 'nobody';
 export type ChangeKind = 'part' | 'other' | 'overlap' | 'rest';
 
 /** What is asked, over local days: `from` inclusive, `to` exclusive. */
@@ -1385,9 +1386,10 @@ export interface NewBoard {
   name: string;
   tiles?: Tile[];
   shared?: boolean;
+  version?: string;
 }
 
-/** A board; `mine` where the viewer may change it. */
+/** A board; `mine` where the viewer may change it, `version` another with each change. */
 export interface Board {
   id: string;
   name: string;
@@ -1396,6 +1398,7 @@ export interface Board {
   mine: boolean;
   owner: string;
   created_at: string;
+  version: string;
 }
 
 /** The boards that the viewer may open, by name. */
@@ -1524,6 +1527,28 @@ export interface NewSource {
 export interface Connected {
   source: string;
   found: string[];
+}
+
+/** A source with events of the measure in the last 30 days; without `counts` it only reports. */
+export interface Sender {
+  source: string;
+  events: number;
+  last: string;
+  counts: boolean;
+}
+
+/** A measure of a product that several sources tell of, or only others than the authority. */
+export interface Overlap {
+  product: string;
+  measure: string;
+  decided: OverlapDecided;
+  authority: string[];
+  sources: Sender[];
+}
+
+/** All of them, by product and measure. */
+export interface Overlaps {
+  overlaps: Overlap[];
 }
 
 /** `POST /v1/goals`: a metric, the value it is to have, and by the end of which day. */

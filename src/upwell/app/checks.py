@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from upwell.access import SYSTEM
 from upwell.app.calls import Calls
 from upwell.app.house import House
 from upwell.billing import Origin
@@ -22,6 +23,7 @@ from upwell.journal import DAMAGED
 from upwell.projection import Staged, closes
 from upwell.projection.ground import GROUND, Ground
 from upwell.projection.verify import Difference, differences, differing
+from upwell.query.overlaps import overlaps
 from upwell.settings import Settings, Source, StripeSource, secret
 from upwell.sources.contract import NotAllowed
 from upwell.sources.kinds import kind_named
@@ -57,6 +59,21 @@ def problems(settings: Settings, house: House) -> Iterator[Problem]:
             yield from _tried(source, guard, house)
         else:
             yield from _opened(source, house)
+
+
+def warnings(house: House) -> Iterator[Problem]:
+    """Measures that several sources send, all of which are added because nobody chose one."""
+    for one in overlaps(house.projection, SYSTEM, house.clock()).overlaps:
+        if one.decided == "nobody":
+            names = [f"'{sender.source}'" for sender in one.sources]
+            said = f"{', '.join(names[:-1])} and {names[-1]}"
+            yield Problem(
+                code="overlap",
+                message=f"{said} all send {one.measure} of '{one.product}'; all of it is added.",
+                fix=f"If they tell of the same, name the one that counts: "
+                f'`authority = {{{one.measure} = "{one.sources[0].source}"}}` of the product.',
+                where=f"products.{one.product}.authority",
+            )
 
 
 def _opened(source: Source, house: House) -> Iterator[Problem]:

@@ -350,9 +350,7 @@ class Commands:
     def replay(self, seq: int | None = None, source: str | None = None) -> dict[str, Any]:
         """Try dead letters again."""
         asked = Replay(source=source, delivery=seq)
-        found: dict[str, Any] = msgspec.to_builtins(
-            Mending(self._house, self._pulls).replay(asked)
-        )
+        found: dict[str, Any] = msgspec.to_builtins(Mending(self._house, self._pulls).replay(asked))
         return found
 
     def _reread(self, about: dict[str, Any]) -> dict[str, Any]:
@@ -455,7 +453,7 @@ class Commands:
             rules(chosen.alerts, len(chosen.products), ground_of(chosen).catalogue)
         except Rejected as error:
             problems.append(error.problem)
-        return {"problems": problems}
+        return {"problems": problems, "warnings": list(checks.warnings(self._house))}
 
     def config_export(self) -> dict[str, Any]:
         """The configuration that holds now, as TOML."""

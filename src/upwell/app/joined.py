@@ -36,6 +36,7 @@ from upwell.query.boards import Boards
 from upwell.query.explain import Explain
 from upwell.query.goals import Goals
 from upwell.query.marks import Marks
+from upwell.query.overlaps import overlaps
 from upwell.query.plan import adds, of_users
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Row, Rows
@@ -134,6 +135,7 @@ class Joined:
             event_names=self._event_names,
             metrics=lambda: _metrics(house.projection.ground),
             sources=self._sources,
+            overlaps=lambda viewer: overlaps(self.house.projection, viewer, self.house.clock()),
             company=Company(
                 in_file=in_file(house.settings),
                 workspace=self.standing.workspace,
@@ -267,7 +269,7 @@ class Joined:
         rows = projection.reader().execute(
             """select coalesce(name, type), type, sum(n)::bigint, max(day) filter (n > 0) from cells
             where product in (select unnest(?::varchar[])) and type not like '%:%'
-              and type <> 'report'
+              and type <> 'report' and not starts_with(type, 'reported_')
             group by all having sum(n) > 0 order by 3 desc, 1 limit 1000""",
             [visible],
         )

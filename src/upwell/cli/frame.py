@@ -161,10 +161,10 @@ def _counts(step: Mapping[str, Any]) -> str:
     return f"{done:,} of {total:,}" if total else f"{done:,}"
 
 
-def fail(problems: Sequence[Problem]) -> None:
+def fail(problems: Sequence[Problem], word: str = "error") -> None:
     """Each problem on standard error: what is wrong, where, and what to change."""
     for problem in problems:
-        click.echo(f"error: {problem.message}", err=True)
+        click.echo(f"{word}: {problem.message}", err=True)
         if problem.where and problem.where not in problem.message:
             click.echo(f"where: {problem.where}", err=True)
         if problem.fix:

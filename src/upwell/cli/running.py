@@ -94,6 +94,7 @@ def demo(data: str, port: int, scale: float) -> None:
 def check(home: Home, as_json: bool) -> int:
     """Read the configuration, try what it names, and say what is wrong and how to mend it."""
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()
     level = 0
     try:
         read = read_settings(home)
@@ -104,11 +105,13 @@ def check(home: Home, as_json: bool) -> int:
             config = str(home.config.absolute()) if home.config else None
             tried = ask(home, "check", config=config)
             problems = tuple(Problem(**each) for each in tried["problems"])
+            warnings = tuple(Problem(**each) for each in tried["warnings"])
             level = 1 if problems else 0
     if as_json:
-        put_json({"ok": not problems, "problems": problems})
+        put_json({"ok": not problems, "problems": problems, "warnings": warnings})
         return level
     fail(problems)
+    fail(warnings, "warning")
     if not problems:
         where = home.config or "no configuration: an empty workspace"
         click.echo(f"ok: {where}")

@@ -16,6 +16,7 @@ from upwell.access import Viewer
 from upwell.errors import NotFound, Rejected, UpwellError
 from upwell.period import to_instant
 from upwell.query import Answer, Ask
+from upwell.query.overlaps import Overlaps
 from upwell.query.rows import Row
 from upwell.web import asking, shapes
 from upwell.web.routes import PARAMETERS, Call, needs, whole_company
@@ -186,6 +187,12 @@ async def see_sources(request: Call) -> shapes.Sources:
     return await request.run(request.parts.sources, request.viewer)
 
 
+@get("/v1/overlaps", guards=needs("read"), tags=["What there is"], summary="Overlaps")
+async def see_overlaps(request: Call) -> Overlaps:
+    """Measures that several sources tell of, in the last 30 days: whose word counts."""
+    return await request.run(request.parts.overlaps, request.viewer)
+
+
 @get("/v1/dead-letters", guards=needs("read"), tags=["What there is"], summary="Not used")
 async def see_dead_letters(
     request: Call,
@@ -249,5 +256,6 @@ ROUTES = (
     see_event_names,
     see_metrics,
     see_sources,
+    see_overlaps,
     see_dead_letters,
 )

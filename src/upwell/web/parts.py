@@ -18,6 +18,7 @@ from upwell.query.boards import Boards
 from upwell.query.explain import Explanation
 from upwell.query.goals import Goals
 from upwell.query.marks import Marks
+from upwell.query.overlaps import Overlaps
 from upwell.query.revenue.door import Revenue
 from upwell.query.rows import Rows
 from upwell.query.usage.door import Usage
@@ -129,6 +130,7 @@ class Parts:
     event_names: Callable[[Viewer], Sequence[shapes.EventName]]
     metrics: Callable[[], Sequence[shapes.Metric]]
     sources: Callable[[Viewer], shapes.Sources]
+    overlaps: Callable[[Viewer], Overlaps]
     company: Company
     accounts: Accounts
     health: Sources

@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
-from upwell.query import Answer, boards, goals, marks, progress
+from upwell.query import Answer, boards, goals, marks, overlaps, progress
 from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
@@ -92,6 +92,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
             marks,
             explained,
             goals,
+            overlaps,
             progress,
             health_shapes,
             kind_shapes,

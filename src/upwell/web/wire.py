@@ -23,7 +23,7 @@ from upwell.metrics import goals as aims
 from upwell.metrics.catalog import Direction, Unit
 from upwell.metrics.funnel.sums import Histogram
 from upwell.period import Grain
-from upwell.query import boards, goals, marks, progress
+from upwell.query import boards, goals, marks, overlaps, progress
 from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
@@ -47,6 +47,7 @@ ALIASES: dict[str, Any] = {
     "TileKind": boards.Kind,
     "TileLook": boards.Look,
     "GoalState": aims.State,
+    "OverlapDecided": overlaps.Decided,
     "ChangeKind": explained.Kind,
 }
 """Unions of words that are used under a name of their own."""
@@ -212,6 +213,9 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     kind_shapes.SourceKinds,
     kind_shapes.NewSource,
     kind_shapes.Connected,
+    overlaps.Sender,
+    overlaps.Overlap,
+    overlaps.Overlaps,
     goals.NewGoal,
     progress.Goal,
     progress.GoalList,
