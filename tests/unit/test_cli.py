@@ -149,7 +149,10 @@ class Commands:
 
     def check(self, config: str | None = None) -> dict[str, Any]:
         self._asked.append(("check", {"config": config}))
-        return {"problems": [{"code": "x", "message": "Slack says no.", "fix": "Renew it."}]}
+        return {
+            "problems": [{"code": "x", "message": "Slack says no.", "fix": "Renew it."}],
+            "warnings": [{"code": "overlap", "message": "Two send signups.", "fix": "Choose."}],
+        }
 
     def config_export(self) -> dict[str, str]:
         return {"toml": '[workspace]\nname = "Acme"\n'}
@@ -388,7 +391,8 @@ def test_check(run: Terminal, tmp_path: Path) -> None:
     assert "'cancellations'" in run.err
     (tmp_path / "upwell.toml").write_text('[workspace]\nname = "Acme"\n')
     assert run("check") == 1
-    assert "Slack says no." in run.err
+    assert "error: Slack says no." in run.err
+    assert "warning: Two send signups." in run.err
     assert run.house.asked[-1][1] == {"config": f"{tmp_path}/upwell.toml"}
     assert run("check", "--data", "none") == 0
     assert run.out.startswith("ok: upwell.toml")
