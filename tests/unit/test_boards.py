@@ -63,6 +63,18 @@ def test_it_is_found_again_as_it_was_made(boards: Boards) -> None:
         boards.find(made.id, ADA)
 
 
+def test_whoever_changes_an_older_board_is_told_and_takes_nothing_away(boards: Boards) -> None:
+    read = boards.add(body(MAIL), ADA)
+    theirs = boards.put(read.id, body(MAIL | {"y": 7}, version=read.version), ADA)
+    with pytest.raises(Rejected) as told:
+        boards.put(read.id, body(MAIL | {"y": 3}, version=read.version), ADA)
+    assert (told.value.problem.code, told.value.status) == ("changed_meanwhile", 409)
+    assert boards.find(read.id, ADA) == theirs
+    again = boards.put(read.id, body(MAIL | {"y": 3}, version=theirs.version), ADA)
+    assert again.version not in (read.version, theirs.version)
+    assert boards.put(read.id, body(MAIL), ADA).version == read.version  # of what it holds, alone
+
+
 def test_one_s_own_are_nobody_else_s_and_shared_ones_are_copied(boards: Boards) -> None:
     own = boards.add(body(MAIL, shared=False), ADA)
     shared = boards.add(body(MAIL, name="All"), ADA)

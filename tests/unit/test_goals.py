@@ -111,6 +111,19 @@ def told(one: Goal) -> tuple[Any, ...]:
     return one.state, one.start, one.now, one.expected, one.gap
 
 
+def test_money_in_no_one_currency_is_written_as_it_was_said(kept: tuple[Desked, State]) -> None:
+    desked, state = kept
+    asked = goals(kept)
+    kept_goal = asked.add(new(value="200.5"), SYSTEM)
+
+    def apart(question: Question, viewer: Viewer) -> Answer:
+        answer = desked.desk.answer(question, viewer, desked.now)
+        return msgspec.structs.replace(answer, series=(), currency=None)
+
+    (one,) = Goals(desked.projection, state, apart, lambda: desked.now, ()).listed(SYSTEM).goals
+    assert (one.id, one.value, one.now, one.currency) == (kept_goal.id, "200.500000", None, None)
+
+
 def test_how_far_a_goal_is_and_whether_on_pace(kept: tuple[Desked, State]) -> None:
     """It is noon of 15 March: 14.5 of the 31 days from the 1st to the 31st are over."""
     made = goals(kept)

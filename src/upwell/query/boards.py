@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import threading
 from collections.abc import Callable, Mapping
 from typing import Literal
 
 import msgspec
+import xxhash
 
 from upwell.access import Viewer, mint_id
 from upwell.errors import Forbidden, NotFound, Rejected, nearest
@@ -65,15 +67,19 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class NewBoard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`POST /v1/boards`: a name, tiles that do not cover each other, and who may see it."""
+    """`POST /v1/boards`: a name, tiles that do not cover each other, and who may see it.
+
+    `version`: of the board that is changed, as it was read; one that was changed since is refused.
+    """
 
     name: str
     tiles: tuple[Tile, ...] = ()
     shared: bool = True
+    version: str = ""
 
 
 class Board(msgspec.Struct, frozen=True, kw_only=True):
-    """A board; `mine` where the viewer may change it."""
+    """A board; `mine` where the viewer may change it, `version` another with each change."""
 
     id: str
     name: str
@@ -82,6 +88,7 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
     mine: bool
     owner: str
     created_at: dt.datetime
+    version: str
 
 
 class BoardList(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +104,7 @@ class Boards:
         self, projection: Projection, state: State, clock: Callable[[], dt.datetime]
     ) -> None:
         self._projection, self._state, self._clock = projection, state, clock
+        self._one_at_a_time = threading.Lock()  # from what a change was made of to its being kept
 
     def listed(self, viewer: Viewer) -> BoardList:
         """Those that are shared, and the viewer's own."""
@@ -119,12 +127,24 @@ class Boards:
         return _shown(made, viewer)
 
     def put(self, id_: str, asked: NewBoard, viewer: Viewer) -> Board:
-        """Keeps it in place of an earlier one; hidden tiles stay what they were."""
-        had = self._own(id_, viewer)
-        tiles = {tile.id: tile for tile in _tiles(had)}
-        made = self._made(asked, viewer, tiles, id_, had.created_at, had.created_by)
-        made = msgspec.structs.replace(made, owner=had.owner)
-        kept.BOARDS.put(self._state, made)
+        """Keeps it in place of an earlier one; hidden tiles stay what they were.
+
+        Rejected where somebody changed the board since it was read.
+        """
+        with self._one_at_a_time:
+            had = self._own(id_, viewer)
+            if asked.version not in ("", _version(had)):
+                raise Rejected(
+                    "changed_meanwhile",
+                    "Somebody changed this board since you opened it.",
+                    fix="Read it again, and make your change on the newer one.",
+                    where="version",
+                    status=409,
+                )
+            tiles = {tile.id: tile for tile in _tiles(had)}
+            made = self._made(asked, viewer, tiles, id_, had.created_at, had.created_by)
+            made = msgspec.structs.replace(made, owner=had.owner)
+            kept.BOARDS.put(self._state, made)
         return _shown(made, viewer)
 
     def drop(self, id_: str, viewer: Viewer) -> None:
@@ -295,6 +315,12 @@ def _changes(one: kept.Board, viewer: Viewer) -> bool:
     return one.created_by == viewer.id or viewer.may("admin")
 
 
+def _version(one: kept.Board) -> str:
+    """The same for the same name, tiles and openness, whoever asks."""
+    said = msgspec.json.encode([one.name, one.shared, one.of], order="deterministic")
+    return xxhash.xxh3_64_hexdigest(said)
+
+
 def _shown(one: kept.Board, viewer: Viewer) -> Board:
     return Board(
         id=one.id,
@@ -309,4 +335,5 @@ def _shown(one: kept.Board, viewer: Viewer) -> Board:
         mine=_changes(one, viewer),
         owner=one.owner,
         created_at=to_instant(one.created_at),
+        version=_version(one),
     )

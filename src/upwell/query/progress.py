@@ -138,6 +138,9 @@ def _sums(metric: Metric) -> bool:
 
 
 def _written(of: Fraction, unit: Unit, currency: str | None) -> Value:
+    """As answers write it; money that is in no one currency as it was said."""
     if unit == "money":
-        return major(round(of * SCALE), currency or "XXX")
+        if currency is not None:
+            return major(round(of * SCALE), currency)
+        return str(int(of)) if of.denominator == 1 else f"{float(of):f}"
     return int(of) if of.denominator == 1 else float(of)

@@ -29,6 +29,15 @@ test('each line stands on the one before, and the axis holds their sum', () => {
   expect(scene.lines.every((one) => one.area !== '')).toBe(true);
 });
 
+test('what is hardly below nothing gets no axis there; what is, does', () => {
+  const lowest = (least: string): number => {
+    const series = [line('a', '900', '800'), line('b', '5', least)];
+    return layoutTimeSeries({ series, unit: 'money', grain: 'day', stacked: true }, 600, 300, SCREEN_THEME).yTicks[0]!.value;
+  };
+  expect(lowest('-808')).toBe(0);
+  expect(lowest('-1100')).toBeLessThan(0);
+});
+
 test('a day of which nothing is known is a gap in all of them', () => {
   const series = [line('a', 1, 2, null, 4, 5), line('b', 1, 2, null, 4, 5)];
   const scene = layoutTimeSeries({ series, unit: 'count', grain: 'day', stacked: true }, 600, 300, SCREEN_THEME);

@@ -100,6 +100,7 @@ export interface TimeSeriesScene {
 
 const TOP = 12;
 const LABEL_GAP = 8;
+const UNSEEN = 0.01; // of the height above nothing: so little below it gets no axis of its own
 const NARROWEST = 10; // px of a range that only one bucket has
 const TYPICAL: Record<Grain, number> = {
   hour: HOUR,
@@ -285,7 +286,8 @@ function extent(lines: readonly Line[], expected: readonly Expected[], zero: boo
 
 function tops(stacks: ReadonlyMap<string, Edges>): [number, number] {
   const values = [...stacks.values()].flatMap(({ high }) => high.filter((value) => value !== null));
-  return [Math.min(0, ...values), Math.max(0, ...values)];
+  const [low, high] = [Math.min(0, ...values), Math.max(0, ...values)];
+  return [-low < high * UNSEEN ? 0 : low, high];
 }
 
 /** px kept on the right for names; 0 when one line needs none or there is no room for them. */

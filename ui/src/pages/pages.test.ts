@@ -8,6 +8,7 @@ import type { Alert, Answer, Metric, Product, Question, Series } from '../wire';
 import Kpi from './Kpi.svelte';
 import NeedsYou from './NeedsYou.svelte';
 import Portfolio from './Portfolio.svelte';
+import { changes } from './values';
 
 const metric = (name: string, title: string, more: Partial<Metric> = {}): Metric => ({
   name,
@@ -125,6 +126,13 @@ test('products are rows in the order chosen; those without a value stand last', 
   expect(names()).toEqual(['Anvil', 'Cog', 'Bolt']);
   await fireEvent.click(screen.getByRole('button', { name: /Cancellations/ }));
   expect(names()).toEqual(['Bolt', 'Cog', 'Anvil']);
+});
+
+test('from nothing to nothing there is no change, and none from what nobody knows', () => {
+  const one = series('a', 0);
+  const compared = (total: number | null, before: number | null) => changes({ ...one, total, compare: { points: [], total: before } });
+  expect([compared(0, 0), compared(3, null), compared(0, 4), compared(5, 5)]).toEqual([false, false, true, true]);
+  expect(changes(one)).toBe(false);
 });
 
 test('what needs a person: open alerts, the gravest first, as text whatever they say', async () => {

@@ -1,6 +1,6 @@
 /** The values of points for drawing. The same points give the same array, so what did not move is not drawn again. */
 import { amount } from '../core/data';
-import type { Point } from '../wire';
+import type { Point, Series } from '../wire';
 
 const made = new WeakMap<readonly Point[], readonly (number | null)[]>();
 const NOTHING: readonly (number | null)[] = [];
@@ -14,3 +14,6 @@ export function valuesOf(points: readonly Point[] | undefined): readonly (number
   }
   return values;
 }
+
+/** Whether there is a change to speak of: from nothing to nothing, or from what nobody knows, there is none. */
+export const changes = ({ total, compare }: Series): boolean => compare !== undefined && compare !== null && compare.total !== null && !(Number(total ?? 0) === 0 && Number(compare.total) === 0);
