@@ -22,10 +22,12 @@ from upwell.errors import Rejected, Unavailable
 from upwell.event import PUBLIC_TYPES, Delivery, Translated
 from upwell.flow import translate
 from upwell.period import to_micros
+from upwell.projection.ground import Ground, GroundProduct
 from upwell.sources import sdk
 
 AT = to_micros(NOON)
 NAMES = {"events": {"Signed Up": "signup", "Order Completed": "revenue"}}
+SHARED: dict[str, Any] = {"event": "Shared", "properties": {"distinct_id": "u"}}
 DOORS = ("mixpanel.track", "mixpanel.engage", "mixpanel.groups", "mixpanel.import",
          "segment.batch", "segment.track", "segment.identify", "ga4.collect")  # fmt: skip
 
@@ -148,6 +150,19 @@ def test_a_public_key_sends_no_money() -> None:
     assert set(found.events["type"].to_pylist()) <= PUBLIC_TYPES
 
 
+def test_names_mean_what_the_product_says() -> None:
+    """Whatever source has the name of the key."""
+    mail = GroundProduct(id="mail", named=(("Shared", "activation"),))
+    ground = Ground(products=(mail, GroundProduct(id="docs")), sources=(Origin(id="web"),))
+    body = json.dumps(SHARED).encode()
+    for product, kind in (("mail", "activation"), ("docs", "engagement")):
+        about = {"door": "mixpanel.track", "product": product}
+        sent = Delivery(kind="sdk", source="web", received_at=AT, about=about, body=body)
+        found = translate(sent, frozenset({"mail"}), origin=ground.origin_of(sent))
+        assert found.events["type"].to_pylist() == [kind]
+        assert found.events["product"].to_pylist() == [product]
+
+
 WRAPPED = b'[{"event": "Shared", "properties": {"token": "k", "distinct_id": "\xc3\xa9+/?"}}]'
 BASE64 = base64.b64encode(WRAPPED)
 
@@ -182,7 +197,11 @@ def test_keys_are_named_in_every_way() -> None:
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -258,7 +277,6 @@ def key(built: Built, *origins: str, products: tuple[str, ...] | None = ("mail",
 
 
 TRACK = "/sdk/mixpanel/track"
-SHARED: dict[str, Any] = {"event": "Shared", "properties": {"distinct_id": "u"}}
 SITE = {"Origin": "https://www.acme.example"}
 
 
