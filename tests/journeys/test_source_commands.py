@@ -205,3 +205,24 @@ def test_the_key_of_another_account_is_not_taken(
         f"The key is of account {run.company.fake.account}, and 'acme' reads acct_before."
         in run.err
     )
+
+
+def test_sources_are_listed_and_one_is_shown(run: Terminal) -> None:
+    connected(run)
+    assert run("source", "list") == 0
+    head, row = run.out.splitlines()
+    assert head.split()[:4] == ["source", "kind", "products", "state"]
+    assert row.split()[:4] == ["acme", "stripe", "mail", "live"]
+    assert run("source", "list", "--json") == 0
+    (found,) = msgspec.json.decode(run.out)["sources"]
+    assert found["complete_to"] is not None
+    assert len(found["days"]) == 30
+    assert run("source", "show", "acme") == 0
+    assert "state: live" in run.out
+    assert "complete through: " in run.out
+    assert "revenue" in run.out
+    assert run("source", "show", "acm") == 2
+    assert "acme" in run.err
+    assert run("source", "pause", "acme") == 0
+    assert run("source", "show", "acme") == 0
+    assert "numbers stand still since: " in run.out

@@ -52,7 +52,7 @@ class Standings:
         self.read_to: Callable[[str], int | None] | None = None
         self._lock = Lock()
         self._reached: dict[str, int] = {}
-        self._every: tuple[float, dict[str, tuple[Link, Through]]] = (float("-inf"), {})
+        self._every: tuple[float, list[Link], dict[str, tuple[Link, Through]]] = (0.0, [], {})
         self._types: tuple[float, object, dict[tuple[str, str], frozenset[str]]] = (0.0, None, {})
 
     def behind(self, product: str, types: frozenset[str]) -> tuple[Through, ...]:
@@ -76,21 +76,17 @@ class Standings:
         """Every source that says how far it is, by id."""
         if self.read_to is None:
             return {}
+        links = self._links.every()
         with self._lock:
-            at, known = self._every
-            if time.monotonic() - at > KEPT:
+            at, of, known = self._every
+            if of != links or time.monotonic() - at > KEPT:
                 known = {
                     link.id: (link, found)
-                    for link in self._links.every()
+                    for link in links
                     if (found := self._through(link)) is not None
                 }
-                self._every = (time.monotonic(), known)
+                self._every = (time.monotonic(), links, known)
             return known
-
-    def forget(self) -> None:
-        """Look again at the next question."""
-        with self._lock:
-            self._every = (float("-inf"), {})
 
     def _through(self, link: Link) -> Through | None:
         row = self._links.row(link.id)

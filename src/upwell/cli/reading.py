@@ -285,3 +285,101 @@ def _put_linked(done: dict[str, Any], as_json: bool) -> None:
         return
     said = "one customer" if len(done["accounts"]) > 1 else "a customer of its own"
     click.echo(f"{', '.join(done['accounts'])}: {said}{'' if done['changed'] else ', as before'}")
+
+
+@source.command("list")
+@as_json
+@places
+def list_(home: Home, as_json: bool) -> int:
+    """Every source: how it is doing, and up to when all of it is here."""
+    found = ask(home, "sources")
+    if as_json:
+        put_json(found)
+        return 0
+    put_table(
+        ["source", "kind", "products", "state", "received", "complete_through", "events", "unused"],
+        [
+            [
+                each["id"],
+                each["kind"],
+                " ".join(each["products"]),
+                _state(each),
+                _moment(each["last_received"]),
+                _moment(each.get("complete_to")),
+                f"{each['events']:,}",
+                f"{each['dead_letters']:,}",
+            ]
+            for each in found["sources"]
+        ],
+        "events unused",
+    )
+    for each in found["sources"]:
+        if each["error"]:
+            click.echo(f"{each['id']}: {each['error']} {each['fix']}".rstrip(), err=True)
+        if each.get("reading"):
+            click.echo(f"{each['id']}: {_reading(each['reading'])}", err=True)
+    return 0
+
+
+@source.command()
+@click.argument("id", metavar="SOURCE")
+@as_json
+@places
+def show(home: Home, id: str, as_json: bool) -> None:
+    """One source: its state, its events, what changed of them, what could not be used."""
+    found = ask(home, "source_show", id=id)
+    if as_json:
+        put_json(found)
+        return
+    one, health = found["source"], found["health"]
+    facts = {
+        "source": id,
+        "kind": one["kind"],
+        "products": " ".join(one["products"]),
+        "state": _state(one),
+        "why": one["error"],
+        "next": one.get("fix"),
+        "numbers_stand_still_since": _moment(one.get("complete_to")) if one.get("late") else "",
+        "complete_through": _moment(one.get("complete_to")),
+        "last_received": _moment(one["last_received"]),
+        "events": one["events"],
+        "reading": _reading(one["reading"]) if one.get("reading") else "",
+    }
+    put_facts({name: value for name, value in facts.items() if value})
+    for change in health["drift"]:
+        click.echo(f"changed: {change['event']}: {change['text']}")
+    for one in health["unusable"]:
+        click.echo(f"could not use: {one['records']:,}: {one['reason']} {one['fix']}")
+    put_table(
+        ["event", "type", "events", "first", "last"],
+        [
+            [
+                each["name"],
+                each["type"],
+                f"{each['events']:,}",
+                each["first_seen"],
+                each["last_seen"],
+            ]
+            for each in health["events"]
+        ],
+        "events",
+    )
+
+
+def _state(one: dict[str, Any]) -> str:
+    """The state in a few words, as the page has it."""
+    if one["state"] == "failed":
+        return f"failed: {one['failed']}"
+    return "late" if one.get("late") == "late" and one["state"] != "paused" else str(one["state"])
+
+
+def _moment(text: str | None) -> str:
+    return text[:16].replace("T", " ") if text else ""
+
+
+def _reading(one: dict[str, Any]) -> str:
+    left = "" if one["seconds_left"] is None else f", about {one['seconds_left']:,.0f} s left"
+    slices = f"{one['done']:,} of {one['total']:,}"
+    return (
+        f"reading {one['label']}: {slices}, {one['rows']:,} rows, {one['rate']:,.0f} a second{left}"
+    )
