@@ -15,7 +15,7 @@ from upwell.access import SYSTEM
 from upwell.billing import Origin
 from upwell.errors import Rejected
 from upwell.event import Delivery
-from upwell.metrics.reported import OTHER_ROW, SAMPLED, THRESHOLDED
+from upwell.metrics.reported import OTHER_ROW, SAMPLED, THRESHOLDED, WITHHELD
 from upwell.period import to_instant
 from upwell.query.desk import Desk
 from upwell.query.explain import Explain
@@ -79,6 +79,7 @@ PAGES = (
             row(1, "Direct", 21, 16, 6, 60, 4, "25.25"),
             flags=THRESHOLDED | SAMPLED,
         ),
+        part("country", row(2, "DE", 9, 7, 3, 30, 2, 0), flags=WITHHELD),
         part("device", row(2, "mobile", 9, 7, 3, 30, 2, "12.5"), ago=(2,)),
         part("landing_page", row(2, "/", 9, 7, 3, 30, 2, 0), row(2, "(other)", 1, 1, 0, 1, 0, 0),
             ago=(2,), flags=OTHER_ROW),
@@ -181,6 +182,14 @@ def test_days_that_were_not_read_have_no_value(house: World) -> None:
     assert "(other)" in ask(house, "ga4_sessions", by="landing_page").note
 
 
+def test_revenue_that_google_hides_is_not_reported(house: World) -> None:
+    hidden = ask(house, "ga4_revenue", by="country")
+    assert values(hidden) == {"": [None] * 5}
+    assert hidden.note.startswith("Not reported: Google does not show revenue")
+    shown = ask(house, "ga4_sessions", by="country")
+    assert [line.total for line in shown.series] == [9]
+
+
 def test_a_report_is_never_activity_nor_an_events_name(house: World) -> None:
     assert ask(house, "actors").series[0].total == 0
     assert ask(house, "sessions").series[0].total == 0
@@ -253,7 +262,7 @@ def test_a_change_is_explained_by_reports_that_were_read(house: World) -> None:
     assert [(part.label, part.kind, part.change) for part in splits["channel"].parts] == [
         ("Direct", "part", 15), ("Email", "part", -4), ("", "rest", -1),
     ]  # fmt: skip
-    assert splits["country"].parts == splits["device"].parts == ()
+    assert splits["device"].parts == ()
     assert splits["device"].note == "No report of both spans was read."
 
 

@@ -16,7 +16,7 @@ from google.auth.credentials import AnonymousCredentials
 from tests.unit.ga4_site import SMALL, START, Clock, Site, near, site, translated
 from upwell.demo.ga4.fake import Failure
 from upwell.errors import Rejected, UpwellError
-from upwell.metrics.reported import OTHER_ROW, REPORTS, SAMPLED, THRESHOLDED
+from upwell.metrics.reported import OTHER_ROW, REPORTS, SAMPLED, THRESHOLDED, WITHHELD
 from upwell.period import Zone, to_micros
 from upwell.sources.contract import QuotaGone, SignIn, state_of
 from upwell.sources.ga4 import KIND
@@ -234,6 +234,15 @@ def test_what_google_says_of_its_numbers_is_kept(tmp_path: Path, clock: Clock) -
             "read": None, "sessions": None, "users": None, "new_users": None, "page_views": None,
             "conversions": None, "revenue": "EUR",
         }  # fmt: skip
+
+
+def test_revenue_that_google_hides_is_marked(tmp_path: Path, clock: Clock) -> None:
+    with site(tmp_path / "site", clock, blind=True) as one:
+        page = next(one.open().read(near(one), clock))
+        events = translated(page).events
+        values = dict(zip(events["name"].to_pylist(), events["value"].to_pylist(), strict=True))
+        assert values["read by day"] == WITHHELD
+        assert values["revenue by day"] == 0
 
 
 def test_the_past_can_be_read_once_more(one: Site, clock: Clock) -> None:

@@ -21,8 +21,11 @@ REPORTS: dict[str, str | None] = {
 }
 """Each report by its name, with the one dimension that it divides days by."""
 
-OTHER_ROW, THRESHOLDED, SAMPLED = 1, 2, 4
-"""What may be true of a report's numbers: bits of the value of its `read by` event."""
+OTHER_ROW, THRESHOLDED, SAMPLED, WITHHELD = 1, 2, 4, 8
+"""What may be true of a report's numbers: bits of the value of its `read by` event.
+
+`WITHHELD`: whoever asked may not see money, so that the revenue in it means nothing.
+"""
 
 
 def name_of(measure: str, report: str) -> str:

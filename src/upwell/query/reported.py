@@ -17,6 +17,7 @@ from upwell.metrics.reported import (
     REPORTS,
     SAMPLED,
     THRESHOLDED,
+    WITHHELD,
     column_of,
     name_of,
     read_by,
@@ -31,6 +32,7 @@ KEPT_KEYS = 1_000  # of a longer report only the largest rows are told apart
 
 Marks = dict[tuple[str, str], dict[int, int]]  # product and source -> days that were read, flags
 _APART = ("product", "source", "currency")  # what every report is kept by
+_NO_MONEY = "Google does not show revenue to the service account: let it see revenue."
 _FLAGS = {
     THRESHOLDED: "Google left out rows with few users.",
     OTHER_ROW: "Google put small rows together as (other).",
@@ -64,6 +66,8 @@ def read(
     ):
         return Reading(_nothing(plan), note="Not reported: users of several rows do not add up.")
     amounts, marks, owners = _found(plan, projection, rule, report)
+    if plan.metric.unit == "money" and any(said & WITHHELD for said in _said(marks)):
+        return Reading(_nothing(plan), note=f"Not reported: {_NO_MONEY}")
     if not marks:
         return Reading(_nothing(plan), note="Not reported: no report of these dates was read yet.")
     reading = sum_up(amounts)
@@ -204,5 +208,10 @@ def _notes(plan: Plan, marks: Marks, owners: Owners) -> Iterator[str]:
     missing = begun - min(len(days) for days in marks.values())
     if missing > 0:
         yield f"Of {missing:,} of these {begun:,} days no report was read yet."
-    flags = {said for days in marks.values() for said in days.values()}
+    flags = _said(marks)
     yield from (words for bit, words in _FLAGS.items() if any(said & bit for said in flags))
+
+
+def _said(marks: Marks) -> set[int]:
+    """What is true of the numbers of some day."""
+    return {said for days in marks.values() for said in days.values()}

@@ -58,7 +58,7 @@ class FakeGa4:
 
     `most` rows a day are kept apart in a report, the others are its `(other)` row; rows of fewer
     users than `threshold` are left out; an answer has at most `page` rows of a report. `fail` is
-    what the next requests are answered with.
+    what the next requests are answered with. A `blind` caller sees no money: it is 0.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class FakeGa4:
         most: int = 10_000,
         threshold: int = 0,
         sampled: bool = False,
+        blind: bool = False,
         hour: int = 40_000,
         day: int = 200_000,
         project: int = 14_000,
@@ -80,7 +81,7 @@ class FakeGa4:
         self.clock, self.table = clock, table or Table()
         self.property, self.currency, self.zone = property_, currency, Zone(zone)
         self.most, self.threshold, self.sampled = most, threshold, sampled
-        self.page = page
+        self.page, self.blind = page, blind
         self.limits = {"Hour": hour, "Day": day, "Project": project}
         self.used = dict.fromkeys(self.limits, 0)
         self._at = (0, 0)
@@ -179,7 +180,10 @@ class FakeGa4:
             "rows": [
                 {
                     "dimensionValues": [{"value": value} for value in key],
-                    "metricValues": [{"value": f"{number:.12g}"} for number in row],
+                    "metricValues": [
+                        {"value": "0" if self.blind and name == METRICS[-1] else f"{number:.12g}"}
+                        for name, number in zip(measures, row, strict=True)
+                    ],
                 }
                 for key, row in piece
             ],
@@ -197,6 +201,9 @@ class FakeGa4:
             found["dataLossFromOtherRow"] = True
         if self.threshold and len(by) > 1:
             found["subjectToThresholding"] = True
+        if self.blind:
+            hidden = {"metricName": "totalRevenue", "restrictedMetricTypes": ["REVENUE_DATA"]}
+            found["schemaRestrictionResponse"] = {"activeMetricRestrictions": [hidden]}
         if self.sampled:
             found["samplingMetadatas"] = [
                 {"samplesReadCount": "500000", "samplingSpaceSize": "15000000"}

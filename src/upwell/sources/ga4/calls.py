@@ -25,7 +25,7 @@ from google.protobuf.json_format import ParseError  # type: ignore[import-untype
 from requests import exceptions as lost
 
 from upwell.errors import Rejected, Unavailable, UpwellError
-from upwell.metrics.reported import OTHER_ROW, SAMPLED, THRESHOLDED
+from upwell.metrics.reported import OTHER_ROW, SAMPLED, THRESHOLDED, WITHHELD
 from upwell.sources.contract import BadQuery, NotAllowed, QuotaGone, SignIn, Truncated
 from upwell.sources.ga4.cursor import Quota, until_hour, until_midnight
 from upwell.sources.ga4.reports import METRICS, Row, dimensions_of
@@ -196,6 +196,8 @@ def _got(report: Any) -> Got:
     flags = OTHER_ROW if said.data_loss_from_other_row else 0
     flags |= THRESHOLDED if said.subject_to_thresholding else 0
     flags |= SAMPLED if len(said.sampling_metadatas) else 0
+    hidden = said.schema_restriction_response.active_metric_restrictions
+    flags |= WITHHELD if any(one.metric_name == METRICS["revenue"] for one in hidden) else 0
     rows = [
         [cell.value for cell in row.dimension_values] + [cell.value for cell in row.metric_values]
         for row in report.rows
