@@ -186,6 +186,10 @@ class Plan(msgspec.Struct, omit_defaults=True):
         """A call is made."""
         self.calls.append(round(now, 3))
 
+    def answered(self, now: float) -> None:
+        """The last call is answered: Mixpanel may have counted it only now."""
+        self.calls[-1] = round(now, 3)
+
 
 def again(cursor: Cursor, since: int, now: int) -> dict[str, Any]:
     """The cursor from which all since then is read once more."""

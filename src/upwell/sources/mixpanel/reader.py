@@ -134,9 +134,13 @@ class MixpanelReader:
         self._calls = list(plan.calls)
         known = Known(self._file(part.name), plan.known.get(part.name, 0))
         page = Gathered(part.label, history)
-        events = 0
+        events, answered = 0, False
         with closing(self._export(part, {})) as answer:
             for lines in answer:
+                if not answered:
+                    answered = True
+                    plan.answered(clock().timestamp())
+                    self._calls = list(plan.calls)
                 if judge and not events:
                     self._judge_times(lines[:SAMPLE])
                 events += len(lines)
