@@ -208,11 +208,24 @@ def said(found: Translated) -> list[tuple[str, str, dict[str, Any]]]:
     return [(one["type"], one["actor"], msgspec.json.decode(one["metadata"])) for one in told]
 
 
-def test_events_say_which_device_a_user_has_once() -> None:
+def test_events_say_once_whose_a_device_is_that_did_something_before() -> None:
     both = {"$user_id": "ada", "$device_id": "d1"}
-    found = read(line("A", **both), line("B", **both), line("C", **{"$device_id": "d1"}))
+    before = line("Visit", distinct_id="$device:d1", **{"$device_id": "d1"})
+    found = read(line("A", **both), line("B", **both), before)
     assert said(found) == [("identify", "ada", {"anonymous_id": "$device:d1"})]
     assert len(found.events) == 4
+    assert not said(read(line("A", **both)))  # a device that did nothing alone is nobody
+
+
+def test_a_signup_says_whose_the_device_is() -> None:
+    both = {"$user_id": "ada", "$device_id": "d1"}
+    found = read(line("Sign Up", **both), line("A", **both), signup_event="Sign Up")
+    assert said(found) == [("identify", "ada", {"anonymous_id": "$device:d1"})]
+
+
+def test_a_user_who_is_shown_under_another_id_is_one_with_it() -> None:
+    found = read(line("A", distinct_id="canonical", **{"$user_id": "ada"}))
+    assert said(found) == [("identify", "canonical", {"anonymous_id": "ada"})]
 
 
 def test_an_event_shown_under_another_id_later_is_the_same_event() -> None:
