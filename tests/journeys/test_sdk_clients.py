@@ -19,7 +19,7 @@ from mixpanel_utils import MixpanelUtils
 from segment.analytics.client import Client
 from segment.analytics.request import APIError
 
-from tests.served import Served
+from tests.served import UPWELL, Served
 
 SDK = Path(__file__).parents[1] / "sdk"
 PRODUCTS = ("mixpanel", "utils", "segment", "ga4", "node-mixpanel", "node-segment", "broken")
@@ -229,3 +229,24 @@ def test_a_batch_with_faults_is_counted_but_for_them(company: Company) -> None:
     seq = next(one["seq"] for one in letters if one["idx"] == 4)
     assert key not in company.ask(f"/v1/deliveries/{seq}")["text"]
     assert company.served.run("verify")["ok"] is True
+
+
+def test_a_public_key_is_made_in_the_terminal(company: Company) -> None:
+    site = "https://www.acme.example"
+    made = company.served.run(
+        "key", "create", "--name", "site", "--scope", "ingest", "--product", "segment",
+        "--public", "--origin", site,
+    )  # fmt: skip
+    listed = {one["id"]: one for one in company.served.run("key", "list")["keys"]}
+    assert listed[made["id"]]["origins"] == [site]
+    data = ("--data", str(company.served.data))
+    for words, said in (
+        (("--public", "--product", "segment"), "--origin"),
+        (("--origin", site, "--product", "segment"), "--public"),
+        (("--public", "--origin", site), "one product"),
+        (("--public", "--origin", "acme", "--product", "segment"), "https://"),
+    ):
+        line = (*UPWELL, "key", "create", "--name", "no", "--scope", "ingest", *words, *data)
+        done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode in (1, 2)
+        assert said in done.stderr
