@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.laws.test_restated import Said, sale
 from tests.laws.test_sums import LISTS, RULES, examples, keyed
+from tests.laws.test_timelines import same
 from tests.laws.world import NOW, agree, batch, changes, config, ground, held, right, world
 from tests.oracle.plain import MEASURES, Counted, Event, Rules, standing
 from upwell.access import SYSTEM
@@ -29,6 +30,7 @@ from upwell.period import to_date, to_instant
 from upwell.projection import Projection
 from upwell.projection.ground import Ground
 from upwell.query import Desk, Question
+from upwell.warehouse.timelines import Timelines
 
 DAY = 86_400_000_000
 AUTHORITIES = st.dictionaries(
@@ -69,6 +71,19 @@ def test_what_counts_is_what_the_authority_says(
         assert held(fresh) == expected
         assert changes(fresh) == recorded
         fresh.close()
+
+
+@examples(3)
+@given(LISTS, AUTHORITIES, AUTHORITIES)
+def test_timelines_hold_what_counts(
+    found: list[Event], before: dict[str, dict[str, str]], after: dict[str, dict[str, str]]
+) -> None:
+    events = [replace(event, sent_at=None, at=min(event.at, NOW)) for event in keyed(found)]
+    with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as house:
+        lines = Timelines(Path(folder) / "timelines", house.projection.reader, fresh=0)
+        for rules in (Rules(authority=before), Rules(authority=after)):
+            house.take(config(rules), batch(events))
+            same(house, lines, events, rules)
 
 
 def test_restated_amounts_of_others_stay_reported(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from tests.laws.failing import Failing, broken
 from tests.laws.test_corrections import dead, reread, restore, retract
 from tests.laws.test_crash_steps import everything
 from tests.laws.test_sums import RULES, busy, events, examples, identities
+from tests.laws.test_timelines import same
 from tests.laws.world import NOW, World, agree, batch, changes, config, held, right, world
 from tests.oracle.plain import Counted, Event, Rules, standing
 from upwell.access import SYSTEM
@@ -31,6 +32,7 @@ from upwell.flow import replay
 from upwell.period import to_date, to_instant
 from upwell.projection import Projection
 from upwell.query import Desk, Question
+from upwell.warehouse.timelines import Timelines
 
 DAY = 86_400_000_000
 HOUR = 3_600_000_000
@@ -175,6 +177,18 @@ def _plain(counted: Counted) -> dict[Any, Decimal]:
             key = (plan or "(none)", to_date(day).isoformat())
             found[key] = found.get(key, Decimal(0)) + value
     return found
+
+
+@examples(4)
+@given(said(), st.sampled_from((0, 1000)))
+def test_timelines_hold_what_was_said_last(found: list[Said], most: int) -> None:
+    with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as house:
+        lines = Timelines(Path(folder) / "timelines", house.projection.reader, fresh=most)
+        house.take(config(Rules()))
+        for number, one in enumerate(found, 1):
+            house.take(one.delivery)
+            stands = [event for _, event in standing(found[:number])]
+            same(house, lines, stands, Rules())
 
 
 def sale(number: int, amount: str, at: int = NOW, **more: Any) -> Event:
