@@ -24,7 +24,7 @@ class Afar:
     """Two accounts in a process of their own, whose webhooks go to the server at `port`."""
 
     def __init__(self, port: int) -> None:
-        self._listening = [_listening() for _ in ACCOUNTS]  # until the process has them
+        self._listening = [listening() for _ in ACCOUNTS]  # until the process has them
         self._addresses = tuple(f"{HERE}:{one.getsockname()[1]}" for one in self._listening)
         self._doors = tuple(
             Door(
@@ -129,7 +129,7 @@ class Afar:
             to.flush()
 
 
-def _listening() -> socket.socket:
+def listening() -> socket.socket:
     """A port on which callers may wait before the process that answers them has started."""
     found = socket.socket()
     found.bind((HERE, 0))

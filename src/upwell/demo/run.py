@@ -1,4 +1,8 @@
-"""The demo company served: history through the real doors, then live events, then a bad minute."""
+"""The demo company served: history through the real doors, then live events, then a bad minute.
+
+Each source of it is read or heard as a company's own would be: Stripe, Mixpanel, Google Analytics,
+clients of Segment and Mixpanel, and the events API.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import datetime as dt
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import structlog
@@ -16,11 +21,15 @@ from upwell.app.house import Filling, house, now
 from upwell.app.server import serve
 from upwell.demo.afar import Afar
 from upwell.demo.cast import Company
-from upwell.demo.rhythm import today_of
+from upwell.demo.clients import SEGMENT, TOKENED, TRACKED, Clients
+from upwell.demo.rhythm import calendar, today_of
+from upwell.demo.seen import MIXPANEL, NAMES
+from upwell.demo.story import OWN
 from upwell.demo.told import Told, known, recall, remember
+from upwell.demo.watched import Watched
 from upwell.demo.wire import ACCOUNTS, Frame, Go, Live
 from upwell.event import Delivery
-from upwell.period import to_micros
+from upwell.period import to_date, to_micros
 from upwell.settings import Product, Server, Settings, Workspace
 from upwell.sources import http
 from upwell.sources.stripe import complete, fetch
@@ -31,46 +40,71 @@ __all__ = ["Parts", "play", "run_demo"]
 log = structlog.get_logger()
 
 SOURCE = "demo"
+ELSEWHERE = frozenset({MIXPANEL})  # products whose use is read from where it is tracked
 AHEAD = 12  # bodies that may wait for the loop while history is written
 BURST_AFTER = dt.timedelta(seconds=5)  # the story itself waits another minute and a half
 BILLED = 95_000  # about how many objects the billing system tells at scale 1
 LABEL = "two years of history"
 
 
-def settings_of(company: Company, afar: Afar) -> Settings:
+def settings_of(company: Company, afar: Afar, watched: Watched, today: dt.date) -> Settings:
     """The demo company's configuration."""
     return Settings(
         workspace=Workspace(
             name=company.name, timezone=company.timezone, currency=company.currency
         ),
-        server=Server(allow_private_urls=afar.private()),
+        server=Server(allow_private_urls=(*afar.private(), *watched.private())),
         products=tuple(
-            Product(id=p.id, name=p.name, countries=tuple(code for code, _ in p.countries))
+            Product(
+                id=p.id,
+                name=p.name,
+                countries=tuple(code for code, _ in p.countries),
+                **_NAMED.get(p.id, {}),
+            )
             for p in company.products
         ),
-        sources=afar.sources(company.apart),
+        sources=(*afar.sources(company.apart), *watched.sources(_begins(company, today))),
     )
+
+
+_NAMED: dict[str, dict[str, Any]] = {
+    SEGMENT: {
+        "signup_event": TRACKED["signup"],
+        "activation_event": TRACKED["activation"],
+        "events": {TRACKED["session"]: "session"},
+    },
+    TOKENED: {"signup_event": NAMES["signup"], "activation_event": NAMES["activation"]},
+}
+"""What the names of two products' clients mean."""
+
+
+def _begins(company: Company, today: dt.date) -> dt.date:
+    """The first day of the history."""
+    days = calendar(company, today)
+    return to_date(int(days.days[days.started]))
 
 
 def run_demo(*, data: Path, port: int, scale: float) -> None:
     """Serve the demo company until told to stop; Rejected where another version told it."""
-    known(data)
+    before = known(data)
     company = demo.company()
-    afar = Afar(port)
+    at = now() if before is None else before.at
+    afar, watched = Afar(port), Watched()
 
     def prepare(opened: House) -> None:
-        """Start the billing system for the story of this directory, before anything asks it."""
-        told = recall(data, scale, now())
+        """Start the other companies for the story of this directory, before anything asks them."""
+        told = recall(data, scale, at)
         _start(afar, company, told)
+        watched.start(seed=company.seed, told=told.at, scale=told.scale)
         _follow_from(opened, told)
 
     async def beside(opened: House) -> None:
-        await play(opened, company, afar)
+        await play(opened, company, afar, Clients(opened, port))
 
     try:
         app.run(
             data,
-            settings_of(company, afar),
+            settings_of(company, afar, watched, today_of(company, at)),
             "127.0.0.1",
             port,
             demo=True,
@@ -79,10 +113,11 @@ def run_demo(*, data: Path, port: int, scale: float) -> None:
             greet=_greet,
         )
     finally:
+        watched.end()
         afar.end()
 
 
-async def play(opened: House, company: Company, afar: Afar) -> None:
+async def play(opened: House, company: Company, afar: Afar, clients: Clients) -> None:
     """Fill in history, then go on live; every event passes the door that clients use."""
     told = recall(opened.data, 1.0, opened.clock())
     try:
@@ -91,12 +126,13 @@ async def play(opened: House, company: Company, afar: Afar) -> None:
             told.filled = True
             told.live = told.at
             remember(opened.data, told)
-        await _live(opened, company, told, afar)
+        await _live(opened, company, told, afar, clients)
     except Exception as error:
         log.error("the demo has stopped telling", error=repr(error))
         raise
     finally:
         afar.end()
+        await clients.close()
 
 
 def _start(afar: Afar, company: Company, told: Told) -> None:
@@ -165,7 +201,9 @@ class _Progress:
 
 async def _fill(opened: House, company: Company, told: Told, afar: Afar) -> None:
     loop = asyncio.get_running_loop()
-    total = await loop.run_in_executor(None, demo.total_events, company, told.at, told.scale)
+    total = await loop.run_in_executor(
+        None, demo.total_events, company, told.at, told.scale, ELSEWHERE
+    )
     progress = _Progress(opened, total, told.scale)
     try:
         async with asyncio.TaskGroup() as both:
@@ -179,7 +217,7 @@ async def _fill(opened: House, company: Company, told: Told, afar: Afar) -> None
 async def _fill_used(opened: House, company: Company, told: Told, progress: _Progress) -> int:
     """Signups, sessions, views and actions, newest first; the last delivery."""
     loop = asyncio.get_running_loop()
-    bodies = demo.history(company, told.at, told.scale)
+    bodies = demo.history(company, told.at, told.scale, ELSEWHERE)
     seq = 0
     while (body := await loop.run_in_executor(None, next, bodies, None)) is not None:
         taken, seq = await _send(opened, body, history=True)
@@ -221,7 +259,7 @@ async def _room(opened: House, seq: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _live(opened: House, company: Company, told: Told, afar: Afar) -> None:
+async def _live(opened: House, company: Company, told: Told, afar: Afar, clients: Clients) -> None:
     loop = asyncio.get_running_loop()
     if told.burst is None:
         told.burst = opened.clock() + BURST_AFTER
@@ -236,9 +274,14 @@ async def _live(opened: House, company: Company, told: Told, afar: Afar) -> None
                 company, since, until, told=told.at, scale=told.scale
             ),
         )
-        if happened:
-            events = [event for _, event in happened]
+        heard = [
+            event
+            for _, event in happened
+            if event.product_id not in ELSEWHERE or event.event_type == OWN
+        ]
+        if events := clients.took(heard):
             await _send(opened, msgspec.json.encode(events), history=False)
+        await clients.send()
         since = told.live = until
         remember(opened.data, told)
         await asyncio.sleep(0.4)

@@ -17,6 +17,9 @@ from upwell.demo.lives import NEVER, PAYMENT_FAILED, People, Subscriptions, popu
 from upwell.demo.rhythm import DAY, Calendar, calendar
 from upwell.demo.visits import arrivals, visits
 
+OWN = "kpi"
+"""What no vendor of analytics is told: the company reads its gauges itself."""
+
 DUNNED = 25 * DAY  # how long, on average, one whose card has failed still has the product
 
 
@@ -47,6 +50,22 @@ class Story:
     def begins(self) -> int:
         """UTC second at which the history opens."""
         return int(self.days.home[self.days.started])
+
+    def only(self, product: str) -> Story:
+        """One product's part of the story, less what only the company's own programs know."""
+        (part,) = (part for part in self.parts if part.product.id == product)
+        kept = tuple(table for table in part.tables if table.type != OWN)
+        return replace(self, parts=(replace(part, tables=kept),))
+
+    def without(self, products: frozenset[str]) -> Story:
+        """The story less what is heard of these products elsewhere."""
+        parts = (
+            replace(part, tables=tuple(one for one in part.tables if one.type == OWN))
+            if part.product.id in products
+            else part
+            for part in self.parts
+        )
+        return replace(self, parts=tuple(parts))
 
     def count(self, since: int, until: int) -> int:
         """Number of events at UTC seconds [since, until)."""

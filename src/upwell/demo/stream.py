@@ -38,25 +38,32 @@ class Mark:
     title: str
 
 
-def history(company: Company, now: dt.datetime, scale: float = 1.0) -> Iterator[bytes]:
+NONE: frozenset[str] = frozenset()
+
+
+def history(
+    company: Company, now: dt.datetime, scale: float = 1.0, without: frozenset[str] = NONE
+) -> Iterator[bytes]:
     """Bodies of NDJSON with the 24 months before `now`, at most 5,000 events each.
 
     The newest week comes first, then week by week the rest of the last 60 days, all products
     together, then calendar months backwards: the pages that are opened first fill first. Within
     such a span events are in order of time. Every event has its idempotency key, so a body may
     be sent twice; the same company, `now` and scale give the same bytes. The first body takes
-    about a second, in which the whole story is drawn.
+    about a second, in which the whole story is drawn. Products `without` are heard of elsewhere.
     """
-    story = tell(company, today_of(company, now), scale)
+    story = tell(company, today_of(company, now), scale).without(without)
     for since, until in _spans(story, _seconds(now)):
         rows = story.lines(since, until)
         for low in range(0, len(rows), BATCH):
             yield "\n".join([line for _, line in rows[low : low + BATCH]]).encode()
 
 
-def total_events(company: Company, now: dt.datetime, scale: float = 1.0) -> int:
+def total_events(
+    company: Company, now: dt.datetime, scale: float = 1.0, without: frozenset[str] = NONE
+) -> int:
     """How many events `history` will deliver, known before the first."""
-    story = tell(company, today_of(company, now), scale)
+    story = tell(company, today_of(company, now), scale).without(without)
     return story.count(story.begins, _seconds(now))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from typing import Any
@@ -39,9 +40,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serve(fake: FakeGa4, port: int = 0) -> Iterator[str]:
+def serve(fake: FakeGa4, port: int = 0, *, listening: socket.socket | None = None) -> Iterator[str]:
     """Answer as the Data API would; -> the address, for `api_base`."""
-    server = _Server(_Handler, port)
+    server = _Server(_Handler, port, listening)
     server.fake = fake
     with answering(server) as address:
         yield address
