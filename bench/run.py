@@ -32,6 +32,7 @@ SECTIONS = {
     "revenue": "every metric of the ledger right after a webhook: 200,000 subscriptions",
     "book": "the same kept: back-fill, one webhook, counted again, opened",
     "use": "funnels, retention, active users, paths: from 1 M to 100 M events, with ClickHouse",
+    "mixpanel": "the past of a project from a fake of the export, and a day looked at 288 times",
     "ga4": "400 days of six reports of a property within its quotas, then asked for",
     "webhook": "from a webhook to new MRR on the page, with 200,000 subscriptions behind it",
 }
