@@ -8,6 +8,7 @@ from typing import Any
 
 from playwright.sync_api import Page, sync_playwright
 
+from bench import frames
 from bench.figures import Section, Table, ms, percentile
 from bench.house import Server, until
 
@@ -15,7 +16,7 @@ CHROMIUM = "/usr/bin/chromium"
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 LOADS, QUICK_LOADS = 15, 4
 ROUNDS, QUICK_ROUNDS = 8, 2
-LOAD_TARGET, ROUTE_TARGET = 1.0, 0.100
+LOAD_TARGET, ROUTE_TARGET, FRAME_TARGET = 1.0, 0.100, 1 / 60
 WIDTH, HEIGHT = 1440, 900
 
 # Milliseconds since the page began to be asked for, when all figures of the strip were drawn.
@@ -80,6 +81,11 @@ def run(work: Path, quick: bool) -> Section:
     rows.append(_row("Home, cold: first paint", found["paint"], None))
     for path, times in found["routes"].items():
         rows.append(_row(f"To {path}", times, ROUTE_TARGET))
+    moved = found["frame"]
+    rows.append(
+        _row(f"A frame with {moved['points']} changed points, CPU", moved["cpu"], FRAME_TARGET)
+    )
+    rows.append(_row("… and as long as it took on this machine", moved["wall"], FRAME_TARGET))
     return Section(
         name="screen",
         title="First screen",
@@ -97,6 +103,8 @@ def run(work: Path, quick: bool) -> Section:
             f"stand there. {found['requests']} requests, {found['bytes'] / 1000:,.0f} kB.",
             "Routes: from the click to the frame after the other page stands there: Home and a "
             "product with their figures, the others by their heading.",
+            "A frame: one message changes the newest points of every series on Home; the main "
+            "thread's longest task from there on, with script, styles, layout and paint.",
         ),
         figures=found,
     )
@@ -158,6 +166,8 @@ def measure(server: Server, loads: int, rounds: int) -> dict[str, Any]:
                 if number:
                     found["routes"].setdefault(path, []).append(taken)
                 time.sleep(0.3)
+        context.close()
+        found["frame"] = frames.measure(browser, server.address, (WIDTH, HEIGHT), loads)
         browser.close()
     return found
 
