@@ -133,7 +133,7 @@ def test_a_failing_source_says_why_since_when_and_what_to_do(house: Acme, visito
     drawer = page.get_by_role("dialog", name="Source old-billing")
     expect(drawer).to_contain_text("Sign-in fails")
     expect(drawer).to_contain_text("Expired API Key")
-    expect(drawer).to_contain_text("Numbers stand still since")
+    expect(drawer).to_contain_text("Nothing of it was read yet.")
     visit.picture("source-failing")
     page = visit.go("/")
     expect(page.get_by_label("Needs you")).to_contain_text("old-billing: sign-in fails")

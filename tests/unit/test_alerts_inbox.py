@@ -62,7 +62,7 @@ def test_the_json_is_what_pages_expect(state: State, company: Company) -> None:
     assert set(alert) == {
         "id", "state", "severity", "metric", "product", "title", "sentence", "opened_at",
         "resolved_at", "muted_until", "value", "expected", "low", "high", "z", "why", "customers",
-        "timeline", "delivered", "day",
+        "timeline", "delivered", "day", "waiting",
     }  # fmt: skip
     assert alert["title"] == "Cancellations in Mail and 1 more"
     assert alert["delivered"] == [{"channel": "ops", "state": "waiting", "at": None, "error": ""}]
