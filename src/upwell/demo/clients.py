@@ -58,12 +58,12 @@ class Clients:
         key = self._keys[product]
         try:
             if product == SEGMENT:
-                body = {"batch": [_message(event) for event in events]}
+                body = {"batch": [message(event) for event in events]}
                 answer = await self._http.post(
                     f"{self._base}/segment/v1/batch", json=body, auth=(key, "")
                 )
             else:
-                data = msgspec.json.encode([_record(event, key) for event in events])
+                data = msgspec.json.encode([record(event, key) for event in events])
                 answer = await self._http.post(
                     f"{self._base}/mixpanel/track", data={"data": data.decode(), "verbose": "1"}
                 )
@@ -84,7 +84,7 @@ def _key(opened: House, product: str) -> str:
     ).key
 
 
-def _message(event: GrowthEvent) -> dict[str, Any]:
+def message(event: GrowthEvent) -> dict[str, Any]:
     """As Segment's client sends it."""
     said = dict(event.metadata)
     country = said.pop("country", None)
@@ -100,7 +100,7 @@ def _message(event: GrowthEvent) -> dict[str, Any]:
     return {**message, "type": "track", "event": name, "properties": said}
 
 
-def _record(event: GrowthEvent, token: str) -> dict[str, Any]:
+def record(event: GrowthEvent, token: str) -> dict[str, Any]:
     """As Mixpanel's client sends it."""
     said = dict(event.metadata)
     name = NAMES.get(event.event_type) or str(said.pop("name"))
