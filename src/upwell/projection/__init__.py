@@ -249,8 +249,9 @@ class Projection:
             if any(kind == "subscription" for _, kind, _ in plan.touched):
                 told += billing.from_events(db, [delivery.seq for delivery, _ in staged])
             if gone is not None and corrections.of_ledger(gone):
-                dead += corrections.retold(self._stage(db), staged[-1].delivery, gone, told)
-                flipped = True
+                stage = self._stage(db)
+                entry, flipped = corrections.retold(stage, staged[-1].delivery, gone, told)
+                dead += entry.dead
             elif told:
                 entry = self._books.take(db, told, self.ground, self.zone)
                 dead += entry.dead
@@ -323,7 +324,8 @@ class Projection:
             stored = db.execute("select count(*) from events").fetchone()
             own_metrics(db, ground)
             goals(db, ground)
-            weighs = weighs_otherwise(db, ground)
+            other = ground.authorities != self.ground.authorities
+            weighs = other and weighs_otherwise(db, ground)
             folds = bool(stored and stored[0]) and not ground.folds_like(self.ground)
             again = folds or weighs
             if weighs:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 import duckdb
@@ -46,6 +47,7 @@ class Entry(NamedTuple):
     stored: int = 0
     repeats: int = 0
     other: tuple[tuple[str, str], ...] = ()  # customers who may be staff now, or no longer
+    loads: bool = False  # of some customers nothing is known any more: memory is to be loaded
 
     def show(self, memory: Memory, seq: int) -> None:
         """Make it visible to readers."""
@@ -114,10 +116,10 @@ class Books:
         takes: Callable[[Version], bool] | None = None,
         brings: Callable[[Version], bool] | None = None,
         reading: Sequence[Told] = (),
-    ) -> None:
+    ) -> Entry:
         """Take out, bring back or read anew what the deliveries `seqs` said (`billing.command`).
 
-        Memory is to be loaded again afterwards.
+        Returns what to show, unless memory is loaded again afterwards.
         """
         rows = db.execute(
             "select distinct subject from billing where seq in (select unnest(?::bigint[]))"
@@ -128,6 +130,7 @@ class Books:
         by_subject: defaultdict[int, list[Told]] = defaultdict(list)
         for one in reading:
             by_subject[billing.subject_of(one.record)].append(one)
+        entry, moment = Entry(), Moment(delivery.seq, delivery.received_at)
         for part in self._kin.parts(subjects):
             changed = billing.command(
                 db,
@@ -139,10 +142,26 @@ class Books:
                 brings=brings,
                 reading=[one for subject in sorted(part) for one in by_subject.get(subject, ())],
             )
-            self._next += len(changed.fresh)
+            first, after = self._next, self._next + len(changed.fresh)
+            self._next = after
             billing.write_money(db, changed.fresh, zone)
-            moment = Moment(delivery.seq, delivery.received_at)
-            self._count(db, changed, ground, zone, moment)
+            more = self._count(db, changed, ground, zone, moment)
+            heard = partial(self.recent.take, first, after, changed.versions)
+            known = {(one.source, one.id) for one in changed.fresh if one.kind == "cus"}
+            entry = entry._replace(
+                shows=(*entry.shows, *more.shows, heard),
+                touched=entry.touched | more.touched,
+                seen={**entry.seen, **_seen(changed.fresh)},
+                stored=entry.stored + len(changed.fresh),
+                loads=entry.loads
+                or any(
+                    one.kind == "cus"
+                    and one.superseded_seq == delivery.seq
+                    and (one.source, one.id) not in known
+                    for one in changed.versions
+                ),
+            )
+        return entry
 
     def _count(
         self,
@@ -162,7 +181,7 @@ class Books:
             self._shelf.write(db, found)
             shows.append(lambda: self.main.show(found.added, found.gone, found.gone_at))
             touched = self._touched(found, zone.day_of(max(a.moments[-1].at for a in accounts)))
-            for policy, book in self.others.items() if moment is None else ():
+            for policy, book in self.others.items():
                 other = difference(book, accounts, [epoch._replace(policy=policy)])
                 shows.append(_showing(book, other))
         self._shelf.name(db, self.main)

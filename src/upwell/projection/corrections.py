@@ -13,11 +13,11 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from upwell.event import DIMENSIONS, DeadLetter, Delivery
+from upwell.event import DIMENSIONS, Delivery
 from upwell.period import Zone
 from upwell.projection import billing, doubts, restated, staff, store
 from upwell.projection.billing import Told
-from upwell.projection.books import Books, unreadable
+from upwell.projection.books import Books, Entry, unreadable
 from upwell.projection.commit import fold, write_dead
 from upwell.projection.ground import Ground
 from upwell.projection.keys import Hashes, hash_keys, only_new, standing
@@ -152,14 +152,14 @@ def of_ledger(gone: pa.Table) -> bool:
 
 def retold(
     stage: Stage, delivery: Delivery, gone: pa.Table, reading: Sequence[Told]
-) -> list[DeadLetter]:
+) -> tuple[Entry, bool]:
     """Let what a delivery tells of subscriptions take the place of what it restates.
 
-    Returns what of it cannot be counted. Memory is to be loaded afterwards.
+    Returns what to show, and whether memory is to be loaded afterwards instead.
     """
     db, books, ground, zone = stage
     out = _told(gone)
-    books.command(
+    entry = books.command(
         db,
         delivery,
         ground,
@@ -168,8 +168,8 @@ def retold(
         takes=lambda version: (version.seq, version.idx) in out,
         reading=reading,
     )
-    staff.follow(db, ground, zone, staff.told_of(db, [delivery.seq]))
-    return list(unreadable(reading))
+    flipped = staff.follow(db, ground, zone, staff.told_of(db, [delivery.seq]))
+    return entry._replace(dead=tuple(unreadable(reading))), flipped or entry.loads
 
 
 def _told(gone: pa.Table | None) -> frozenset[tuple[int, int]]:
