@@ -105,7 +105,7 @@ def commits(found: Sequence[Said], data: st.DataObject) -> list[list[Delivery]]:
     return parts
 
 
-@examples(5)
+@examples(4)
 @given(st.one_of(said(), said(), orders()), RULES, st.data())
 def test_what_was_said_last_counts_however_it_came(
     found: list[Said], rules: Rules, data: st.DataObject
@@ -181,7 +181,7 @@ def _plain(counted: Counted) -> dict[Any, Decimal]:
     return found
 
 
-@examples(4)
+@examples(2)
 @given(said(), st.sampled_from((0, 1000)))
 def test_timelines_hold_what_was_said_last(found: list[Said], most: int) -> None:
     with tempfile.TemporaryDirectory() as folder, world(Path(folder)) as house:
@@ -245,7 +245,7 @@ def test_amounts_change_without_folding_again_and_the_watchers_hear_of_it(tmp_pa
         right(house.projection)
 
 
-@examples(5)
+@examples(3)
 @given(st.data())
 def test_what_was_retracted_was_never_said(data: st.DataObject) -> None:
     """Restating deliveries taken out and brought back: of those that are left the last stands."""
