@@ -42,8 +42,11 @@ FOR: Mapping[str, frozenset[str]] = {
 class Standings:
     """The sources of a house and how complete they are; asked from any thread.
 
-    `read_to` says up to when (UTC micros) a source was read; None while nobody can tell.
+    `read_to` says up to when (UTC micros) a source was read; None while nobody can tell. What is
+    known is good for `kept` seconds.
     """
+
+    kept = KEPT
 
     def __init__(
         self, links: Links, journal: Journal, projection: Projection, now: Callable[[], int]
@@ -79,7 +82,7 @@ class Standings:
         links = self._links.every()
         with self._lock:
             at, of, known = self._every
-            if of != links or time.monotonic() - at > KEPT:
+            if of != links or time.monotonic() - at > self.kept:
                 known = {
                     link.id: (link, found)
                     for link in links
