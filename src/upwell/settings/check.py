@@ -238,6 +238,7 @@ def _sources(settings: Settings, names: Names) -> Iterator[Mistake]:
         if isinstance(source, SqlSource):
             yield from _span((*path, "every"), source.every)
             yield from _span((*path, "timeout"), source.timeout)
+            yield from _zone((*path, "timezone"), source.timezone)
             queries: dict[str, int] = {}
             for place, query in enumerate(source.queries):
                 inner = (*path, "queries", place)

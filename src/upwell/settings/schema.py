@@ -332,13 +332,20 @@ class SqlQuery(_Table, frozen=True, kw_only=True):
     sql: Annotated[
         str,
         Meta(
-            description="Ordered by its cursor, and bounded by `(:cursor_time, :cursor_id)`, so "
-            "that each poll reads only what is new."
+            description="One select, ordered by its cursor and bounded by `(:cursor_time, "
+            ":cursor_id)`, so that each look reads only what is new; a gauge (`kpi`) and a "
+            "snapshot have no cursor."
         ),
     ]
     event_type: Annotated[str, Meta(description="What each row is.")]
-    timestamp: Annotated[str, Meta(description="Column of the moment it happened.")]
-    key: Annotated[str, Meta(description="Column that names the row; the cursor's second part.")]
+    timestamp: Annotated[
+        str,
+        Meta(description="Column of the moment it happened; of a gauge, by default the reading."),
+    ] = ""
+    key: Annotated[
+        str,
+        Meta(description="Column that names the row; the cursor's second part."),
+    ] = ""
     actor_id: Annotated[str | None, Meta(description="Column of the customer or user.")] = None
     value: Annotated[str | None, Meta(description="Column of the value.")] = None
     currency: Annotated[str | None, Meta(description="ISO code, or the column that holds it.")] = (
@@ -347,7 +354,11 @@ class SqlQuery(_Table, frozen=True, kw_only=True):
     product: Annotated[str | None, Meta(description="Column of the product.")] = None
     metadata: Annotated[tuple[Text, ...], Meta(description="Columns that become metadata.")] = ()
     snapshot: Annotated[
-        bool, Meta(description="Rows are read again and the newer reading supersedes.")
+        bool,
+        Meta(
+            description="All rows are read at each look, and one that changed takes the place of "
+            "what it was."
+        ),
     ] = False
     look_back: Annotated[
         str, Meta(description="How late a row may be committed and still be found.")
@@ -357,7 +368,17 @@ class SqlQuery(_Table, frozen=True, kw_only=True):
 class SqlSource(SourceTable, frozen=True, kw_only=True, tag="sql"):
     """A product's own database."""
 
-    url: Annotated[str, Meta(description="Any SQLAlchemy URL of a read-only user.", extra=SECRET)]
+    url: Annotated[
+        str,
+        Meta(
+            description="`postgresql://`, `mysql://`, `sqlite:///PATH` or another SQLAlchemy URL, "
+            "of a user that may only read.",
+            extra=SECRET,
+        ),
+    ]
+    timezone: Annotated[
+        str, Meta(description="The zone of times that name none, as IANA writes it.")
+    ] = "UTC"
     every: Annotated[str, Meta(description="How often the queries run.")] = "60s"
     timeout: Annotated[str, Meta(description="A query that takes longer is stopped.")] = "30s"
     queries: Annotated[tuple[SqlQuery, ...], Meta(description="What is read.")] = ()

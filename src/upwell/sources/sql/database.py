@@ -1,0 +1,229 @@
+"""A connection to a database that only reads: one select at a time, in pieces, not for long."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from upwell.errors import Rejected, UpwellError
+from upwell.sources.contract import BadQuery
+from upwell.sources.sql.refusals import refusal
+from upwell.sources.sql.vendors import VENDORS, Vendor
+
+_HOSTLESS = frozenset(("bigquery",))  # reached by its own client, at its vendor's address
+
+
+class Got(NamedTuple):
+    """An answer: the names and types of its columns, and its rows in pieces."""
+
+    names: list[str]
+    types: dict[str, str]
+    pieces: Iterator[Sequence[Sequence[Any]]]
+
+
+class Database:
+    """One database; used by one thread, which opens it when it reads and closes it then."""
+
+    def __init__(
+        self, url: str, seconds: float, reach: Callable[[str, int], Any], own: Path
+    ) -> None:
+        """`own`: the folder of Upwell's own files, which are no source."""
+        self._seconds = seconds
+        self._url = _parsed(url)
+        self.vendor = VENDORS.get(self._url.get_backend_name(), Vendor)()
+        self.version = ""
+        if self.vendor.title == "SQLite":
+            path = _file_of(self._url, own)
+            self._connect: dict[str, Any] = {"creator": lambda: self._sqlite(path)}
+            self._url = make_url("sqlite://")
+            self._judge = lambda: None
+        else:
+            self._connect = {}
+            self._judge = lambda: self._reach(reach)
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+        self._running: sqlite3.Connection | None = None
+
+    def close(self) -> None:
+        """End the connection, also in the middle of an answer."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError, OSError):
+                connection.invalidate()  # the rest of an answer is not waited for
+            with suppress(SQLAlchemyError, OSError):
+                connection.close()
+
+    @contextmanager
+    def read(
+        self,
+        sql: str,
+        given: Mapping[str, Any],
+        order: Sequence[str],
+        most: int | None,
+        piece: int,
+        where: str = "",
+    ) -> Iterator[Got]:
+        """Rows of a query, ordered by some of its columns, `most` at the most, in pieces.
+
+        In a transaction of its own. Raises SignIn, NotAllowed, BadQuery or Unavailable.
+        """
+        text = sa.text(sql).columns(*(sa.column(name) for name in order)).subquery("upwell_rows")
+        statement: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(text)
+        statement = statement.order_by(*(text.c[name] for name in order)).limit(most)
+        whole = False
+        try:
+            connection = self._open()
+            with self._limited():
+                result = connection.execute(
+                    statement, dict(given), execution_options={"stream_results": True}
+                )
+            names = list(result.keys())
+            types = {
+                column[0]: self.vendor.type_of(column[1])
+                for column in (result.cursor.description if result.cursor else ())
+            }
+            yield Got(names, types, self._pieces(result, piece, where))
+            whole = True
+        except (SQLAlchemyError, OSError) as error:
+            raise self._told(error, where) from error
+        finally:
+            if whole and self._connection is not None:
+                with suppress(SQLAlchemyError, OSError):
+                    result.close()
+                    self._connection.rollback()
+            else:
+                self.close()
+
+    def _pieces(self, result: Any, piece: int, where: str) -> Iterator[Sequence[Sequence[Any]]]:
+        try:
+            while True:
+                with self._limited():
+                    rows = result.fetchmany(piece)
+                if not rows:
+                    return
+                yield rows
+        except (SQLAlchemyError, OSError) as error:
+            raise self._told(error, where) from error
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            self._judge()
+            if self._engine is None:
+                self._engine = sa.create_engine(self._url, poolclass=NullPool, **self._connect)
+            self._connection = self._engine.connect()
+            self.vendor.prepare(self._connection.connection.driver_connection)
+            dialect: Any = self._connection.dialect
+            self.version = ".".join(map(str, dialect.server_version_info or ()))
+            if getattr(dialect, "is_mariadb", False):
+                self.version += " MariaDB"
+        for line in self.vendor.begin(self._seconds, self.version):
+            self._connection.exec_driver_sql(line)
+        return self._connection
+
+    def _reach(self, reach: Callable[[str, int], Any]) -> None:
+        """Judge the host, and connect to the address that was judged."""
+        if self._url.host is None:
+            return  # by its vendor's own client
+        target = reach(self._url.host, self._url.port or self.vendor.port)
+        addresses = tuple(getattr(target, "addresses", ()))
+        arguments = self.vendor.arguments(self._seconds, addresses)
+        self._connect = {"connect_args": arguments} if arguments else {}
+        self._engine = None
+
+    def _sqlite(self, path: Path) -> sqlite3.Connection:
+        """A file, which is neither made nor changed; a query that takes long is interrupted."""
+        mode = f"file:{quote(str(path))}?mode=ro"
+        found = sqlite3.connect(mode, uri=True, isolation_level=None, check_same_thread=False)
+        self._running = found
+        return found
+
+    def _told(self, error: Exception, where: str) -> UpwellError:
+        driver = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        codes = [str(getattr(driver, "sqlstate", "") or "")]
+        if driver.args and isinstance(driver.args[0], int):
+            codes.append(str(driver.args[0]))
+        said = str(driver.args[-1]) if driver.args else str(driver)
+        title = "MariaDB" if "MariaDB" in self.version else self.vendor.title
+        return refusal(title, tuple(filter(None, codes)), said, where, self._seconds)
+
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        """SQLite knows no time-out of its own: another thread interrupts what takes too long."""
+        timer = None
+        if self._running is not None:
+            timer = threading.Timer(self._seconds, self._running.interrupt)
+            timer.daemon = True
+            timer.start()
+        try:
+            yield
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        found = make_url(url.strip())
+        name = found.get_backend_name()
+        vendor = VENDORS.get(name, Vendor)()
+        if vendor.driver:
+            found = found.set(drivername=vendor.driver)
+        if name != "sqlite" and found.host is None and name not in _HOSTLESS:
+            raise ArgumentError("no host")
+        found.get_dialect()
+    except NoSuchModuleError:
+        raise Rejected(
+            "no_driver",
+            f"There is no driver for '{url.partition(':')[0][:40]}' here.",
+            fix="postgresql://, mysql://, mariadb:// and sqlite:/// are known; for others install "
+            "the SQLAlchemy dialect of that database beside Upwell.",
+            where="url",
+        ) from None
+    except (ArgumentError, ValueError, ImportError):
+        raise Rejected(
+            "bad_url",
+            "That is no address of a database.",
+            fix="Write postgresql://USER:PASSWORD@HOST:5432/DATABASE, mysql://…, mariadb://… or "
+            "sqlite:////PATH/TO/FILE.db.",
+            where="url",
+        ) from None
+    if vendor.allowed is not None:
+        for option in found.query:
+            if option not in vendor.allowed:
+                raise Rejected(
+                    "bad_url",
+                    f"`url` has an option '{option[:40]}' that is not taken.",
+                    fix=f"Leave it out; these are: {', '.join(sorted(vendor.allowed))}.",
+                    where="url",
+                )
+    return found
+
+
+def _file_of(url: URL, own: Path) -> Path:
+    """The file of a SQLite URL; raises where there is none, or where it is Upwell's own."""
+    path = Path(url.database or "").resolve()
+    if not url.database or url.database == ":memory:" or not path.is_file():
+        raise BadQuery(
+            "no_file",
+            f"There is no SQLite file at '{url.database or ''}'.",
+            fix="Give its whole path, with four strokes: sqlite:////var/lib/app/app.db.",
+            where="url",
+        )
+    if own.resolve() in path.parents:
+        raise Rejected(
+            "own_file",
+            "That file is one of Upwell's own.",
+            fix="Give the file of a product's database.",
+            where="url",
+        )
+    return path
