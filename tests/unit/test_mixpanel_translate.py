@@ -236,7 +236,8 @@ def test_an_event_shown_under_another_id_later_is_the_same_event() -> None:
         **{"$device_id": "d1", "$distinct_id_before_identity": "$device:d1"},
     )
     first, second = read(anonymous), read(known)
-    assert rows(first)[0]["key"] == rows(second)[0]["key"]
+    assert rows(first)[0] == rows(second)[0]  # word for word, so it is an honest repeat
+    assert rows(second)[0]["actor"] == "$device:d1"
     assert said(second) == [("identify", "ada", {"anonymous_id": "$device:d1"})]
 
 
@@ -254,6 +255,15 @@ def test_events_about_identity_say_who_is_who() -> None:
         ("merge", "ada", {"into": "ada@acme.example"}),
     ]
     assert not found.unknown
+
+
+def test_every_event_of_a_delivery_has_a_number_of_its_own() -> None:
+    found = read(
+        line("A", **{"$user_id": "ada", "$distinct_id_before_identity": "anon-1"}),
+        line("$merge", **{"$distinct_ids": ["a", "b", "c"]}),
+        line("B", distinct_id="bob", **{"$distinct_id_before_identity": "anon-2"}),
+    )
+    assert [one["idx"] for one in rows(found)] == list(range(6))
 
 
 def test_identity_that_names_nobody_is_counted_only() -> None:

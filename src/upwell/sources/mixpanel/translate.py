@@ -1,17 +1,19 @@
 """From lines of the export to events. Pure: the same bytes, the same events.
 
 A line is `{"event": name, "properties": {…}}`. An event is known by its name, user, time and
-`$insert_id`, as Mixpanel itself advises, because the export repeats events; the user is the one
-whom it was sent for, since the export shows another id once Mixpanel knows who that was.
+`$insert_id`, as Mixpanel itself advises, because the export repeats events. The user is the id that
+it was sent for: once Mixpanel knows who that was the export shows another, and both are one person.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import xxhash
 
 from upwell.billing import Origin
@@ -53,7 +55,7 @@ def translate(delivery: Delivery, origin: Origin, products: frozenset[str]) -> T
         except Unusable as error:
             reading.refuse(idx, error.code, error.reason)
     dead = sorted(reading.dead, key=lambda one: one.idx)
-    return Translated(reading.rows.table(), tuple(dead), unknown=reading.unknown)
+    return Translated(reading.finish(), tuple(dead), unknown=reading.unknown)
 
 
 def _micros(time: Any) -> int:
@@ -78,7 +80,9 @@ class _Reading:
         self._property = (origin.product_from or "").rpartition(".")[2]
         self._maps = Maps.of(origin.given)
         self._linked: set[tuple[str, str]] = set()
+        self._links: list[tuple[str, int, str, str, Named, bool]] = []
         self._anonymous: frozenset[object] = frozenset()
+        self._count = 0
         self.rows = Rows(delivery.source, delivery.received_at)
         self.dead: list[DeadLetter] = []
         self.unknown: dict[str, int] = {}
@@ -88,6 +92,7 @@ class _Reading:
         pieces = body.split(b"\n")
         if pieces and not pieces[-1]:
             pieces.pop()
+        self._count = len(pieces)
         try:
             found = _LINE.decode_lines(body)
             lines = list(enumerate(found)) if len(found) == len(pieces) else None
@@ -125,14 +130,14 @@ class _Reading:
         properties = line.properties
         if ts == NO_TIME:
             raise Unusable("bad_time", "It has no `time`, or one outside 1970 to 2200.")
-        actor = _id(properties.pop("distinct_id", None))
-        before = _id(properties.pop("$distinct_id_before_identity", None))
+        shown = _id(properties.pop("distinct_id", None))
+        actor = _id(properties.pop("$distinct_id_before_identity", None)) or shown
         insert = properties.pop("$insert_id", None)
         for name in BOOKKEEPING:
             properties.pop(name, None)
         if insert is None:
             insert = _ENCODE.encode(properties).decode()
-        key = _key(line.event, before or actor or "", told, insert)
+        key = _key(line.event, actor or "", told, insert)
         user, device = _id(properties.pop("$user_id", None)), properties.pop("$device_id", None)
         product = self._product or self._product_of(properties)
         if line.event in _SAYS_WHO:
@@ -140,28 +145,35 @@ class _Reading:
             return
         event = event_of(line.event, properties, self._maps)
         self.rows.add(idx, product, ts, actor, key, event)
-        if actor is None:
+        if actor is None or shown is None:
             return
-        if before and before != actor:
-            self._same(idx, product, ts, actor, before)
-        if user and user != actor:
-            self._same(idx, product, ts, actor, user)
-        if user and device and (event.type == "signup" or f"{DEVICE}{device}" in self._anonymous):
-            self._same(idx, product, ts, actor, f"{DEVICE}{device}")
+        self._same(product, ts, shown, actor)
+        if user:
+            self._same(product, ts, shown, user)
+            if device and (event.type == "signup" or f"{DEVICE}{device}" in self._anonymous):
+                self._same(product, ts, shown, f"{DEVICE}{device}")
 
     def _product_of(self, properties: dict[str, Any]) -> str:
         named = str(properties.get(self._property) or "")
         product = self._assign.get(named, named)
         return product if product in self._products else UNASSIGNED
 
-    def _same(self, idx: int, product: str, ts: int, actor: str, other: str) -> None:
-        """Say once in a delivery that an id is the same user as another."""
+    def _same(self, product: str, ts: int, actor: str, other: str) -> None:
+        """Note once in a delivery that an id is the same user as another."""
         if other == actor or (actor, other) in self._linked:
             return
         self._linked.add((actor, other))
         key = xxhash.xxh3_128_hexdigest(f"is\0{product}\0{actor}\0{other}".encode())
         link = Named("identify", None, None, {"anonymous_id": other})
-        self.rows.add(idx, product, ts, actor, key, link)
+        # Which event says it first depends on the order of reading: its time is not compared.
+        self._links.append((product, ts, actor, key, link, True))
+
+    def finish(self) -> pa.Table:
+        """The columns of all events; what they say of ids has numbers behind those of the lines."""
+        for number, link in enumerate(self._links):
+            with suppress(Unusable):  # an id that is too long; its event is told already
+                self.rows.add(self._count + number, *link)
+        return self.rows.table()
 
     def _identity(
         self,
@@ -181,7 +193,10 @@ class _Reading:
         kind, word = ("identify", "anonymous_id") if event == "$identify" else ("merge", "into")
         for number, other in enumerate(ids[1:]):
             named = Named(kind, None, None, {word: other})
-            self.rows.add(idx, product, ts, ids[0], f"{key}-{number}" if number else key, named)
+            if number:
+                self._links.append((product, ts, ids[0], f"{key}-{number}", named, False))
+            else:
+                self.rows.add(idx, product, ts, ids[0], key, named)
 
 
 _SAYS_WHO = frozenset(("$identify", "$create_alias", "$merge"))
