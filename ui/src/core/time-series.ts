@@ -100,6 +100,7 @@ export interface TimeSeriesScene {
 
 const TOP = 12;
 const LABEL_GAP = 8;
+const PRESSED = 24; // px from name to name, so that a finger finds each
 const UNSEEN = 0.01; // of the height above nothing: so little below it gets no axis of its own
 const NARROWEST = 10; // px of a range that only one bucket has
 const TYPICAL: Record<Grain, number> = {
@@ -316,7 +317,7 @@ function directLabels(
     return y === null ? [] : [{ ...line, y, off: false }];
   });
   const ends = [...on, ...hidden.map(({ key, label }) => ({ key, label, colour: offColour, y: bottom, off: true }))];
-  const gap = Math.min(size + 4, (bottom - top) / Math.max(1, ends.length - 1));
+  const gap = Math.min(PRESSED, (bottom - top) / Math.max(1, ends.length - 1));
   const ys = spread(ends.map((end) => end.y), gap, top, bottom);
   return ends.map(({ key, label, colour, off }, i) => {
     const weight = key === highlight ? 600 : 400;
