@@ -34,6 +34,7 @@ SECTIONS = {
     "use": "funnels, retention, active users, paths: from 1 M to 100 M events, with ClickHouse",
     "mixpanel": "the past of a project from a fake of the export, and a day looked at 288 times",
     "ga4": "400 days of six reports of a property within its quotas, then asked for",
+    "sql": "1 M rows of a PostgreSQL table through to the sums, and the look after it",
     "webhook": "from a webhook to new MRR on the page, with 200,000 subscriptions behind it",
 }
 
