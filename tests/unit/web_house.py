@@ -39,7 +39,7 @@ from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
 from upwell.web.health_shapes import ReadAgain, Replayed, SourceHealth
-from upwell.web.kind_shapes import Connected, SourceKinds
+from upwell.web.kind_shapes import Connected, SourceKinds, SqlPreview
 from upwell.web.meters import Meters
 from upwell.web.parts import Accounts, Company, Linking, Months, Parts, Sources
 from upwell.web.site import Site, site
@@ -199,6 +199,9 @@ class Built:
             health=sources_of_house(),
             kinds=lambda: SourceKinds(kinds=()),
             connect=lambda asked, _: Connected(source=asked.id, found=()),
+            preview=lambda _: SqlPreview(
+                server="", way="", columns=(), guessed={}, rows=(), events=(), refused=()
+            ),
             linking=Linking(merge=linked, unmerge=linked),
             months=Months(closes=closed, close=closed),
             dead_letters=lambda limit: _LETTERS[:limit],

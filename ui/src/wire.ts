@@ -1529,6 +1529,42 @@ export interface Connected {
   found: string[];
 }
 
+/** A source of kind sql with one query; its mapping may lack what is not chosen yet. */
+export interface NewPreview {
+  settings: Record<string, unknown>;
+}
+
+/** A column of a query, with the type that its database names. */
+export interface PreviewColumn {
+  name: string;
+  type: string;
+}
+
+/** What a row would become; `row` counts from 0. */
+export interface PreviewEvent {
+  row: number;
+  event: GrowthEvent;
+}
+
+/** Why a row would not be counted; `row` counts from 0. */
+export interface PreviewRefused {
+  row: number;
+  code: string;
+  reason: string;
+}
+
+/** The first rows of a query, and what they would become; nothing was kept. */
+export interface SqlPreview {
+  server: string;
+  way: string;
+  columns: PreviewColumn[];
+  guessed: Record<string, string>;
+  rows: ((string | null)[])[];
+  events: PreviewEvent[];
+  refused: PreviewRefused[];
+  problem: Problem | null;
+}
+
 /** A source with events of the measure in the last 30 days; without `counts` it only reports. */
 export interface Sender {
   source: string;

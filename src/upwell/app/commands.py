@@ -40,7 +40,7 @@ from upwell.sources import files
 from upwell.web import asking, shapes
 from upwell.web.gate import Gate
 from upwell.web.health_shapes import Replay, SourceHealth
-from upwell.web.kind_shapes import Connected, NewSource
+from upwell.web.kind_shapes import Connected, NewPreview, NewSource, SqlPreview
 
 Step = dict[str, Any]
 COUNTING = 300.0  # seconds that a question waits for rules to be counted by
@@ -243,11 +243,17 @@ class Commands:
         """The same for every other kind; what was typed becomes what its table holds."""
         told = msgspec.convert(asked, NewSource)
         given = typed(told.kind, told.settings)
-        made = Connecting(self._house.links, self._house.products, self._pulls).add(
-            msgspec.structs.replace(told, settings=given), SYSTEM
-        )
+        made = self._connecting().add(msgspec.structs.replace(told, settings=given), SYSTEM)
         self._note("source_added", [made.source])
         return made
+
+    def source_preview(self, settings: dict[str, Any]) -> SqlPreview:
+        """The first rows of a database's query, and what they would become; nothing is kept."""
+        return self._connecting().preview(NewPreview(settings=typed("sql", settings)))
+
+    def _connecting(self) -> Connecting:
+        house = self._house
+        return Connecting(house.links, house.products, self._pulls, house.clock)
 
     def source_assign(self, id: str, products: dict[str, str | None]) -> shapes.Assigned:
         """Say whose products of Stripe's they are; null takes it back."""

@@ -114,10 +114,12 @@ class Links:
     @contextmanager
     def trying_kind(self, kind: str, id_: str, given: Mapping[str, Any]) -> Iterator[Reader]:
         """The reader of a source that is not kept yet; its secrets stand in its table."""
-        table = table_of(kind, id_, given)
-        opening = self._opening(table, str, lambda: False, lambda _: None)
-        with closing(kind_named(kind).open(opening)) as reader:
+        with closing(kind_named(kind).open(self.trial(kind, id_, given))) as reader:
             yield reader
+
+    def trial(self, kind: str, id_: str, given: Mapping[str, Any]) -> Opening:
+        """What a source that is not kept yet is opened with; raises Rejected for a wrong table."""
+        return self._opening(table_of(kind, id_, given), str, lambda: False, lambda _: None)
 
     def _opening(
         self,

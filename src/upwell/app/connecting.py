@@ -11,10 +11,21 @@ from upwell.access import Viewer
 from upwell.app.connect import NAME, Links
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
+from upwell.period import to_micros
 from upwell.settings import keys_of
 from upwell.sources import kinds
-from upwell.sources.contract import Kind
-from upwell.web.kind_shapes import Connected, NewSource, SourceKind, SourceKinds
+from upwell.sources.contract import Clock, Kind
+from upwell.web.kind_shapes import (
+    Connected,
+    NewPreview,
+    NewSource,
+    PreviewColumn,
+    PreviewEvent,
+    PreviewRefused,
+    SourceKind,
+    SourceKinds,
+    SqlPreview,
+)
 
 COMMON = ("id",)  # asked for by itself
 
@@ -66,13 +77,22 @@ def _typed(name: str, type_: str, text: str) -> Any:
         ) from None
 
 
+_UNMAPPED = {"name": "query", "sql": "", "event_type": ""}
+"""What a query lacks while somebody still writes it."""
+
+
 class Connecting:
     """Sources of every kind that is not an account of Stripe's."""
 
     def __init__(
-        self, links: Links, products: Callable[[], frozenset[str]], pulls: Pulls | None
+        self,
+        links: Links,
+        products: Callable[[], frozenset[str]],
+        pulls: Pulls | None,
+        clock: Clock,
     ) -> None:
         self._links = links
+        self._clock = clock
         self._products = products
         self._pulls = pulls  # of the running server; None: nothing is read here
 
@@ -111,3 +131,33 @@ class Connecting:
         if self._pulls is not None:
             self._pulls.begin(link)
         return Connected(source=link.id, found=found)
+
+    def preview(self, asked: NewPreview) -> SqlPreview:
+        """The first rows of a database's query, and what they would become; nothing is kept."""
+        # SQLAlchemy takes long to import: only who looks at a database waits for it.
+        from upwell.sources.sql.preview import tried
+
+        queries = asked.settings.get("queries")
+        first = queries[0] if isinstance(queries, list | tuple) and queries else {}
+        if not isinstance(first, dict) or not first.get("sql"):
+            raise Rejected(
+                "no_query",
+                "There is no query to try.",
+                fix='Send settings.queries = [{"sql": "select …"}].',
+                where="settings.queries",
+            )
+        given = {**asked.settings, "queries": [_UNMAPPED | first]}
+        found = tried(self._links.trial("sql", "preview", given), to_micros(self._clock()))
+        return SqlPreview(
+            server=found.server,
+            way=found.way,
+            columns=tuple(PreviewColumn(name=name, type=type_) for name, type_ in found.columns),
+            guessed=dict(found.guessed),
+            rows=tuple(map(tuple, found.rows)),
+            events=tuple(PreviewEvent(row=row, event=event) for row, event in found.events),
+            refused=tuple(
+                PreviewRefused(row=row, code=code, reason=reason)
+                for row, code, reason in found.refused
+            ),
+            problem=found.problem,
+        )

@@ -98,6 +98,7 @@ class Joined:
         self.closing = Closing(house)
         self.linking = Linking(house.identity, house.flow)
         house.reading = self._reading
+        connecting = Connecting(house.links, house.products, self.pulls, house.clock)
         accounts = Accounts(
             house.links,
             house.journal,
@@ -160,7 +161,8 @@ class Joined:
                 replay=mending.replay,
             ),
             kinds=known,
-            connect=Connecting(house.links, house.products, self.pulls).add,
+            connect=connecting.add,
+            preview=connecting.preview,
             linking=ByHand(merge=house.identity.merge, unmerge=house.identity.unmerge),
             months=self.closing.months(),
             dead_letters=self._dead_letters,

@@ -110,6 +110,57 @@ def add(
     put_json(made) if as_json else _put_account(made)
 
 
+@source.command()
+@click.argument("sql", metavar="SELECT")
+@click.option("--url", required=True, metavar="env:NAME|file:PATH", help="The database.")
+@click.option("--product", metavar="P", help="Everything is this product.")
+@click.option(
+    "--set",
+    "keys",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A key of the query: event_type, timestamp, key, actor_id, value, currency, snapshot.",
+)
+@as_json
+@places
+def preview(
+    home: Home, sql: str, url: str, product: str | None, keys: tuple[str, ...], as_json: bool
+) -> int:
+    """Try a query of a database: its first rows, and the events they would become.
+
+    Nothing is kept. Without a mapping it says which columns there are.
+    """
+    query: dict[str, Any] = {"name": "preview", **_pairs(keys), "sql": sql}
+    if "snapshot" in query:
+        query["snapshot"] = query["snapshot"] == "true"
+    if "metadata" in query:
+        query["metadata"] = query["metadata"].split(",")
+    table: dict[str, Any] = {"url": _secret(url, "--url"), "queries": [query]}
+    if product:
+        table["product"] = product
+    found = ask(home, "source_preview", create=True, settings=table)
+    put_json(found) if as_json else _put_preview(found)
+    return 1 if found["problem"] else 0
+
+
+def _put_preview(found: dict[str, Any]) -> None:
+    click.echo(found["server"])
+    names = [column["name"] for column in found["columns"]]
+    put_table(names, [[cell or "" for cell in row] for row in found["rows"]])
+    if problem := found["problem"]:
+        click.echo(f"error: {problem['message']}")
+        click.echo(f"fix: {problem['fix']}")
+    if found["problem"] and found["guessed"]:
+        named = " ".join(f"--set {field}={name}" for field, name in found["guessed"].items())
+        click.echo(f"next: perhaps {named}")
+    events = [one["event"] for one in found["events"]]
+    if events:
+        fields = ("timestamp", "event_type", "product_id", "actor_id", "value", "currency")
+        put_table(fields, [[str(event.get(field) or "") for field in fields] for event in events])
+    for one in found["refused"]:
+        click.echo(f"not used: {one['reason']}")
+
+
 def _pairs(keys: tuple[str, ...]) -> dict[str, str]:
     """KEY=VALUE as a table; secrets are read where they are."""
     found = {}

@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from upwell.errors import Problem
+from upwell.event import GrowthEvent
 from upwell.settings import TableKey
 
 
@@ -37,3 +39,48 @@ class Connected(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     found: tuple[str, ...]
+
+
+class NewPreview(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A source of kind sql with one query; its mapping may lack what is not chosen yet."""
+
+    settings: dict[str, Any]
+
+
+class PreviewColumn(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of a query, with the type that its database names."""
+
+    name: str
+    type: str
+
+
+class PreviewEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a row would become; `row` counts from 0."""
+
+    row: int
+    event: GrowthEvent
+
+
+class PreviewRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a row would not be counted; `row` counts from 0."""
+
+    row: int
+    code: str
+    reason: str
+
+
+class SqlPreview(msgspec.Struct, frozen=True, kw_only=True):
+    """The first rows of a query, and what they would become; nothing was kept.
+
+    `way`: cursor, snapshot or gauge. `guessed` are columns that the fields of the mapping would
+    likely name. `problem`: what to change before the query can be read; its events are not known.
+    """
+
+    server: str
+    way: str
+    columns: tuple[PreviewColumn, ...]
+    guessed: dict[str, str]
+    rows: tuple[tuple[str | None, ...], ...]
+    events: tuple[PreviewEvent, ...]
+    refused: tuple[PreviewRefused, ...]
+    problem: Problem | None = None

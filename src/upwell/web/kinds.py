@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import get, post
 from litestar.params import JSONBody
 
-from upwell.web.kind_shapes import Connected, NewSource, SourceKinds
+from upwell.web.kind_shapes import Connected, NewPreview, NewSource, SourceKinds, SqlPreview
 from upwell.web.routes import Call, needs, whole_company
 
 _TAGS = ["What there is"]
@@ -37,4 +37,17 @@ async def add(request: Call, data: JSONBody[NewSource]) -> Connected:
     return made
 
 
-ROUTES = (kinds, add)
+@post(
+    "/v1/sources/sql/preview",
+    status_code=200,
+    guards=needs("admin"),
+    tags=_TAGS,
+    summary="Try a query of a database",
+)
+async def preview(request: Call, data: JSONBody[NewPreview]) -> SqlPreview:
+    """Its columns, its first rows, the events they would become, and why others would not."""
+    whole_company(request.visitor)
+    return await request.run(request.parts.preview, data)
+
+
+ROUTES = (kinds, add, preview)

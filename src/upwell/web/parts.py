@@ -28,7 +28,7 @@ from upwell.web import shapes
 from upwell.web.door import House
 from upwell.web.gate import Gate
 from upwell.web.health_shapes import ReadAgain, Replay, Replayed, SourceHealth
-from upwell.web.kind_shapes import Connected, NewSource, SourceKinds
+from upwell.web.kind_shapes import Connected, NewPreview, NewSource, SourceKinds, SqlPreview
 from upwell.web.meters import Meters
 
 PAGES = Path(__file__).parent / "pages"
@@ -136,6 +136,7 @@ class Parts:
     health: Sources
     kinds: Callable[[], SourceKinds]
     connect: Callable[[NewSource, Viewer], Connected]
+    preview: Callable[[NewPreview], SqlPreview]
     linking: Linking
     months: Months
     dead_letters: Callable[[int], Sequence[DeadLetter]]

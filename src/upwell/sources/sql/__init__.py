@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-import msgspec
-
 from upwell.settings import SqlSource, duration
 from upwell.sources.contract import Kind, Opening, Promise, Reader
-from upwell.sources.sql.plan import again
+from upwell.sources.sql.plan import again, given_of
 from upwell.sources.sql.translate import translate
 
 
@@ -25,16 +20,6 @@ def _promise(settings: SqlSource) -> Promise:
     return Promise(every=duration(settings.every).total_seconds(), late=max(late, default=0.0))
 
 
-def _given(settings: SqlSource) -> Mapping[str, Any]:
-    queries = {}
-    for query in settings.queries:
-        mapping = msgspec.to_builtins(query)
-        for name in ("name", "sql", "look_back"):
-            del mapping[name]
-        queries[query.name] = {name: value for name, value in mapping.items() if value}
-    return {"timezone": settings.timezone, "queries": queries}
-
-
 KIND = Kind(
     name="sql",
     title="Database",
@@ -43,5 +28,5 @@ KIND = Kind(
     translate=translate,
     promise=_promise,
     again=again,
-    given=_given,
+    given=given_of,
 )

@@ -51,12 +51,12 @@ class Asked:
         order = self._query
         given = {"cursor_time": None, "cursor_id": None} if self.way == "cursor" else {}
         with self._database.read(order.sql, given, [], 0, PIECE, self.where) as got:
-            self.fits(got)
+            self.fits(got.names)
             return got.names, got.types
 
-    def fits(self, got: Got) -> None:
+    def fits(self, names: Sequence[str]) -> None:
         """Raise BadQuery where the mapping names a column that is not there."""
-        fits(self._query, got.names)
+        fits(self._query, names)
 
     def types(self, types: Mapping[str, str]) -> tuple[str, str]:
         """Those of the cursor."""
@@ -64,7 +64,7 @@ class Asked:
 
     def same_types(self, spot: Spot, got: Got) -> None:
         """Raise BadQuery where a column of the cursor is of another type than it was."""
-        self.fits(got)
+        self.fits(got.names)
         types = self.types(got.types)
         columns = (self._query.timestamp, self._query.key)
         for column, was, found in zip(columns, spot.types or types, types, strict=True):
@@ -100,12 +100,6 @@ class Asked:
         twice = 0 if zone.name == "UTC" else HOUR
         # A row of the future must not hide those that come before it.
         return written(min(last, spot.looked * MICROS) - self.back - twice, like, zone), lowest
-
-    def since(self, spot: Spot, micros: int, like: Any) -> Place:
-        """Before the rows of a moment, which is written as another time of its column."""
-        assert spot.types is not None
-        zone = self.zone(spot)
-        return written(micros, like, zone), self._database.vendor.lowest(spot.types[1])
 
     def lines(self, got: Got, rows: Rows) -> list[bytes]:
         """The mapped columns of each row as JSON."""

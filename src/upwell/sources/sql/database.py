@@ -42,14 +42,14 @@ class Database:
         self._url = _parsed(url)
         self.vendor = VENDORS.get(self._url.get_backend_name(), Vendor)()
         self.version = ""
+        self._reach: Callable[[str, int], Any] | None = None
         if self.vendor.title == "SQLite":
             path = _file_of(self._url, own)
             self._connect: dict[str, Any] = {"creator": lambda: self._sqlite(path)}
             self._url = make_url("sqlite://")
-            self._judge = lambda: None
         else:
             self._connect = {}
-            self._judge = lambda: self._reach(reach)
+            self._reach = reach
         self._engine: Engine | None = None
         self._connection: Connection | None = None
         self._running: sqlite3.Connection | None = None
@@ -130,11 +130,11 @@ class Database:
             self._connection.exec_driver_sql(line)
         return self._connection
 
-    def _reach(self, reach: Callable[[str, int], Any]) -> None:
+    def _judge(self) -> None:
         """Judge the host, and connect to the address that was judged."""
-        if self._url.host is None:
-            return  # by its vendor's own client
-        target = reach(self._url.host, self._url.port or self.vendor.port)
+        if self._reach is None or self._url.host is None:
+            return  # a file, or a vendor's own client
+        target = self._reach(self._url.host, self._url.port or self.vendor.port)
         addresses = tuple(getattr(target, "addresses", ()))
         arguments = self.vendor.arguments(self._seconds, addresses)
         self._connect = {"connect_args": arguments} if arguments else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -13,12 +13,12 @@ import pyarrow as pa
 from upwell.errors import Rejected, nearest
 from upwell.money import currencies
 from upwell.period import MICROS, Zone, to_instant
-from upwell.settings import SqlQuery
+from upwell.settings import SqlQuery, SqlSource
 from upwell.sources.columns import Faults, instants
 from upwell.sources.contract import BadQuery, Cursor
 
 Way = Literal["cursor", "gauge", "snapshot"]
-BINDS = (":cursor_time", ":cursor_id")
+BINDS = ("cursor_time", "cursor_id")
 
 # What a `;` or a word may stand in without meaning anything: texts, quoted names, comments.
 _QUIET = re.compile(
@@ -43,38 +43,50 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 def query_of(given: SqlQuery, product_from: str | None = None) -> Query:
     """Judge a query; raises BadQuery with what to change."""
-    sql = given.sql.strip()
-    bare = _QUIET.sub(" ' ", sql)
-    while bare.rstrip().endswith(";"):
-        bare, sql = bare.rstrip()[:-1], sql[: sql.rstrip().rfind(";")]
-    where = f"queries.{given.name}.sql"
-    if ";" in bare or not re.match(r"\s*(select|with)\b", bare, re.IGNORECASE):
-        raise BadQuery(
-            "not_a_select",
-            f"The query '{given.name}' is not one select.",
-            fix="Write a single `select …` or `with … select …`; nothing else is run.",
-            where=where,
-        )
-    way = _way(given, [bind for bind in BINDS if re.search(rf"{bind}\b", bare)], where)
-    timestamp = given.timestamp
-    if way != "gauge":
-        for field in ("timestamp", "key"):
-            if not getattr(given, field):
-                raise BadQuery(
-                    "unmapped",
-                    f"The query '{given.name}' does not say which column is its {field}.",
-                    fix=f'Add: {field} = "COLUMN".',
-                    where=f"queries.{given.name}.{field}",
-                )
+    sql = one_select(given.name, given.sql)
+    way = _way(given, binds_of(given.sql), f"queries.{given.name}.sql")
+    for field in ("timestamp", "key") if way != "gauge" else ():
+        if not getattr(given, field):
+            raise BadQuery(
+                "unmapped",
+                f"The query '{given.name}' does not say which column is its {field}.",
+                fix=f'Add: {field} = "COLUMN".',
+                where=f"queries.{given.name}.{field}",
+            )
     return Query(
         name=given.name,
         way=way,
-        sql=_BIND.sub(r"\:", sql) + "\n",
-        limited=bool(_OWN_LIMIT.search(bare)),
-        timestamp=timestamp,
+        sql=sql,
+        limited=bool(_OWN_LIMIT.search(_QUIET.sub(" ", sql))),
+        timestamp=given.timestamp,
         key=given.key,
         columns=mapped(msgspec.to_builtins(given), product_from),
     )
+
+
+def one_select(name: str, sql: str) -> str:
+    """The text of a query, ready to stand in another one; raises BadQuery for anything else."""
+    sql = sql.strip()
+    while (bare := _QUIET.sub(_blank, sql).rstrip()).endswith(";"):
+        sql = sql[: len(bare) - 1]
+    if ";" in bare or not re.match(r"\s*(select|with)\b", bare, re.IGNORECASE):
+        raise BadQuery(
+            "not_a_select",
+            f"The query '{name}' is not one select.",
+            fix="Write a single `select …` or `with … select …`; nothing else is run.",
+            where=f"queries.{name}.sql",
+        )
+    return _BIND.sub(r"\:", sql) + "\n"
+
+
+def binds_of(sql: str) -> list[str]:
+    """Which parts of the cursor a query names."""
+    bare = _QUIET.sub(" ", sql)
+    return [bind for bind in BINDS if re.search(rf":{bind}\b", bare)]
+
+
+def _blank(found: re.Match[str]) -> str:
+    return " " * len(found[0])
 
 
 def _way(given: SqlQuery, bound: list[str], where: str) -> Way:
@@ -85,7 +97,7 @@ def _way(given: SqlQuery, bound: list[str], where: str) -> Way:
         raise BadQuery(
             "snapshot_cursor",
             f"The query '{given.name}' is a snapshot and has a cursor.",
-            fix=f"A snapshot reads all rows at each look: take {bound[0]} out of it, or "
+            fix=f"A snapshot reads all rows at each look: take :{bound[0]} out of it, or "
             "`snapshot = true`.",
             where=where,
         )
@@ -112,7 +124,18 @@ def mapped(mapping: Mapping[str, Any], product_from: str | None) -> tuple[str, .
     return tuple(dict.fromkeys(name for name in named if name))
 
 
-def fits(query: Query, names: list[str]) -> None:
+def given_of(source: SqlSource) -> dict[str, Any]:
+    """What of a source's table its events depend on."""
+    queries = {}
+    for query in source.queries:
+        mapping = msgspec.to_builtins(query)
+        for name in ("name", "sql", "look_back"):
+            del mapping[name]
+        queries[query.name] = {name: value for name, value in mapping.items() if value}
+    return {"timezone": source.timezone, "queries": queries}
+
+
+def fits(query: Query, names: Sequence[str]) -> None:
     """Raise BadQuery where the mapping names a column that the query does not give."""
     for column in query.columns:
         if column not in names:

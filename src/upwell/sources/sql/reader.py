@@ -62,17 +62,6 @@ class SqlReader:
         found = [f"{self._database.vendor.title} {self._database.version}".strip()]
         return found + [f"{name}: {', '.join(names)}" for name, names in columns.items()]
 
-    def first(self, query: Asked, most: int) -> tuple[Got, Rows, list[bytes]]:
-        """The first rows of a query, beside their lines; for a preview."""
-        try:
-            _, types = query.probed()
-            place = query.begin(Spot(types=query.types(types))) if query.way == "cursor" else None
-            with query.read(place, most) as got:
-                rows = [row for piece in got.pieces for row in piece]
-                return got, rows, query.lines(got, rows)
-        finally:
-            self._database.close()
-
     def read(self, cursor: Cursor | None, clock: Clock) -> Iterator[Page]:
         """What is due of each query; one that is wrong holds up no other."""
         state = State(round=_epoch(clock)) if cursor is None else msgspec.convert(cursor, State)
@@ -174,7 +163,7 @@ class SqlReader:
         first = not spot.live
         known.begin()
         with query.read(None, None) as got:
-            query.fits(got)
+            query.fits(got.names)
             for rows in got.pieces:
                 lines = _fresh(known, query, got, rows)
                 if known.seen + len(rows) > MOST:
@@ -196,7 +185,7 @@ class SqlReader:
         """One reading."""
         spot = state.spot(query.name)
         with query.read(None, GAUGES + 1) as got:
-            query.fits(got)
+            query.fits(got.names)
             rows = [row for piece in got.pieces for row in piece]
             lines = query.lines(got, rows)
         if len(rows) > GAUGES:
