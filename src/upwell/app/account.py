@@ -60,8 +60,10 @@ class Account:
 
     @property
     def complete_to(self) -> int | None:
-        """All events up to then (UTC microseconds) are in the journal."""
-        return None if self.cursor is None else self.cursor.seen_at * 1_000_000
+        """All up to then (UTC microseconds) is here; None while lists of the past are read."""
+        if self.cursor is None or not self.cursor.following:
+            return None
+        return self.cursor.seen_at * 1_000_000
 
     def heard(self, delivery: Delivery) -> bool:
         """A webhook has brought this; whether what it only points to is to be read now."""

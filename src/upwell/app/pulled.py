@@ -18,7 +18,7 @@ from upwell.journal import Journal
 from upwell.period import to_micros
 from upwell.sources.contract import Clock, Cursor, Kind, Page, Reader
 
-QUIET = dt.timedelta(hours=12)  # after which a cursor is kept though nothing new came
+QUIET = dt.timedelta(hours=1)  # after which a cursor is kept though nothing new came
 
 
 class Pulled:

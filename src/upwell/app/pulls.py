@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import structlog
 
 from upwell.app import account, pulled
@@ -19,6 +20,7 @@ from upwell.event import Delivery
 from upwell.journal import Journal
 from upwell.sources.contract import Clock, QuotaGone, SignIn, state_of
 from upwell.sources.kinds import kind_named
+from upwell.sources.stripe.fetch import Cursor
 
 log = structlog.get_logger()
 
@@ -139,8 +141,8 @@ class Pulls:
         if last is None:
             return None
         if last.kind == "stripe":
-            seen = last.about["pull"].get("seen_at")
-            return None if seen is None else int(seen) * 1_000_000
+            cursor = msgspec.convert(last.about["pull"], Cursor)
+            return cursor.seen_at * 1_000_000 if cursor.following else None
         found: int | None = last.about.get("complete_to")
         return found
 
