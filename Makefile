@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: again help demo build lock clean chromium postgresql test check format lint imports types \
+.PHONY: again help demo build lock clean chromium postgresql mariadb test check format lint imports types \
 	ui-lint ui-types ui unit journeys browser pictures faults-quick faults bench prove
 
 help: ## This list
@@ -85,6 +85,9 @@ chromium:
 postgresql:
 	$(call system,postgresql,ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1)
 
+mariadb:
+	$(call system,mariadb-server,PATH=$$PATH:/usr/sbin command -v mariadbd >/dev/null)
+
 # --- What a change must pass ---------------------------------------------------------------------
 
 # One stage: its heading, its command, its time; the times are listed again at the end of `test`.
@@ -98,7 +101,7 @@ PYTEST = $(BIN)/python -m pytest -q
 # A file stays with one of two workers, which share what it has set up; tests/conftest.py orders.
 BY_TWO = $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
-test: chromium .venv/.tests $(PAGES) ## Everything a change must pass
+test: chromium postgresql mariadb .venv/.tests $(PAGES) ## Everything a change must pass
 	@rm -f build/stages
 	@code=0; $(MAKE) --no-print-directory --keep-going -j2 --output-sync=target SIDE_BY_SIDE=1 \
 		check ui || code=1; \
@@ -128,7 +131,7 @@ ui-types: $(UI)
 ui: $(UI)
 	$(call stage,Tests of the pages (vitest),cd ui && npm test --silent)
 
-unit: .venv/.tests $(PAGES) $(CLIENTS) ## Quick tests: units, laws, oracle, conformance, short journeys
+unit: postgresql mariadb .venv/.tests $(PAGES) $(CLIENTS) ## Quick tests: units, laws, oracle, conformance, short journeys
 	$(call stage,Units and laws,$(BY_TWO) -m "not slow and not browser and not faults")
 
 journeys: .venv/.tests $(PAGES) $(CLIENTS) ## Long journeys, among them the wheel in an empty environment

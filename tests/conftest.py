@@ -56,6 +56,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def databases_end() -> Iterator[None]:
+    """Servers of databases that tests started together end with the last test."""
+    yield
+    if found := sys.modules.get("tests.databases"):
+        found.end()
+
+
 @pytest.fixture
 def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Keeps a figure, `tell(sentence)`, to be read at the end of the run."""

@@ -1,16 +1,22 @@
-"""Real database servers for tests, each on its own port and folder."""
+"""Real database servers for tests, each on its own port and folder.
+
+The folders do not lie among pytest's, which the accounts of servers may not enter.
+"""
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import socket
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import psycopg
@@ -24,11 +30,19 @@ class Server(Protocol):
     """A database that tests write to by `run`, and read by `url`."""
 
     name: str
-    url: str
     port: int
+
+    @property
+    def url(self) -> str:
+        """Where it is read, with a user that may only read."""
+        ...
 
     def run(self, *statements: str, rows: Sequence[Sequence[Any]] = ()) -> None:
         """Execute statements and commit; with rows the last one once for each."""
+        ...
+
+    def clear(self) -> None:
+        """Take all tables away."""
         ...
 
     def start(self) -> None:
@@ -54,14 +68,35 @@ def _mariadbd() -> str:
 
 
 @contextmanager
-def serving(name: str, folder: Path) -> Iterator[Server]:
-    """A server of that name, with its data in a folder."""
-    server = {"postgresql": Postgres, "mariadb": Maria, "sqlite": Sqlite}[name](folder)
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+def serving(name: str) -> Iterator[Server]:
+    """A server of that name, until the end."""
+    with TemporaryDirectory(prefix="upwell-db-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o711)
+        server = SERVERS[name](Path(folder) / name)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+_RUNNING: dict[str, Server] = {}
+_ENDING = ExitStack()
+
+
+def shared(name: str) -> Server:
+    """A server of that name that tests share, with no table in it; `end` ends it."""
+    if name not in _RUNNING:
+        _RUNNING[name] = _ENDING.enter_context(serving(name))
+    server = _RUNNING[name]
+    server.clear()
+    return server
+
+
+def end() -> None:
+    """End the servers that tests share."""
+    _RUNNING.clear()
+    _ENDING.close()
 
 
 def _free_port() -> int:
@@ -83,9 +118,6 @@ class _Process:
         if os.geteuid() == 0:
             shutil.chown(folder, self.account, self.account)
             folder.chmod(0o700)
-            for parent in folder.parents:  # pytest's own folders are closed to others
-                if parent.stat().st_uid == 0 and parent.stat().st_mode & 0o001 == 0:
-                    parent.chmod(parent.stat().st_mode | 0o111)
         self.prepare()
 
     def prepare(self) -> None:
@@ -183,6 +215,13 @@ class Postgres(_Process):
             if rows:
                 cursor.executemany(statements[-1].replace("?", "%s").encode(), rows)
 
+    def clear(self) -> None:
+        self.run(
+            "drop schema public cascade",
+            "create schema public",
+            "grant usage on schema public to reader",
+        )
+
     def _connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(
             f"host=127.0.0.1 port={self.port} user=owner password=owner dbname=postgres"
@@ -210,7 +249,7 @@ class Maria(_Process):
             _mariadbd(), "--no-defaults", f"--datadir={self.folder / 'data'}",
             f"--port={self.port}", "--bind-address=127.0.0.1", "--skip-name-resolve",
             f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}",
-            "--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M",
+            "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=32M",
             "--default-time-zone=+03:00",
         ]  # fmt: skip
 
@@ -228,6 +267,11 @@ class Maria(_Process):
             if rows:
                 cursor.executemany(statements[-1].replace("?", "%s"), rows)
             found.commit()
+
+    def clear(self) -> None:
+        with closing(self._connect(None)) as found, found.cursor() as cursor:
+            cursor.execute("drop database shop")
+            cursor.execute("create database shop character set utf8mb4")
 
     def _connect(self, database: str | None) -> Any:
         return pymysql.connect(
@@ -247,6 +291,9 @@ class Sqlite:
         self._path.touch()
         self.url = f"sqlite:///{self._path}"
 
+    def clear(self) -> None:
+        self._path.write_bytes(b"")
+
     def start(self) -> None:
         with suppress(FileNotFoundError):
             self._path.with_suffix(".away").rename(self._path)
@@ -259,4 +306,15 @@ class Sqlite:
             for statement in statements[: len(statements) - bool(rows)]:
                 found.execute(statement)
             if rows:
-                found.executemany(statements[-1], rows)
+                found.executemany(statements[-1], [list(map(_sqlite, row)) for row in rows])
+
+
+def _sqlite(cell: Any) -> Any:
+    return str(cell) if isinstance(cell, (dt.date, Decimal)) else cell
+
+
+SERVERS: dict[str, Callable[[Path], Server]] = {
+    "postgresql": Postgres,
+    "mariadb": Maria,
+    "sqlite": Sqlite,
+}

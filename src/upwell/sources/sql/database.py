@@ -80,7 +80,7 @@ class Database:
         text = sa.text(sql).columns(*(sa.column(name) for name in order)).subquery("upwell_rows")
         statement: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(text)
         statement = statement.order_by(*(text.c[name] for name in order)).limit(most)
-        whole = False
+        whole, result = False, None
         try:
             connection = self._open()
             with self._limited():
@@ -97,12 +97,13 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             raise self._told(error, where) from error
         finally:
-            if whole and self._connection is not None:
-                with suppress(SQLAlchemyError, OSError):
-                    result.close()
-                    self._connection.rollback()
-            else:
+            if not whole or self._connection is None:
                 self.close()
+            with suppress(Exception):  # whatever a driver says of a line that is gone
+                if result is not None and (cursor := result.cursor) is not None:
+                    cursor.close()
+                if self._connection is not None:
+                    self._connection.rollback()
 
     def _pieces(self, result: Any, piece: int, where: str) -> Iterator[Sequence[Sequence[Any]]]:
         try:

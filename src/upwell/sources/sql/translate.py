@@ -92,10 +92,10 @@ class _Read:
     def _needs(self, texts: Mapping_, field: str, what: str) -> None:
         column = self._mapping.get(field)
         if column is None:
-            reason = f'A {self._mapping["event_type"]} needs to say {what}: add {field} = "COLUMN".'
+            reason = f"'{self._name}' does not say {what}: add {field} = \"COLUMN\" to the query."
             self._faults.add(np.ones(len(self._rows), dtype=np.bool_), f"missing_{field}", reason)
         else:
-            said = f"The column '{column}' is empty; a {self._mapping['event_type']} needs {what}."
+            said = f"Column '{column}' of '{self._name}' is empty; it says {what}."
             self._faults.add(_absent(texts[field]), f"missing_{field}", said)
 
     def _keys(self) -> Any:
@@ -107,8 +107,8 @@ class _Read:
         self._faults.add(
             _absent(found),
             "null_key",
-            f"Its key, the column '{key}', is empty, so it could be counted twice; leave such rows "
-            "out, or name another column.",
+            f"The key of '{self._name}', column '{key}', is empty, so the row could be counted "
+            "twice; leave such rows out, or name another column.",
         )
         return pc.binary_join_element_wise(prefix, pc.fill_null(found, "null"), "")
 
@@ -129,7 +129,7 @@ class _Read:
             at = to_instant(self._about["read_at"]).isoformat()
             return pa.repeat(pa.scalar(at, pa.string()), len(self._rows))
         found = _texts([row.get(column or "") for row in self._rows])
-        said = f"Its time, the column '{column}', is empty."
+        said = f"The time of '{self._name}', column '{column}', is empty."
         self._faults.add(_absent(found), "missing_time", said)
         return found
 
