@@ -157,9 +157,7 @@ def test_the_example_is_read_counted_and_told(
             monkeypatch.setenv("LETTERS_TOKEN", "another")
             house.env["LETTERS_TOKEN"] = "another"
             (problem,) = problems(house.settings, house)
-            assert problem.message == (
-                "Source 'letters': The mailing list does not take the token."
-            )
+            assert problem.message == ("Source 'letters': The list does not take the token.")
         finally:
             house.close()
 

@@ -155,6 +155,7 @@ def seen(shape: Shape, kind: Change, name: str) -> Shape:
     if kind == "vanished_field":
         del fields[name]  # if it comes again, it is new
     else:
-        quiet = {"new_field": {"new": False}, "changed_type": {"changed": 0}}[kind]
-        fields[name] = replace(field, **quiet)
+        fields[name] = (
+            replace(field, new=False) if kind == "new_field" else replace(field, changed=0)
+        )
     return replace(shape, fields=fields)
