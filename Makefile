@@ -16,8 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ifndef SIDE_BY_SIDE
 .NOTPARALLEL:
 endif
-.PHONY: again help demo build lock clean chromium postgresql mariadb test check format lint imports types \
-	ui-lint ui-types ui unit journeys browser pictures faults-quick faults bench prove
+.PHONY: again help demo build lock clean chromium postgresql mariadb test check format lint imports \
+	types ui-lint ui-types ui unit journeys browser pictures faults-quick faults bench prove
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -131,7 +131,7 @@ ui-types: $(UI)
 ui: $(UI)
 	$(call stage,Tests of the pages (vitest),cd ui && npm test --silent)
 
-unit: postgresql mariadb .venv/.tests $(PAGES) $(CLIENTS) ## Quick tests: units, laws, oracle, conformance, short journeys
+unit: .venv/.tests $(PAGES) $(CLIENTS) ## Quick tests: units, laws, oracle, conformance, short journeys
 	$(call stage,Units and laws,$(BY_TWO) -m "not slow and not browser and not faults")
 
 journeys: .venv/.tests $(PAGES) $(CLIENTS) ## Long journeys, among them the wheel in an empty environment

@@ -30,6 +30,7 @@ from upwell.sources.contract import (
     state_of,
 )
 from upwell.sources.kinds import kind_named
+from upwell.sources.sql.reader import SqlReader
 
 KIND = kind_named("sql")
 PRODUCTS = frozenset({"mail", "drive"})
@@ -76,7 +77,7 @@ class Reading:
         self.kept: list[Delivery] = []
 
     def opened(self) -> Reader:
-        return KIND.open(
+        return SqlReader(
             Opening(
                 id="db",
                 settings=self.settings,
@@ -85,7 +86,9 @@ class Reading:
                 reach=Guard([f"127.0.0.1:{self._server.port}"]).reach,
                 folder=self._folder,
                 sleep=lambda _: None,
-            )
+            ),
+            piece=7,
+            stretch=20,
         )
 
     def look(self, pages: int = 1_000_000) -> int:

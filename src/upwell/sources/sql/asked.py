@@ -14,7 +14,6 @@ from upwell.sources.sql.known import U64
 from upwell.sources.sql.plan import Spot, fits, micros_of, query_of, written
 from upwell.sources.sql.rows import lines_of, numbers, unbound
 
-PIECE = 10_000  # rows of a page
 HOUR = 3_600 * MICROS
 
 Rows = Sequence[Sequence[Any]]
@@ -25,8 +24,10 @@ Place = tuple[Any, Any]
 class Asked:
     """A query that is fit to be read."""
 
-    def __init__(self, given: SqlQuery, source: SqlSource, database: Database) -> None:
+    def __init__(self, given: SqlQuery, source: SqlSource, database: Database, piece: int) -> None:
+        """Its rows come in pieces of so many."""
         self._query = query_of(given, source.product_from)
+        self._piece = piece
         self._database, self._zone = database, Zone(source.timezone)
         self.name, self.way, self.limited = given.name, self._query.way, self._query.limited
         self.back = int(duration(given.look_back).total_seconds()) * MICROS
@@ -44,13 +45,13 @@ class Asked:
             order = [query.key]
         elif self.way == "cursor" and most:
             order = [query.timestamp, query.key]
-        return self._database.read(query.sql, given, order, most, PIECE, self.where)
+        return self._database.read(query.sql, given, order, most, self._piece, self.where)
 
     def probed(self) -> tuple[list[str], dict[str, str]]:
         """The columns and their types; raises BadQuery where the mapping names another."""
         order = self._query
         given = {"cursor_time": None, "cursor_id": None} if self.way == "cursor" else {}
-        with self._database.read(order.sql, given, [], 0, PIECE, self.where) as got:
+        with self._database.read(order.sql, given, [], 0, 1, self.where) as got:
             self.fits(got.names)
             return got.names, got.types
 

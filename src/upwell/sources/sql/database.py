@@ -12,7 +12,15 @@ from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    NoSuchModuleError,
+    NotSupportedError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
 from sqlalchemy.pool import NullPool
 
 from upwell.errors import Rejected, UpwellError
@@ -97,10 +105,13 @@ class Database:
         except (SQLAlchemyError, OSError) as error:
             raise self._told(error, where) from error
         finally:
+            cursor = None if result is None else result.cursor
             if not whole or self._connection is None:
                 self.close()
+                if cursor is not None:
+                    self.vendor.abandon(cursor)
             with suppress(Exception):  # whatever a driver says of a line that is gone
-                if result is not None and (cursor := result.cursor) is not None:
+                if cursor is not None:
                     cursor.close()
                 if self._connection is not None:
                     self._connection.rollback()
@@ -155,7 +166,8 @@ class Database:
             codes.append(str(driver.args[0]))
         said = str(driver.args[-1]) if driver.args else str(driver)
         title = "MariaDB" if "MariaDB" in self.version else self.vendor.title
-        return refusal(title, tuple(filter(None, codes)), said, where, self._seconds)
+        asked = isinstance(error, (ProgrammingError, DataError, NotSupportedError))
+        return refusal(title, tuple(filter(None, codes)), said, where, self._seconds, asked=asked)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:

@@ -112,7 +112,7 @@ def _fit(query: SqlQuery, source: SqlSource, database: Database, names: list[str
             fix="Choose an event type: signup, activation, engagement, revenue, kpi …",
             where="event_type",
         )
-    asked = Asked(query, source, database)
+    asked = Asked(query, source, database, ROWS)
     asked.fits(names)
     return asked
 

@@ -22,6 +22,7 @@ from upwell.sources.sql.known import MOST, Known
 from upwell.sources.sql.plan import Spot, State
 from upwell.sources.sql.rows import bound, numbers, unbound
 
+PIECE = 10_000  # rows of a page
 STRETCH = 50_000  # rows of a statement
 GAUGES = 10_000  # rows that a gauge may have
 
@@ -29,9 +30,10 @@ GAUGES = 10_000  # rows that a gauge may have
 class SqlReader:
     """One database, read by one thread."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, piece: int = PIECE, stretch: int = STRETCH) -> None:
+        """Pages of so many rows; so many at a statement."""
         given: SqlSource = opening.settings
-        self._opening = opening
+        self._opening, self._stretch_rows = opening, stretch
         self._every = duration(given.every).total_seconds()
         self._database = Database(
             opening.secret(given.url),
@@ -39,7 +41,7 @@ class SqlReader:
             opening.reach,
             opening.folder.parent.parent,
         )
-        self.queries = [Asked(query, given, self._database) for query in given.queries]
+        self.queries = [Asked(query, given, self._database, piece) for query in given.queries]
         if not self.queries:
             raise BadQuery(
                 "no_queries",
@@ -130,8 +132,9 @@ class SqlReader:
     ) -> Generator[Page, None, Place | None]:
         """Pages of one statement; where the next one begins, or None where no row is left."""
         spot, place, count = state.spot(query.name), asked, 0
+        most = self._stretch_rows
         known = self._rows_known(query, state)
-        with query.read(asked, STRETCH) as got:
+        with query.read(asked, most) as got:
             query.same_types(spot, got)
             for rows in got.pieces:
                 count += len(rows)
@@ -144,10 +147,10 @@ class SqlReader:
                 spot.kept += len(lines)
                 yield self._page(query, state, lines, len(rows), now, history, at)
                 known.save(spot.kept, at, None if at is None else at - query.back - HOUR)
-        if count == 0 or (count < STRETCH and not query.limited):
+        if count == 0 or (count < most and not query.limited):
             return None
-        if place == asked and count >= STRETCH:
-            raise query.stuck(STRETCH)
+        if place == asked and count >= most:
+            raise query.stuck(most)
         return None if place == asked else place
 
     def _finish(self, query: Asked, state: State, now: int) -> None:

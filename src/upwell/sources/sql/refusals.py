@@ -10,19 +10,20 @@ from upwell.sources.contract import BadQuery, NotAllowed, SignIn
 _CODES: dict[str, str] = {
     # PostgreSQL, by SQLSTATE
     "28P01": "sign-in", "28000": "sign-in", "3D000": "database", "42501": "rights",
-    "42P01": "table", "42703": "column", "42702": "twice", "42601": "syntax", "42883": "types",
+    "42P01": "table", "42703": "column", "42702": "twice", "42601": "syntax", 
     "22P02": "types", "42804": "types", "22003": "types", "57014": "slow", "25006": "writes",
     "42701": "twice",
     # MySQL and MariaDB, by number
     "1045": "sign-in", "1698": "sign-in", "1049": "database", "1044": "rights", "1142": "rights",
     "1143": "rights", "1370": "rights", "1146": "table", "1054": "column", "1060": "twice",
     "1052": "twice", "1064": "syntax", "1969": "slow", "3024": "slow", "1317": "slow",
-    "1792": "writes", "1290": "rights",
+    "1792": "writes", "1290": "rights", "1305": "function",
 }  # fmt: skip
 _WORDS: tuple[tuple[str, str], ...] = (
     (r"password authentication failed|no password supplied|role \".*\" does not exist", "sign-in"),
     (r"no pg_hba\.conf entry", "pg_hba"),
     (r"database \".*\" does not exist", "database"),
+    (r"no such function|function .* does not exist", "function"),
     (r"no such table", "table"),
     (r"no such column", "column"),
     (r"ambiguous column", "twice"),
@@ -30,6 +31,7 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"attempt to write|readonly database|not authorized", "writes"),
     (r"syntax error|incomplete input", "syntax"),
     (r"file is not a database|malformed", "no-file"),
+    (r"operator does not exist", "types"),
 )
 _FIXES: dict[str, str] = {
     "sign-in": "Look at the user and password in `url`; special characters in a password are "
@@ -44,6 +46,8 @@ _FIXES: dict[str, str] = {
     "twice": "Give each column of the query its own name: select o.id as order_id.",
     "syntax": "Run the query in a database tool first, with values instead of :cursor_time and "
     ":cursor_id.",
+    "function": "This database has no such function: look at its name, and at what it is given.",
+    "refused": "Run the query in a database tool first; it must only read.",
     "types": "If a column changed its type, read the source once more: `upwell source reset`. Else "
     "compare the timestamp with :cursor_time and the key with :cursor_id.",
     "slow": "Add an index on the timestamp and key columns, narrow the query, or set a longer "
@@ -59,13 +63,18 @@ _CLASSES: dict[str, type[UpwellError]] = {
 
 
 def refusal(
-    title: str, codes: tuple[str, ...], said: str, where: str, seconds: float
+    title: str, codes: tuple[str, ...], said: str, where: str, seconds: float, *, asked: bool
 ) -> UpwellError:
-    """The error of what a driver raised: its codes, and its words without a password."""
+    """The error of what a driver raised: its codes, and its words without a password.
+
+    `asked`: the driver says that what it was asked is wrong, not that nobody answers.
+    """
     told = _plain(said)
     what = next((_CODES[code] for code in codes if code in _CODES), None) or next(
         (what for pattern, what in _WORDS if re.search(pattern, told, re.IGNORECASE)), None
     )
+    if what is None and asked:
+        what = "refused"
     if what is None:
         return Unavailable(
             "unreachable",

@@ -39,6 +39,9 @@ class Vendor:
     def prepare(self, connection: Any) -> None:
         """Let a fresh connection give values as the database writes them."""
 
+    def abandon(self, cursor: Any) -> None:
+        """Let a cursor forget the rest of its answer, whose connection is closed."""
+
     def type_of(self, code: Any) -> str:
         """The name of a column's type."""
         return str(code).upper()
@@ -59,6 +62,18 @@ class Vendor:
 
 _INTEGERS = {"int2": -(2**15), "int4": -(2**31), "int8": -(2**63), "oid": 0}
 _AS_IS = frozenset(("bool", "bytea", "float4", "float8", "text", "varchar", "bpchar", "name"))
+
+
+class _Cursor(psycopg.ServerCursor[Any]):
+    """Closes also where the line breaks while it says so."""
+
+    def close(self) -> None:
+        """With its connection, where that is of no use any more."""
+        try:
+            super().close()
+        except psycopg.Error:
+            self.connection.close()
+            super().close()
 
 
 class Postgres(Vendor):
@@ -101,6 +116,7 @@ class Postgres(Vendor):
 
     def prepare(self, connection: Any) -> None:
         """Text for all but numbers that Python holds exactly."""
+        connection.server_cursor_factory = _Cursor
         for info in psycopg.adapters.types:
             if info.name not in _AS_IS and info.name not in _INTEGERS:
                 connection.adapters.register_loader(info.oid, TextLoader)
@@ -168,6 +184,13 @@ class MySql(Vendor):
             "set session transaction isolation level repeatable read",
             "start transaction read only",
         )
+
+    def abandon(self, cursor: Any) -> None:
+        """Else it would read the rest when it is thrown away."""
+        result = getattr(cursor, "_result", None)
+        if result is not None:
+            result.unbuffered_active, result.connection = False, None
+        cursor.connection = None
 
     def type_of(self, code: Any) -> str:
         """As the protocol names it."""
