@@ -65,15 +65,10 @@ _AS_IS = frozenset(("bool", "bytea", "float4", "float8", "text", "varchar", "bpc
 
 
 class _Cursor(psycopg.ServerCursor[Any]):
-    """Closes also where the line breaks while it says so."""
+    """One that broke off is thrown away with its connection: there is nothing to warn of."""
 
-    def close(self) -> None:
-        """With its connection, where that is of no use any more."""
-        try:
-            super().close()
-        except psycopg.Error:
-            self.connection.close()
-            super().close()
+    def __del__(self, *_: Any) -> None:
+        """SQLAlchemy closes no cursor of a connection that is gone."""
 
 
 class Postgres(Vendor):
