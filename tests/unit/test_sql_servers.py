@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.databases import SERVERS, Server, missing, shared
@@ -325,3 +326,69 @@ def test_a_query_that_takes_too_long_is_stopped(orders: Server, tmp_path: Path) 
     with pytest.raises(BadQuery) as failed:
         Reading(orders, tmp_path, query, timeout="1s").look()
     assert "1 s" in failed.value.problem.message
+
+
+def test_it_can_be_read_once_more_from_a_day_on(orders: Server, tmp_path: Path) -> None:
+    reading = Reading(orders, tmp_path, ORDERS)
+    old = some(random.Random(5), 0, 25, BEGIN - dt.timedelta(days=9))
+    new = some(random.Random(6), 100, 15, BEGIN)
+    put(orders, old + new)
+    assert reading.look() == 40
+    since = int((BEGIN - dt.timedelta(days=1)).timestamp())
+    assert reading.cursor is not None
+    reading.cursor = KIND.again(reading.cursor, since, int(BEGIN.timestamp()) + 1)
+    assert reading.look() == 15
+    reading.cursor = KIND.again(reading.cursor, 0, int(BEGIN.timestamp()) + 2)
+    assert reading.look() == 40
+    assert told(reading) == truth(old + new)
+
+
+def test_a_row_of_the_future_hides_none_that_come_before_it(orders: Server, tmp_path: Path) -> None:
+    reading = Reading(orders, tmp_path, ORDERS)
+    put(orders, [(1, "a", "team", "5.00", BEGIN + dt.timedelta(days=99))])
+    assert reading.look() == 1
+    for number in range(2, 5):
+        reading.now += dt.timedelta(minutes=30)
+        put(orders, [(number, "b", "team", "5.00", reading.now - dt.timedelta(minutes=1))])
+        assert reading.look() == 1
+
+
+def test_a_column_that_changes_its_type_is_named(orders: Server, tmp_path: Path) -> None:
+    if orders.name == "sqlite":
+        pytest.skip("a column of SQLite has no type")
+    reading = Reading(orders, tmp_path, ORDERS)
+    put(orders, [(1, "a", "team", "5.00", BEGIN)])
+    reading.look()
+    to = {"postgresql": "alter column id type text", "mariadb": "modify id varchar(20)"}
+    orders.run(f"alter table orders {to[orders.name]}")
+    with pytest.raises(BadQuery) as failed:
+        reading.look()
+    problem = failed.value.problem
+    assert problem.code == "changed_type"
+    assert "'id' of 'orders' was" in problem.message
+    reading.cursor = KIND.again(reading.cursor or {}, int(BEGIN.timestamp()) - 60, 0)
+    assert reading.look() == 1
+
+
+def test_one_wrong_query_holds_up_no_other(orders: Server, tmp_path: Path) -> None:
+    wrong = msgspec.structs.replace(ORDERS, name="wrong", sql=SELECT.replace("orders", "gone"))
+    put(orders, [(1, "a", "team", "5.00", BEGIN)])
+    reading = Reading(orders, tmp_path, wrong, ORDERS)
+    with pytest.raises(BadQuery):
+        reading.look()
+    assert sum(page.rows for page in reading.pages) == 1
+    assert reading.pages[-1].complete_to is None
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [({"timezone": "Mars"}, "time zone"), ({"every": "soon"}, "span"), ({"queries": ()}, "read")],
+)
+def test_settings_that_are_wrong_are_said_before_anything_is_asked(
+    orders: Server, tmp_path: Path, given: dict[str, Any], says: str
+) -> None:
+    reading = Reading(orders, tmp_path, ORDERS)
+    reading.settings = msgspec.structs.replace(reading.settings, **given)
+    with pytest.raises(BadQuery) as failed:
+        reading.look()
+    assert says in failed.value.problem.message

@@ -63,10 +63,10 @@ class Asked:
         """Those of the cursor."""
         return types[self._query.timestamp], types[self._query.key]
 
-    def same_types(self, spot: Spot, got: Got) -> None:
+    def same_types(self, spot: Spot, names: Sequence[str], given: Mapping[str, str]) -> None:
         """Raise BadQuery where a column of the cursor is of another type than it was."""
-        self.fits(got.names)
-        types = self.types(got.types)
+        self.fits(names)
+        types = self.types(given)
         columns = (self._query.timestamp, self._query.key)
         for column, was, found in zip(columns, spot.types or types, types, strict=True):
             if was != found:
@@ -90,6 +90,10 @@ class Asked:
     def begin(self, spot: Spot) -> Place:
         """Where a look begins: before everything, or `look_back` before the last rows."""
         assert spot.types is not None
+        if spot.since and spot.time is not None:
+            like = unbound(spot.time)
+            at = written(spot.since * MICROS - 1, like, self.zone(spot))
+            return at, self._database.vendor.lowest(spot.types[1])
         low, lowest = (self._database.vendor.lowest(type_) for type_ in spot.types)
         if spot.time is None:
             return low, lowest

@@ -11,9 +11,10 @@ import msgspec
 import pyarrow as pa
 
 from upwell.errors import Rejected, nearest
+from upwell.event import EVENT_TYPES
 from upwell.money import currencies
 from upwell.period import MICROS, Zone, to_instant
-from upwell.settings import SqlQuery, SqlSource
+from upwell.settings import Names, Settings, SqlQuery, SqlSource, mistakes
 from upwell.sources.columns import Faults, instants
 from upwell.sources.contract import BadQuery, Cursor
 
@@ -124,6 +125,14 @@ def mapped(mapping: Mapping[str, Any], product_from: str | None) -> tuple[str, .
     return tuple(dict.fromkeys(name for name in named if name))
 
 
+def judge(source: SqlSource) -> None:
+    """Raise BadQuery where a zone, a span of time, an event type or a name is wrong."""
+    alone = msgspec.structs.replace(source, product=None)  # whose products are known elsewhere
+    names = Names(event_types=frozenset(EVENT_TYPES))
+    for path, code, message, fix in mistakes(Settings(sources=(alone,)), names):
+        raise BadQuery(code, message, fix=fix, where=".".join(map(str, path[2:])))
+
+
 def given_of(source: SqlSource) -> dict[str, Any]:
     """What of a source's table its events depend on."""
     queries = {}
@@ -156,7 +165,7 @@ class Spot(msgspec.Struct, kw_only=True, omit_defaults=True):
     live: bool = False  # its past was read
     looked: int = 0  # when the last whole look began, epoch seconds
     first: int = 0  # time of the first row, UTC microseconds
-    since: int = 0  # where to begin again, epoch seconds
+    since: int = 0  # where to begin again, epoch seconds; `time` shows how it is written
     kept: int = 0  # rows so far
 
 
@@ -180,7 +189,11 @@ def again(cursor: Cursor, since: int, now: int) -> Cursor:
     """The cursor from which all since then (epoch seconds; 0: everything) is read once more."""
     state = msgspec.convert(cursor, State)
     round_ = max(now, state.round + 1)
-    return State(round=round_, spots={name: Spot(since=since) for name in state.spots}).cursor()
+    spots = {
+        name: Spot(time=spot.time, since=since) if since else Spot()
+        for name, spot in state.spots.items()
+    }
+    return State(round=round_, spots=spots).cursor()
 
 
 def micros_of(value: Any, zone: Zone) -> int | None:

@@ -16,7 +16,7 @@ from upwell.settings import SqlQuery, SqlSource, duration
 from upwell.sources.contract import BadQuery, Opening
 from upwell.sources.sql.asked import Asked
 from upwell.sources.sql.database import Database
-from upwell.sources.sql.plan import Spot, binds_of, given_of, one_select
+from upwell.sources.sql.plan import Spot, binds_of, given_of, judge, one_select
 from upwell.sources.sql.rows import plain
 from upwell.sources.sql.translate import translate
 
@@ -56,6 +56,8 @@ def tried(opening: Opening, now: int) -> Tried:
     """
     source: SqlSource = opening.settings
     query = source.queries[0]
+    if query.event_type:
+        judge(source)
     database = Database(
         opening.secret(source.url),
         duration(source.timeout).total_seconds(),

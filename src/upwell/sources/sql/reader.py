@@ -19,7 +19,7 @@ from upwell.sources.contract import BadQuery, Clock, Cursor, Opening, Page
 from upwell.sources.sql.asked import HOUR, Asked, Place, Rows
 from upwell.sources.sql.database import Database, Got
 from upwell.sources.sql.known import MOST, Known
-from upwell.sources.sql.plan import Spot, State
+from upwell.sources.sql.plan import Spot, State, judge
 from upwell.sources.sql.rows import bound, numbers, unbound
 
 PIECE = 10_000  # rows of a page
@@ -33,6 +33,7 @@ class SqlReader:
     def __init__(self, opening: Opening, piece: int = PIECE, stretch: int = STRETCH) -> None:
         """Pages of so many rows; so many at a statement."""
         given: SqlSource = opening.settings
+        judge(given)
         self._opening, self._stretch_rows = opening, stretch
         self._every = duration(given.every).total_seconds()
         self._database = Database(
@@ -81,7 +82,7 @@ class SqlReader:
                 try:
                     yield from self._look(query, state, now)
                 except BadQuery as error:
-                    wrong[query.name] = error
+                    wrong[query.name] = _why(query, state, error)
         finally:
             self._database.close()
         if wrong:
@@ -112,7 +113,8 @@ class SqlReader:
         spot = state.spot(query.name)
         if spot.types is None:
             spot.types = query.types(query.probed()[1])
-        place = query.begin(spot) if spot.time is None else (unbound(spot.time), unbound(spot.id))
+        begins = spot.time is None or spot.since > 0
+        place = query.begin(spot) if begins else (unbound(spot.time), unbound(spot.id))
         if (yield from self._stretch(query, state, now, place, history=True)) is None:
             self._finish(query, state, now)
             yield self._last(state, history=True)
@@ -135,7 +137,7 @@ class SqlReader:
         most = self._stretch_rows
         known = self._rows_known(query, state)
         with query.read(asked, most) as got:
-            query.same_types(spot, got)
+            query.same_types(spot, got.names, got.types)
             for rows in got.pieces:
                 count += len(rows)
                 place = query.behind(got, rows) or place
@@ -155,7 +157,7 @@ class SqlReader:
 
     def _finish(self, query: Asked, state: State, now: int) -> None:
         spot = state.spot(query.name)
-        spot.live, spot.looked = True, now
+        spot.live, spot.looked, spot.since = True, now, 0
         self._rows_known(query, state).end(spot.kept)
 
     # -- rows read whole -------------------------------------------------------------------------
@@ -258,6 +260,17 @@ class SqlReader:
         return found
 
 
+def _why(query: Asked, state: State, error: BadQuery) -> UpwellError:
+    """The error, or that a column is of another type than it was, where that is why."""
+    spot = state.spot(query.name)
+    if error.problem.code == "types" and spot.types is not None:
+        try:
+            query.same_types(spot, *query.probed())
+        except UpwellError as found:
+            return found
+    return error
+
+
 def _has_past(query: Asked, state: State) -> bool:
     return query.way == "cursor" and not state.spot(query.name).live
 
@@ -266,7 +279,7 @@ def _move(query: Asked, spot: Spot, place: Place, at: int | None) -> None:
     """The cursor goes forward only: a look begins before it."""
     before = None if spot.time is None else query.micros(unbound(spot.time), spot)
     if not spot.live or before is None or (at is not None and at >= before):
-        spot.time, spot.id = bound(place[0]), bound(place[1])
+        spot.time, spot.id, spot.since = bound(place[0]), bound(place[1]), 0
 
 
 def _fresh(known: Known, query: Asked, got: Got, rows: Rows) -> list[bytes]:
