@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from upwell import settings as config
+from upwell.app.commands import Commands
+from upwell.app.house import House
 from upwell.billing import Origin
-from upwell.demo import company, live
+from upwell.demo import company, live, tables
 from upwell.demo.clients import SEGMENT, TOKENED, TRACKED, message, record
 from upwell.demo.rhythm import DAY, today_of
 from upwell.demo.seen import ANALYTICS, LETS_IT, MIXPANEL, NAMES, Measured, Sent
 from upwell.demo.story import Story, tell
 from upwell.event import Delivery, GrowthEvent, Translated
 from upwell.period import to_micros
+from upwell.settings import Settings
 from upwell.sources import sdk
 from upwell.sources.mixpanel import KIND
 
@@ -133,3 +138,28 @@ def test_google_sees_those_who_let_it() -> None:
 def _all(story: Story, since: int, until: int) -> list[GrowthEvent]:
     lines = story.only(ANALYTICS).lines(since, until)
     return [msgspec.json.decode(line, type=GrowthEvent) for _, line in lines]
+
+
+def test_the_database_holds_who_came_and_who_got_going(tmp_path: Path) -> None:
+    until = TOLD + dt.timedelta(minutes=30)
+    tables.fill(tmp_path, COMPANY, TOLD, TOLD, SCALE)
+    happened = live(COMPANY, TOLD, until, told=TOLD, scale=SCALE)
+    tables.write(tmp_path, (e for _, e in happened if e.product_id == tables.DATABASE))
+    settings = Settings(
+        products=(config.Product(id=tables.DATABASE),), sources=(tables.source(tmp_path),)
+    )
+    house = House(tmp_path / "data", settings, lambda: until)
+    try:
+        list(Commands(house).sync())
+        house.caught_up()
+        rows = house.projection.reader().execute(
+            "select e.type, a.actor, e.ts, e.country from events e join actors a on a.no = e.actor"
+        )
+        story = tell(COMPANY, today_of(COMPANY, TOLD), SCALE)
+        told = _story(tables.DATABASE, story.begins, int(until.timestamp()))
+        held = [event for event in told if event.event_type in tables.HELD]
+        assert Counter(rows.fetchall()) == Counter(
+            (e.event_type, e.actor_id, to_micros(e.timestamp), e.metadata["country"]) for e in held
+        )
+    finally:
+        house.close()

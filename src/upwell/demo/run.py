@@ -10,6 +10,7 @@ import asyncio
 import datetime as dt
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
@@ -19,12 +20,13 @@ from upwell import app, demo
 from upwell.app import House, Running
 from upwell.app.house import Filling, house, now
 from upwell.app.server import serve
+from upwell.demo import tables
 from upwell.demo.afar import Afar
 from upwell.demo.cast import Company
 from upwell.demo.clients import SEGMENT, TOKENED, TRACKED, Clients
 from upwell.demo.rhythm import calendar, today_of
 from upwell.demo.seen import MIXPANEL, NAMES
-from upwell.demo.story import OWN
+from upwell.demo.tables import DATABASE, HELD
 from upwell.demo.told import Told, known, recall, remember
 from upwell.demo.watched import Watched
 from upwell.demo.wire import ACCOUNTS, Frame, Go, Live
@@ -40,14 +42,19 @@ __all__ = ["Parts", "play", "run_demo"]
 log = structlog.get_logger()
 
 SOURCE = "demo"
-ELSEWHERE = frozenset({MIXPANEL})  # products whose use is read from where it is tracked
+TRACKED_TYPES = frozenset({"signup", "activation", "session", "page_view", "engagement"})
+ELSEWHERE = {MIXPANEL: TRACKED_TYPES, DATABASE: HELD}
+"""What is read from where it is tracked or kept."""
+
 AHEAD = 12  # bodies that may wait for the loop while history is written
 BURST_AFTER = dt.timedelta(seconds=5)  # the story itself waits another minute and a half
 BILLED = 95_000  # about how many objects the billing system tells at scale 1
 LABEL = "two years of history"
 
 
-def settings_of(company: Company, afar: Afar, watched: Watched, today: dt.date) -> Settings:
+def settings_of(
+    company: Company, afar: Afar, watched: Watched, folder: Path, today: dt.date
+) -> Settings:
     """The demo company's configuration."""
     return Settings(
         workspace=Workspace(
@@ -63,7 +70,11 @@ def settings_of(company: Company, afar: Afar, watched: Watched, today: dt.date) 
             )
             for p in company.products
         ),
-        sources=(*afar.sources(company.apart), *watched.sources(_begins(company, today))),
+        sources=(
+            *afar.sources(company.apart),
+            *watched.sources(_begins(company, today)),
+            tables.source(folder),
+        ),
     )
 
 
@@ -90,21 +101,24 @@ def run_demo(*, data: Path, port: int, scale: float) -> None:
     company = demo.company()
     at = now() if before is None else before.at
     afar, watched = Afar(port), Watched()
+    kept = TemporaryDirectory(prefix="upwell-demo-")  # a product's database is elsewhere, too
+    folder = Path(kept.name)
 
     def prepare(opened: House) -> None:
         """Start the other companies for the story of this directory, before anything asks them."""
         told = recall(data, scale, at)
         _start(afar, company, told)
+        tables.fill(folder, company, told.at, told.live or told.at, told.scale)
         watched.start(seed=company.seed, told=told.at, scale=told.scale)
         _follow_from(opened, told)
 
     async def beside(opened: House) -> None:
-        await play(opened, company, afar, Clients(opened, port))
+        await play(opened, company, afar, Clients(opened, port), folder)
 
     try:
         app.run(
             data,
-            settings_of(company, afar, watched, today_of(company, at)),
+            settings_of(company, afar, watched, folder, today_of(company, at)),
             "127.0.0.1",
             port,
             demo=True,
@@ -114,10 +128,11 @@ def run_demo(*, data: Path, port: int, scale: float) -> None:
         )
     finally:
         watched.end()
+        kept.cleanup()
         afar.end()
 
 
-async def play(opened: House, company: Company, afar: Afar, clients: Clients) -> None:
+async def play(opened: House, company: Company, afar: Afar, clients: Clients, folder: Path) -> None:
     """Fill in history, then go on live; every event passes the door that clients use."""
     told = recall(opened.data, 1.0, opened.clock())
     try:
@@ -126,7 +141,7 @@ async def play(opened: House, company: Company, afar: Afar, clients: Clients) ->
             told.filled = True
             told.live = told.at
             remember(opened.data, told)
-        await _live(opened, company, told, afar, clients)
+        await _live(opened, company, told, afar, clients, folder)
     except Exception as error:
         log.error("the demo has stopped telling", error=repr(error))
         raise
@@ -259,7 +274,9 @@ async def _room(opened: House, seq: int) -> None:
         await asyncio.sleep(0.02)
 
 
-async def _live(opened: House, company: Company, told: Told, afar: Afar, clients: Clients) -> None:
+async def _live(
+    opened: House, company: Company, told: Told, afar: Afar, clients: Clients, folder: Path
+) -> None:
     loop = asyncio.get_running_loop()
     if told.burst is None:
         told.burst = opened.clock() + BURST_AFTER
@@ -277,8 +294,10 @@ async def _live(opened: House, company: Company, told: Told, afar: Afar, clients
         heard = [
             event
             for _, event in happened
-            if event.product_id not in ELSEWHERE or event.event_type == OWN
+            if event.event_type not in ELSEWHERE.get(event.product_id, ())
         ]
+        if kept := [event for _, event in happened if event.product_id == DATABASE]:
+            await asyncio.to_thread(tables.write, folder, kept)
         if events := clients.took(heard):
             await _send(opened, msgspec.json.encode(events), history=False)
         await clients.send()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -19,6 +19,9 @@ from upwell.demo.visits import arrivals, visits
 
 OWN = "kpi"
 """What no vendor of analytics is told: the company reads its gauges itself."""
+
+Elsewhere = Mapping[str, frozenset[str]]
+"""Event types by product."""
 
 DUNNED = 25 * DAY  # how long, on average, one whose card has failed still has the product
 
@@ -57,14 +60,13 @@ class Story:
         kept = tuple(table for table in part.tables if table.type != OWN)
         return replace(self, parts=(replace(part, tables=kept),))
 
-    def without(self, products: frozenset[str]) -> Story:
-        """The story less what is heard of these products elsewhere."""
-        parts = (
-            replace(part, tables=tuple(one for one in part.tables if one.type == OWN))
-            if part.product.id in products
-            else part
-            for part in self.parts
-        )
+    def without(self, elsewhere: Elsewhere) -> Story:
+        """The story less the event types of products that are heard elsewhere."""
+        parts = []
+        for part in self.parts:
+            gone = elsewhere.get(part.product.id, frozenset())
+            kept = tuple(one for one in part.tables if one.type not in gone)
+            parts.append(replace(part, tables=kept))
         return replace(self, parts=tuple(parts))
 
     def count(self, since: int, until: int) -> int:

@@ -13,7 +13,7 @@ from upwell.demo.cast import Company
 from upwell.demo.columns import Ints
 from upwell.demo.lives import ALWAYS_ON
 from upwell.demo.rhythm import Calendar, calendar, outage_index, today_of, tuesday
-from upwell.demo.story import Part, Story, tell
+from upwell.demo.story import Elsewhere, Part, Story, tell
 from upwell.event import GrowthEvent
 from upwell.period import to_date, to_instant, to_micros
 
@@ -38,11 +38,11 @@ class Mark:
     title: str
 
 
-NONE: frozenset[str] = frozenset()
+NOWHERE: Elsewhere = {}
 
 
 def history(
-    company: Company, now: dt.datetime, scale: float = 1.0, without: frozenset[str] = NONE
+    company: Company, now: dt.datetime, scale: float = 1.0, without: Elsewhere = NOWHERE
 ) -> Iterator[bytes]:
     """Bodies of NDJSON with the 24 months before `now`, at most 5,000 events each.
 
@@ -50,7 +50,7 @@ def history(
     together, then calendar months backwards: the pages that are opened first fill first. Within
     such a span events are in order of time. Every event has its idempotency key, so a body may
     be sent twice; the same company, `now` and scale give the same bytes. The first body takes
-    about a second, in which the whole story is drawn. Products `without` are heard of elsewhere.
+    about a second, in which the whole story is drawn. What is `without` is heard of elsewhere.
     """
     story = tell(company, today_of(company, now), scale).without(without)
     for since, until in _spans(story, _seconds(now)):
@@ -60,7 +60,7 @@ def history(
 
 
 def total_events(
-    company: Company, now: dt.datetime, scale: float = 1.0, without: frozenset[str] = NONE
+    company: Company, now: dt.datetime, scale: float = 1.0, without: Elsewhere = NOWHERE
 ) -> int:
     """How many events `history` will deliver, known before the first."""
     story = tell(company, today_of(company, now), scale).without(without)
