@@ -134,7 +134,7 @@ class SqlReader:
     ) -> Generator[Page, None, Place | None]:
         """Pages of one statement; where the next one begins, or None where no row is left."""
         spot, place, count = state.spot(query.name), asked, 0
-        most = self._stretch_rows
+        most, unsettled = self._stretch_rows, now * MICROS - query.back - HOUR
         known = self._rows_known(query, state)
         with query.read(asked, most) as got:
             query.same_types(spot, got.names, got.types)
@@ -145,6 +145,8 @@ class SqlReader:
                 if spot.first == 0:
                     spot.first = query.micros(query.times(got, rows)[0], spot) or 0
                 lines = _fresh(known, query, got, rows)
+                if history and not spot.looked and at is not None and at >= unsettled:
+                    spot.looked = now  # from here on rows may still be committed late
                 _move(query, spot, place, at)
                 spot.kept += len(lines)
                 yield self._page(query, state, lines, len(rows), now, history, at)
@@ -157,7 +159,9 @@ class SqlReader:
 
     def _finish(self, query: Asked, state: State, now: int) -> None:
         spot = state.spot(query.name)
-        spot.live, spot.looked, spot.since = True, now, 0
+        # The next look begins where, in the past, the first rows were that had not settled.
+        spot.looked = now if spot.live else spot.looked or now
+        spot.live, spot.since = True, 0
         self._rows_known(query, state).end(spot.kept)
 
     # -- rows read whole -------------------------------------------------------------------------
