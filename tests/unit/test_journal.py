@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import random
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,16 @@ def test_closing_keeps_what_was_handed_over_and_refuses_what_comes_after(tmp_pat
     journal.close()  # closing twice is nothing
     with opened(tmp_path) as again:
         assert again.newest == 100
+
+
+def test_being_woken_before_waiting_is_not_missed(journal: Journal) -> None:
+    journal.wake()
+    began = time.monotonic()
+    assert not journal.wait(0, timeout=60.0)
+    assert time.monotonic() - began < 30
+    began = time.monotonic()
+    assert not journal.wait(0, timeout=0.05)  # once only: the next one waits
+    assert time.monotonic() - began > 0.04
 
 
 def test_a_transaction_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:

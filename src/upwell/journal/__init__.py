@@ -61,6 +61,7 @@ class Journal:
         self._compressor = zstandard.ZstdCompressor(level=1)
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._arrived = threading.Condition()
+        self._woken = False  # since the last wait
         self._tail: OrderedDict[int, tuple[Delivery, Any]] = OrderedDict()
         self._tail_bytes = 0
         with told("opened"):
@@ -153,13 +154,18 @@ class Journal:
     def wait(self, after: int, timeout: float) -> bool:
         """Whether something newer than `after` is there; waits until then, `wake`, or `timeout`."""
         with self._arrived:
-            if self._newest <= after and not self._closed:
+            if self._newest <= after and not self._closed and not self._woken:
                 self._arrived.wait(timeout)
+            self._woken = False
             return self._newest > after
 
     def wake(self) -> None:
-        """Wake whoever waits, to look at something else than the journal."""
+        """Wake whoever waits, to look at something else than the journal.
+
+        Where nobody does, the next wait returns at once: its caller may have looked just before.
+        """
         with self._arrived:
+            self._woken = True
             self._arrived.notify_all()
 
     def resume_after(self, seq: int) -> None:
