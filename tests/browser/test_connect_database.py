@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import House
-from tests.browser.visit import NARROW, WIDE, Visit
+from tests.browser.conftest import EMPTY, House
+from tests.browser.visit import NARROW, WIDE, Visit, become_owner
+from tests.served import Served
 
 Visitor = Callable[..., Visit]
 LOOK = "Look at the first rows"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[House]:
+    """A company with one product and an owner, that reads nothing yet."""
+    folder = tmp_path_factory.mktemp("database")
+    (folder / "upwell.toml").write_text(EMPTY)
+    with Served(folder / "data", config=folder / "upwell.toml") as served:
+        context = browser.new_context()
+        become_owner(Visit(context, served))
+        yield House(served, signed_in=context.storage_state())
+        context.close()
 
 
 @pytest.fixture
@@ -65,8 +78,10 @@ def read(visit: Visit, source: str, events: int) -> None:
     pytest.fail(f"{listed.get(source)}")
 
 
-def test_two_queries_are_tried_looked_at_and_kept(acme: House, visitor: Visitor, shop: str) -> None:
-    visit = visitor(acme)
+def test_two_queries_are_tried_looked_at_and_kept(
+    house: House, visitor: Visitor, shop: str
+) -> None:
+    visit = visitor(house)
     dialog = opened(visit)
     connect = dialog.get_by_role("button", name="Connect", exact=True)
     dialog.get_by_label("Name").fill("Shop")
@@ -102,8 +117,8 @@ def test_two_queries_are_tried_looked_at_and_kept(acme: House, visitor: Visitor,
     expect(dialog.get_by_text("22 events so far.")).to_be_visible()
 
 
-def test_what_is_wrong_stands_at_its_field(acme: House, visitor: Visitor, shop: str) -> None:
-    visit = visitor(acme)
+def test_what_is_wrong_stands_at_its_field(house: House, visitor: Visitor, shop: str) -> None:
+    visit = visitor(house)
     visit.forgive("status of 400")
     dialog = opened(visit)
     address = dialog.get_by_label("Address")
@@ -128,9 +143,9 @@ def test_what_is_wrong_stands_at_its_field(acme: House, visitor: Visitor, shop: 
 
 @pytest.mark.parametrize("vendor", ["PostgreSQL", "MySQL"])
 def test_a_user_that_may_only_read_is_a_statement_to_copy(
-    acme: House, visitor: Visitor, vendor: str
+    house: House, visitor: Visitor, vendor: str
 ) -> None:
-    visit = visitor(acme, permissions=["clipboard-read", "clipboard-write"])
+    visit = visitor(house, permissions=["clipboard-read", "clipboard-write"])
     dialog = opened(visit)
     dialog.get_by_role("button", name=vendor).click()
     dialog.get_by_text("Make a user that may only read").click()
@@ -142,9 +157,9 @@ def test_a_user_that_may_only_read_is_a_statement_to_copy(
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("size", [WIDE, NARROW])
 def test_everybody_can_use_it(
-    acme: House, visitor: Visitor, shop: str, size: tuple[int, int], theme: str
+    house: House, visitor: Visitor, shop: str, size: tuple[int, int], theme: str
 ) -> None:
-    visit = visitor(acme, size)
+    visit = visitor(house, size)
     visit.wear(size, theme)
     dialog = opened(visit)
     assert visit.barriers() == []
