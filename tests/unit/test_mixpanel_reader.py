@@ -22,6 +22,7 @@ from upwell.sources.contract import BadQuery, NotAllowed, QuotaGone, SignIn, Tru
 from upwell.sources.mixpanel import KIND
 from upwell.sources.mixpanel.known import Known
 from upwell.sources.mixpanel.lines import Lines
+from upwell.sources.mixpanel.pages import counted
 from upwell.sources.mixpanel.plan import CALLS, FLOOR, HOUR, Plan
 
 AT = NOON.timestamp()
@@ -556,6 +557,12 @@ def test_a_check_says_what_there_is(reading: Reading, sender: Sender) -> None:
         )
         assert reader.check() == ("The export answers; 3 events since yesterday: A.",)
         reader.close()
+
+
+def test_lines_that_are_no_events_are_no_reason_not_to_connect() -> None:
+    said = "3 events since yesterday"
+    assert counted([b'{"event":"A"}', b'{"event":5}', b"nonsense"]) == f"{said}: A."
+    assert counted([b"{", b"nonsense", b"\xff"]) == f"{said}."
 
 
 def test_over_http_all_events_come_packed_and_in_pages(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from decimal import Decimal
 from typing import Any
 
@@ -156,11 +157,28 @@ def test_times_of_an_old_project_are_those_of_its_clocks() -> None:
     assert one["key"] == same  # the setting may be put right later, and nothing counts twice
 
 
-@pytest.mark.parametrize("time", [None, "yesterday", True, 0, -5, 10**30, [1]])
+@pytest.mark.parametrize("time", [None, "yesterday", True, 0, -5, 10**30, 1e308, -1e308, [1]])
 def test_an_event_without_a_time_is_set_aside(time: Any) -> None:
     found = read(line("A", time=time), line("B"))
     assert [one["name"] for one in rows(found)] == ["B"]
     assert [(one.idx, one.code) for one in found.dead] == [(0, "bad_time")]
+
+
+@pytest.mark.parametrize("amount", ["NaN", "sNaN", "-Infinity", "1e999"])
+def test_an_amount_that_is_no_number_is_set_aside(amount: str) -> None:
+    found = read(line("Paid", amount=amount), line("B"), events={"Paid": "revenue"}, currency="USD")
+    assert [one["name"] for one in rows(found)] == ["B"]
+    assert [(one.idx, one.code) for one in found.dead] == [(0, "bad_value")]
+
+
+def test_values_of_any_depth_hurt_no_other_line() -> None:
+    """Around the depth that can be read, some of what can be read cannot be written again."""
+    limit = sys.getrecursionlimit()
+    for depth in range(max(1, limit - 120), limit + 5):
+        deep = line("A", v=msgspec.Raw(b"[" * depth + b"]" * depth))
+        found = read(deep, line("B"))
+        assert "B" in [one["name"] for one in rows(found)]
+        assert len(found.dead) + len(found.events) == 2
 
 
 def test_a_future_time_is_brought_back() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -186,6 +187,31 @@ def test_the_json_is_found_however_it_is_wrapped(body: bytes, kind: str, query: 
     records = json.loads(found.body)
     assert records[0] == json.loads(WRAPPED)[0]
     assert sdk.key_of(found) == "k"
+
+
+def test_an_amount_that_is_no_number_hurts_no_other_record() -> None:
+    paid = {"event": "Order Completed", "properties": {"distinct_id": "u", "revenue": "NaN"}}
+    found = made("mixpanel.import", [paid, SHARED])
+    assert [(one.idx, one.code) for one in found.dead] == [(0, "bad_value")]
+    assert found.events["name"].to_pylist() == ["Shared"]
+
+
+NESTED = {
+    "mixpanel.import": b'[{"event": "A", "properties": {"distinct_id": "u", "v": @}}]',
+    "segment.batch": b'{"batch": [{"type": "track", "event": "A", "userId": "u",'
+    b'"properties": {"v": @}}]}',
+    "ga4.collect": b'{"client_id": "c", "timestamp_micros": 1795348800000000,'
+    b'"events": [{"name": "A", "params": {"v": @}}]}',
+}
+
+
+@pytest.mark.parametrize("door", NESTED)
+def test_values_of_any_depth_are_taken_or_set_aside(door: str) -> None:
+    """Around the depth that can be read, some of what can be read cannot be written again."""
+    limit = sys.getrecursionlimit()
+    for depth in range(max(1, limit - 120), limit + 5):
+        found = made(door, NESTED[door].replace(b"@", b"[" * depth + b"]" * depth))
+        assert len(found.dead) + found.events.num_rows == 1
 
 
 def test_keys_are_named_in_every_way() -> None:

@@ -121,9 +121,10 @@ def _amount(kind: str, properties: Mapping[str, Any]) -> Decimal:
             continue
         try:
             value = Decimal(str(given)).quantize(_STEP)
+            too_large = abs(value) > LIMIT  # which no NaN can say
         except InvalidOperation as error:
             raise Unusable("bad_value", f"'{name}' is no amount: {str(given)[:80]}.") from error
-        if abs(value) > LIMIT:
+        if too_large:
             raise Unusable("too_large_value", f"'{name}' is larger than {LIMIT:,.0f}.")
         if value < 0 and kind != "kpi":
             raise Unusable(

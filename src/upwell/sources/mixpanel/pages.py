@@ -76,11 +76,21 @@ class _Name(msgspec.Struct):
     event: str = ""
 
 
+_NAME = msgspec.json.Decoder(_Name)
+
+
+def _name(line: bytes) -> str:
+    try:
+        return _NAME.decode(line).event
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return ""  # reading sets such a line aside, with the reason
+
+
 def counted(lines: Sequence[bytes]) -> str:
     """What the newest events are, in words."""
     if not lines:
         return "no events yesterday or today."
-    decoder = msgspec.json.Decoder(_Name)
-    names = Counter(decoder.decode(line).event for line in lines).most_common(5)
+    names = Counter(name for line in lines if (name := _name(line))).most_common(5)
     many = f"{TRIED:,} or more" if len(lines) >= TRIED else f"{len(lines):,}"
-    return f"{many} events since yesterday: {', '.join(name for name, _ in names)}."
+    most = ", ".join(name for name, _ in names)
+    return f"{many} events since yesterday: {most}." if most else f"{many} events since yesterday."

@@ -54,6 +54,8 @@ def translate(delivery: Delivery, origin: Origin, products: frozenset[str]) -> T
             reading.take(idx, line, told, ts)
         except Unusable as error:
             reading.refuse(idx, error.code, error.reason)
+        except RecursionError:  # what was just deep enough to be read is too deep to be written
+            reading.refuse(idx, "too_deep", "Its values are nested too deep; send them flat.")
     dead = sorted(reading.dead, key=lambda one: one.idx)
     return Translated(reading.finish(), tuple(dead), unknown=reading.unknown)
 
@@ -62,8 +64,8 @@ def _micros(time: Any) -> int:
     """Microseconds of a time in seconds or milliseconds; `NO_TIME` where it is none."""
     if not isinstance(time, (int, float)) or isinstance(time, bool):
         return NO_TIME
-    found = round(time * (MICROS if abs(time) < SECONDS_BELOW else 1_000))
-    return found if 0 < found <= LATEST else NO_TIME
+    micros = time * (MICROS if abs(time) < SECONDS_BELOW else 1_000)
+    return round(micros) if 0 < micros <= LATEST else NO_TIME  # those of 1e308 are infinite
 
 
 def _utc(times: Sequence[int], zone: Zone) -> list[int]:

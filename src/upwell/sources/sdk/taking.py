@@ -95,7 +95,7 @@ class Taking:
         try:
             records = [one.decode(body)] if lone else many.decode(body)
         except BROKEN:
-            yield from self._one_by_one([msgspec.Raw(body)] if lone else _RAWS.decode(body), one)
+            yield from self._one_by_one([msgspec.Raw(body)] if lone else self._pieces(body), one)
         else:
             yield from enumerate(records)
 
@@ -107,10 +107,19 @@ class Taking:
             self.refuse(idx, error.code, error.reason)
         except OverflowError:  # JSON knows numbers that no column holds
             self.refuse(idx, "bad_number", "A number in it has more than 64 bits.")
+        except RecursionError:  # what was just deep enough to be read is too deep to be written
+            self.refuse(idx, "too_deep", "Its values are nested too deep; send them flat.")
 
     def done(self) -> Translated:
         """All that was taken, and what was not."""
         return Translated(self._rows.table(), tuple(self._dead), unknown=dict(self._unknown))
+
+    def _pieces(self, body: bytes) -> list[msgspec.Raw]:
+        try:
+            return _RAWS.decode(body)
+        except BROKEN as error:  # nested too deep even for that: it is set aside as a whole
+            self.refuse(-1, "bad_record", f"{error}.")
+            return []
 
     def _one_by_one(
         self, pieces: list[msgspec.Raw], one: msgspec.json.Decoder[T]
