@@ -100,6 +100,10 @@ endef
 PYTEST = $(BIN)/python -m pytest -q
 # A file stays with one of two workers, which share what it has set up; tests/conftest.py orders.
 BY_TWO = $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
+# Most tests wait for the disk longer than they compute: where there is room in memory they use that
+# (faults do not: what they cut is a disk).
+IN_MEMORY = if [ "$$(df -Pk /dev/shm 2>/dev/null | awk 'END {print $$4}')" -gt 8000000 ] 2>/dev/null; then \
+	TMPDIR=$$(mktemp -d -p /dev/shm) && export TMPDIR && trap 'rm -rf "$$TMPDIR"' EXIT; fi;
 
 test: chromium postgresql mariadb .venv/.tests $(PAGES) ## Everything a change must pass
 	@rm -f build/stages
@@ -132,13 +136,13 @@ ui: $(UI)
 	$(call stage,Tests of the pages (vitest),cd ui && npm test --silent)
 
 unit: .venv/.tests $(PAGES) $(CLIENTS) ## Quick tests: units, laws, oracle, conformance, short journeys
-	$(call stage,Units and laws,$(BY_TWO) -m "not slow and not browser and not faults")
+	$(call stage,Units and laws,$(IN_MEMORY) $(BY_TWO) -m "not slow and not browser and not faults")
 
 journeys: .venv/.tests $(PAGES) $(CLIENTS) ## Long journeys, among them the wheel in an empty environment
-	$(call stage,Journeys,$(BY_TWO) tests/journeys -m slow --durations 10)
+	$(call stage,Journeys,$(IN_MEMORY) $(BY_TWO) tests/journeys -m slow --durations 10)
 
 browser: chromium .venv/.tests $(PAGES) $(CLIENTS) ## The pages in Chromium
-	$(call stage,Browser,$(BY_TWO) tests/browser --durations 10)
+	$(call stage,Browser,$(IN_MEMORY) $(BY_TWO) tests/browser --durations 10)
 
 pictures: ## Every page and state as a picture, and one page of them all
 	@rm -rf tests/browser/pictures
