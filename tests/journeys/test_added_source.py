@@ -9,8 +9,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -18,6 +20,8 @@ import pytest
 from upwell.access import SYSTEM
 from upwell.app.checks import problems
 from upwell.app.commands import Commands
+from upwell.app.complete import promise_of
+from upwell.app.connecting import known
 from upwell.app.house import House, read_settings
 from upwell.errors import Rejected
 from upwell.query import Question
@@ -170,6 +174,55 @@ def _synced(house: House) -> dict[str, list[dict[str, str]]]:
         except StopIteration as done:
             result: dict[str, list[dict[str, str]]] = done.value
             return result
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("what", ["open", "read", "check", "close", "promise"])
+def test_a_package_that_raises_hurts_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """Only its own source fails: a check goes on, and so do reading and every answer."""
+
+    def raises(*_: object) -> Any:
+        raise RuntimeError(f"{what} is broken")
+
+    monkeypatch.setenv("LETTERS_TOKEN", "secret-of-letters")
+    with served(Letters()) as port:
+        house = _house(tmp_path, port)
+        try:
+            kind = kinds.kind_named("newsletter")
+            if what in ("open", "promise"):
+                broken = (
+                    replace(kind, open=raises) if what == "open" else replace(kind, promise=raises)
+                )
+                for module in ("pulls", "checks", "complete"):
+                    monkeypatch.setattr(f"upwell.app.{module}.kind_named", lambda _: broken)
+            else:
+                monkeypatch.setattr(sys.modules["upwell_newsletter"].Reader, what, raises)
+            told = [problem.message for problem in problems(house.settings, house)]
+            said = f"RuntimeError: {what} is broken"
+            checked = what in ("open", "check", "close")
+            assert told == ([f"Source 'letters': {said}"] if checked else [])
+            (letters,) = _synced(house)["sources"]
+            read = what in ("check", "close")
+            assert letters == {"id": "letters", "ok": read, "error": "" if read else said}
+            assert _signups(house).get("", 0) == (249 if read else 0)
+            assert promise_of(house.links.find("letters")).every > 0
+        finally:
+            house.close()
+
+
+def test_a_package_that_cannot_be_loaded_is_left_out_of_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = tmp_path / "upwell_gone-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: upwell-gone\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[upwell.sources]\ngone = upwell_gone:KIND\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    listed = [kind.name for kind in known().kinds]
+    assert "gone" not in listed
+    assert "mixpanel" in listed
 
 
 def test_a_kind_that_nobody_knows_is_told_with_its_line(tmp_path: Path) -> None:

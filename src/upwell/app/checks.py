@@ -87,6 +87,14 @@ def _opened(source: Source, house: House) -> Iterator[Problem]:
         message = f"Source '{source.id}': {error.problem.message}"
         where = f"sources.{source.id}"
         yield msgspec.structs.replace(error.problem, message=message, where=where)
+    except Exception as error:  # noqa: BLE001 - a package of others hurts no other check
+        yield Problem(
+            code="broken_kind",
+            message=f"Source '{source.id}': {type(error).__name__}: {error}",
+            fix=f"Something is wrong in the package that reads the kind '{source.kind}'; "
+            "update it, or tell who maintains it.",
+            where=f"sources.{source.id}",
+        )
 
 
 def _tried(source: StripeSource, guard: Guard, house: House) -> Iterator[Problem]:

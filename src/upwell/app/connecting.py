@@ -32,8 +32,7 @@ COMMON = ("id",)  # asked for by itself
 
 def known() -> SourceKinds:
     """Every kind there is, with the keys that are asked for."""
-    found = [_asked(kinds.kind_named(name)) for name in kinds.names()]
-    return SourceKinds(kinds=tuple(found))
+    return SourceKinds(kinds=tuple(map(_asked, kinds.every())))
 
 
 def _asked(kind: Kind) -> SourceKind:

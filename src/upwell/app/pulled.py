@@ -10,6 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import structlog
 import xxhash
 
 from upwell.app.progress import Progress
@@ -17,6 +18,8 @@ from upwell.event import Delivery
 from upwell.journal import Journal
 from upwell.period import to_micros
 from upwell.sources.contract import Clock, Cursor, Kind, Page, Reader
+
+_log = structlog.get_logger()
 
 QUIET = dt.timedelta(hours=1)  # after which a cursor is kept though nothing new came
 
@@ -64,7 +67,10 @@ class Pulled:
 
     def close(self) -> None:
         """Close its connections."""
-        self._reader.close()
+        try:
+            self._reader.close()
+        except Exception as error:  # noqa: BLE001 - it is done with; what it read is kept
+            _log.error("source not closed", source=self._id, error=repr(error))
 
     def _take(self, page: Page) -> None:
         now = to_micros(self._clock())

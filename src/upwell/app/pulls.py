@@ -225,8 +225,7 @@ class _Runner:
                 pause = _pause_after(error, pause)
                 self._links.failed(self._link.id, state_of(error), error.problem.message)
             except Exception as error:  # noqa: BLE001 - one source hurts no other; it is tried again
-                log.error("source not read", source=self._link.id, error=repr(error))
-                self._links.failed(self._link.id, "inside", f"{type(error).__name__}: {error}")
+                _failed_inside(self._links, self._link.id, error)
             with self._woken:
                 self._looks += 1
                 self._woken.notify_all()
@@ -252,6 +251,12 @@ class _Runner:
                 self._links.went_well(self._link.id)
             if self._stop():
                 return
+
+
+def _failed_inside(links: Links, id_: str, error: Exception) -> None:
+    """Note a fault of the program, or of a package that adds a kind."""
+    log.error("source not read", source=id_, error=repr(error))
+    links.failed(id_, "inside", f"{type(error).__name__}: {error}")
 
 
 def _pause_after(error: UpwellError, usual: float) -> float:
@@ -295,6 +300,8 @@ def syncing(
         house.links.went_well(link.id)
     except UpwellError as error:
         house.links.failed(link.id, state_of(error), error.problem.message)
+    except Exception as error:  # noqa: BLE001 - one source hurts no other
+        _failed_inside(house.links, link.id, error)
     finally:
         if found is not None:
             found.close()

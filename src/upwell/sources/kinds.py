@@ -52,14 +52,23 @@ def names() -> tuple[str, ...]:
     return tuple(sorted({*_OWN, *(entry.name for entry in _added())}))
 
 
+def every() -> tuple[Kind, ...]:
+    """All kinds by name; one of others that cannot be loaded is left out, and told in the log."""
+    return _loaded(names())
+
+
 def added() -> tuple[type[msgspec.Struct], ...]:
     """The tables of kinds that others add; one that cannot be loaded is told in the log."""
+    return tuple(kind.settings for kind in _loaded(entry.name for entry in _added()))
+
+
+def _loaded(of: Iterable[str]) -> tuple[Kind, ...]:
     found = []
-    for entry in _added():
+    for name in of:
         try:
-            found.append(kind_named(entry.name).settings)
+            found.append(kind_named(name))
         except Exception as error:  # noqa: BLE001 - a package of others hurts no other source
-            _log.error("source kind not loaded", kind=entry.name, error=repr(error))
+            _log.error("source kind not loaded", kind=name, error=repr(error))
     return tuple(found)
 
 
