@@ -270,3 +270,22 @@ def test_one_is_connected_by_a_person_and_outlives_its_package(tmp_path: Path) -
             assert _signups(house)[""] == 249
         finally:
             house.close()
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_kind_that_cannot_take_its_table_stops_no_house(tmp_path: Path) -> None:
+    module = tmp_path / "site" / "upwell_newsletter.py"
+    broken = "again=lambda cursor, since, now: 1 / 0, given=lambda settings: 1 / 0"
+    text = module.read_text()
+    kept = text.replace('again=lambda cursor, since, now: {"after": 0}', broken)
+    assert kept != text
+    module.write_text(kept)
+    sys.modules.pop("upwell_newsletter", None)
+    with served(Letters()) as port:
+        house = _house(tmp_path, port)
+        try:
+            assert "ZeroDivisionError" in _synced(house)["sources"][0]["error"]
+            (problem,) = problems(house.settings, house)
+            assert problem.code == "broken_kind"
+        finally:
+            house.close()

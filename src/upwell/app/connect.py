@@ -18,7 +18,7 @@ import msgspec
 from upwell.app.calls import Calls
 from upwell.billing import Origin
 from upwell.egress import Guard
-from upwell.errors import NotFound, Rejected, nearest
+from upwell.errors import NotFound, Rejected, UpwellError, nearest
 from upwell.settings import Settings, StripeSource, secret
 from upwell.sources.contract import Opening, Reader
 from upwell.sources.kinds import kind_named
@@ -42,6 +42,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     webhook_secret: str = ""
     api_base: str = ""
     settings: Any = None  # the table of a kind that is not Stripe
+    broken: str = ""  # why its kind could not take the table
     paused: bool = False
     made: bool = False
 
@@ -104,6 +105,8 @@ class Links:
         self, link: Link, stopping: Callable[[], bool], sleep: Callable[[float], None]
     ) -> Opening:
         """What the reader of a source is given; raises Rejected where its table is wrong."""
+        if link.broken:
+            raise broken_kind(link.kind, link.broken)
         if link.settings is None:
             row = self._row(link)
             table_of(row.kind, row.id, row.given)
@@ -114,8 +117,13 @@ class Links:
     @contextmanager
     def trying_kind(self, kind: str, id_: str, given: Mapping[str, Any]) -> Iterator[Reader]:
         """The reader of a source that is not kept yet; its secrets stand in its table."""
-        with closing(kind_named(kind).open(self.trial(kind, id_, given))) as reader:
-            yield reader
+        try:
+            with closing(kind_named(kind).open(self.trial(kind, id_, given))) as reader:
+                yield reader
+        except UpwellError:
+            raise
+        except Exception as error:
+            raise broken_kind(kind, f"{type(error).__name__}: {error}") from error
 
     def trial(self, kind: str, id_: str, given: Mapping[str, Any]) -> Opening:
         """What a source that is not kept yet is opened with; raises Rejected for a wrong table."""
@@ -384,19 +392,36 @@ def table_of(kind: str, id_: str, given: Mapping[str, Any]) -> Any:
         ) from None
 
 
+def broken_kind(kind: str, why: str) -> Rejected:
+    """The error of a package that adds a kind and raised something of its own."""
+    return Rejected(
+        "broken_kind",
+        f"The package that reads the kind '{kind}' failed: {why}",
+        fix="Update that package, or tell who maintains it.",
+        where="kind",
+    )
+
+
 def _of_kind(source: Any, row: Source | None) -> Link:
-    kind = kind_named(source.kind)
+    given, broken = dict[str, Any](), ""
+    try:
+        given = dict(kind_named(source.kind).given(source))
+    except UpwellError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a package of others stops no other source
+        broken = f"{type(error).__name__}: {error}"
     return Link(
         id=source.id,
         name=(row and row.name) or source.id,
         settings=source,
+        broken=broken,
         origin=Origin(
             id=source.id,
             kind=source.kind,
             product=source.product,
             product_from=source.product_from,
             assign=row.assign if row else {},
-            given=dict(kind.given(source)),
+            given=given,
         ),
         paused=bool(row and row.paused),
         made=bool(row and row.made),

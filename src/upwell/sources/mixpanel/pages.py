@@ -61,6 +61,12 @@ class Gathered:
 
 def is_export(head: bytes, whole: bool) -> None:
     """Raises Rejected where an answer of 200 is no export at all; `whole`: there is no more."""
+    if head.startswith(b'{"error"'):
+        raise Rejected(
+            "refused",
+            f"Mixpanel answers: {head[:HEAD].decode(errors='replace')}",
+            fix="Look at what it says, and at `api_base` and `region`.",
+        )
     if head and not head.startswith(b"{") and (whole or len(head) == HEAD):
         if ENDED in head.lower():
             return
