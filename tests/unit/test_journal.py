@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import random
+import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,8 @@ from typing import Any
 import apsw
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from upwell.errors import Rejected, Unavailable
 from upwell.event import Delivery
@@ -291,3 +295,27 @@ def test_a_transaction_that_cannot_be_written_leaves_nothing_behind(tmp_path: Pa
         journal._write.execute("pragma max_page_count = 1000000")
         assert journal.append([noise]) == [2]
     assert damage(tmp_path) == []
+
+
+@settings(max_examples=25)
+@given(st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=6), max_size=8))
+def test_sources_are_counted_as_they_come(batches: list[list[str]]) -> None:
+    """Asked after each batch, from which only the new is read, or once at the end: the same."""
+    with tempfile.TemporaryDirectory() as folder:
+        journal = Journal.open(Path(folder))
+        try:
+            for batch in batches:
+                journal.append(
+                    [Delivery(kind="sdk", source=name, received_at=1, body=b"x") for name in batch]
+                )
+                counted = journal.sources()
+            counted = journal.sources()
+        finally:
+            journal.close()
+        again = Journal.open(Path(folder))
+        try:
+            assert again.sources() == counted
+        finally:
+            again.close()
+        every = [name for batch in batches for name in batch]
+        assert {one.source: one.deliveries for one in counted} == dict(Counter(every))

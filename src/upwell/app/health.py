@@ -62,19 +62,20 @@ class Health:
             products[source].add(product)
             events[source] += seen.events
         dead, doubts, days = self._dead(), self._doubts(), self._days()
-        arrived = {name: (count, last) for name, count, _, last in house.journal.sources()}
+        arrived = {one.source: one for one in house.journal.sources()}
         links = {link.id: link for link in house.links.every()}
         found = []
         for name in sorted({*arrived, *links}):
-            count, last = arrived.get(name, (0, None))
+            came = arrived.get(name)
+            last = None if came is None else came.last
             entry: dict[str, Any] = {
                 "id": name,
                 "name": name,
-                "kind": "http",
+                "kind": "sdk" if came is not None and came.kind == "sdk" else "http",
                 "products": tuple(sorted(products[name])),
                 "state": "live" if last is not None and now - last < QUIET else "quiet",
                 "last_received": None if last is None else to_instant(last),
-                "deliveries": count,
+                "deliveries": 0 if came is None else came.deliveries,
                 "events": events[name],
                 "days": days.get(name, (0,) * SPARK),
                 "dead_letters": dead.get(name, 0),

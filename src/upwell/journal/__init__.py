@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 import msgspec
@@ -49,6 +49,15 @@ class Damage(msgspec.Struct, frozen=True):
     what: str
 
 
+class Arrived(NamedTuple):
+    """What a source delivered: how often, when last (UTC micros), and as which kind."""
+
+    source: str
+    deliveries: int
+    last: int
+    kind: str
+
+
 class Journal:
     """The file of deliveries and the one thread that writes it."""
 
@@ -70,6 +79,8 @@ class Journal:
             ).fetchone()
             self.id: str = identity(self._write)
         self._newest: int = row[0] if row else 0
+        self._counted = 0  # up to this one `sources` has counted
+        self._arrived_of: dict[str, Arrived] = {}
         self._last_time: int = row[1] if row else 0
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -241,15 +252,23 @@ class Journal:
             elif month not in seals and first:
                 yield Damage(f"month {month}", "its seal is missing")
 
-    def sources(self) -> list[tuple[str, int, int, int]]:
-        """For every source: its name, deliveries, bytes, and when it last delivered (micros)."""
+    def sources(self) -> list[Arrived]:
+        """Every source that delivered, by name; only what is new since the last call is read."""
         with told("read"), self._read_lock:
+            newest = self._newest
             rows: list[tuple[Any, ...]] = self._read.execute(
-                "select source, count(*), sum(size), max(received_at) from deliveries"
-                " where kind in ('events', 'import', 'sdk', 'stripe', 'pull')"
-                " group by source order by source"
+                "select source, kind, count(*), max(received_at) from deliveries"
+                " where seq > ? and seq <= ? and kind in ('events', 'import', 'sdk', 'stripe',"
+                " 'pull') group by source, kind",
+                (self._counted, newest),
             ).fetchall()
-        return [(source, count, size, last) for source, count, size, last in rows]
+            for source, kind, count, last in rows:
+                known = self._arrived_of.get(source, Arrived(source, 0, 0, kind))
+                self._arrived_of[source] = Arrived(
+                    source, known.deliveries + count, max(known.last, last), kind
+                )
+            self._counted = newest
+            return sorted(self._arrived_of.values())
 
     def close(self) -> None:
         """Finish what is queued, then close the file."""

@@ -10,7 +10,7 @@ export const KINDS: Record<string, string> = {
   ga4: 'Google Analytics',
   sql: 'Database',
   file: 'File',
-  sdk: 'SDK',
+  sdk: 'Client or website',
 };
 
 const FAILURES: Record<string, string> = {
