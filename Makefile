@@ -103,7 +103,7 @@ BY_TWO = $(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 # Most tests wait for the disk longer than they compute: where there is room in memory they use that
 # (faults do not: what they cut is a disk).
 IN_MEMORY = if [ "$$(df -Pk /dev/shm 2>/dev/null | awk 'END {print $$4}')" -gt 8000000 ] 2>/dev/null; then \
-	TMPDIR=$$(mktemp -d /dev/shm/XXXX) && chmod 755 "$$TMPDIR" && export TMPDIR && trap 'rm -rf "$$TMPDIR"' EXIT; fi;
+	TMPDIR=$$(mktemp -d /dev/shm/XXXX) && chmod 1777 "$$TMPDIR" && export TMPDIR && trap 'rm -rf "$$TMPDIR"' EXIT; fi;
 
 test: chromium postgresql mariadb .venv/.tests $(PAGES) ## Everything a change must pass
 	@rm -f build/stages

@@ -297,16 +297,22 @@ def test_a_transaction_that_cannot_be_written_leaves_nothing_behind(tmp_path: Pa
     assert damage(tmp_path) == []
 
 
+SENT = st.tuples(st.sampled_from(["a", "b", "c"]), st.sampled_from(["events", "sdk", "pull"]))
+
+
 @settings(max_examples=25)
-@given(st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=6), max_size=8))
-def test_sources_are_counted_as_they_come(batches: list[list[str]]) -> None:
+@given(st.lists(st.lists(SENT, max_size=6), max_size=8))
+def test_sources_are_counted_as_they_come(batches: list[list[tuple[str, Any]]]) -> None:
     """Asked after each batch, from which only the new is read, or once at the end: the same."""
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal.open(Path(folder))
         try:
             for batch in batches:
                 journal.append(
-                    [Delivery(kind="sdk", source=name, received_at=1, body=b"x") for name in batch]
+                    [
+                        Delivery(kind=kind, source=name, received_at=1, body=b"x")
+                        for name, kind in batch
+                    ]
                 )
                 counted = journal.sources()
             counted = journal.sources()
@@ -317,5 +323,7 @@ def test_sources_are_counted_as_they_come(batches: list[list[str]]) -> None:
             assert again.sources() == counted
         finally:
             again.close()
-        every = [name for batch in batches for name in batch]
-        assert {one.source: one.deliveries for one in counted} == dict(Counter(every))
+        every = [one for batch in batches for one in batch]
+        names = Counter(name for name, _ in every)
+        assert {one.source: one.deliveries for one in counted} == dict(names)
+        assert {one.source: one.kind for one in counted} == dict(every), "that of the newest"

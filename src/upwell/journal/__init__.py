@@ -50,12 +50,13 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class Arrived(NamedTuple):
-    """What a source delivered: how often, when last (UTC micros), and as which kind."""
+    """What a source delivered: how often, when last (UTC micros), and as which kind the newest."""
 
     source: str
     deliveries: int
     last: int
     kind: str
+    seq: int  # of the newest
 
 
 class Journal:
@@ -257,15 +258,19 @@ class Journal:
         with told("read"), self._read_lock:
             newest = self._newest
             rows: list[tuple[Any, ...]] = self._read.execute(
-                "select source, kind, count(*), max(received_at) from deliveries"
+                "select source, kind, count(*), max(received_at), max(seq) from deliveries"
                 " where seq > ? and seq <= ? and kind in ('events', 'import', 'sdk', 'stripe',"
                 " 'pull') group by source, kind",
                 (self._counted, newest),
             ).fetchall()
-            for source, kind, count, last in rows:
-                known = self._arrived_of.get(source, Arrived(source, 0, 0, kind))
+            for source, kind, count, last, seq in rows:
+                known = self._arrived_of.get(source, Arrived(source, 0, 0, kind, 0))
                 self._arrived_of[source] = Arrived(
-                    source, known.deliveries + count, max(known.last, last), kind
+                    source,
+                    known.deliveries + count,
+                    max(known.last, last),
+                    kind if seq > known.seq else known.kind,
+                    max(seq, known.seq),
                 )
             self._counted = newest
             return sorted(self._arrived_of.values())
