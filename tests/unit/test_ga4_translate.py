@@ -120,3 +120,12 @@ def test_a_property_of_no_product_is_unassigned() -> None:
 def test_a_cursor_without_a_body_says_nothing() -> None:
     empty = Delivery(kind="pull", source="site", received_at=5, about={"of": "ga4"})
     assert len(KIND.translate(empty, ORIGIN, PRODUCTS).events) == 0
+
+
+def test_a_zone_that_nobody_knows_sets_its_own_report_aside() -> None:
+    row = ("20261103", "Direct", *ROW)
+    found = of(part(row, zone="Mars/Base"), part(row))
+    assert len(found.events) == len(ROW)
+    (letter,) = found.dead
+    assert "unknown zone, 'Mars/Base'" in letter.reason
+    assert "tzdata" in letter.reason

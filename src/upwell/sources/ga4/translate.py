@@ -73,7 +73,14 @@ def translate(delivery: Delivery, origin: Origin, products: frozenset[str]) -> T
 
 
 def _of(part: Part, owner: str, restates: bool, faults: list[str]) -> Iterator[_Event]:
-    zone = Zone(part.zone)
+    try:
+        zone = Zone(part.zone)
+    except (LookupError, ValueError, OSError):
+        faults.append(
+            f"The report '{part.report}' is of days in an unknown zone, '{part.zone[:40]}'."
+            " Update the time zones of the server (the package tzdata), then try it again."
+        )
+        return
     place = f"{owner}/{part.report}"
     for day in part.days:
         at = zone.opens(to_day(dt.date.fromisoformat(day)))
