@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from decimal import Decimal
@@ -105,7 +106,7 @@ def _free_port() -> int:
         return port
 
 
-class _Process:
+class _Process(ABC):
     """A server process that is started and ended; as another user where this one is root."""
 
     account = ""
@@ -120,16 +121,17 @@ class _Process:
             folder.chmod(0o700)
         self.prepare()
 
+    @abstractmethod
     def prepare(self) -> None:
         """Make its files."""
 
+    @abstractmethod
     def command(self) -> list[str]:
         """What starts it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def answers(self) -> None:
         """Raises while it does not."""
-        raise NotImplementedError
 
     def start(self) -> None:
         """Let it answer."""

@@ -9,7 +9,7 @@ import msgspec
 
 from upwell.access import Viewer
 from upwell.app.calls import Calls
-from upwell.app.connect import API, NAME, Link, Links, agree, livemode
+from upwell.app.connect import API, Link, Links, agree, livemode
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
 from upwell.event import Delivery, Position
@@ -144,13 +144,6 @@ class Accounts:
         self._begin(self._links.pause(id_, paused))
 
     def _judge(self, asked: shapes.NewStripe) -> None:
-        if not NAME.fullmatch(asked.id):
-            raise Rejected(
-                "bad_id",
-                f"'{asked.id[:80]}' cannot name a source.",
-                fix="Use a-z, 0-9, - and _, beginning with a letter or digit.",
-                where="id",
-            )
         self._links.judge_new(asked.id)
         if asked.product is not None and asked.product not in self._products():
             raise Rejected(

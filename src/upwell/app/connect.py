@@ -215,7 +215,14 @@ class Links:
         return self.find(id_)
 
     def judge_new(self, id_: str) -> None:
-        """Raise Rejected where there is a source of that id."""
+        """Raise Rejected where it is no id, or there is a source of that id."""
+        if not NAME.fullmatch(id_):
+            raise Rejected(
+                "bad_id",
+                f"'{id_[:80]}' cannot name a source.",
+                fix="Use a-z, 0-9, - and _, beginning with a letter or digit.",
+                where="id",
+            )
         if any(link.id == id_ for link in self.every()):
             raise Rejected(
                 "source_exists",

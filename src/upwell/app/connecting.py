@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from upwell.access import Viewer
-from upwell.app.connect import NAME, Links
+from upwell.app.connect import Links
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
 from upwell.period import to_micros
@@ -97,13 +97,6 @@ class Connecting:
 
     def add(self, asked: NewSource, by: Viewer) -> Connected:
         """Try the credentials, keep the source, begin to read it."""
-        if not NAME.fullmatch(asked.id):
-            raise Rejected(
-                "bad_id",
-                f"'{asked.id[:80]}' cannot name a source.",
-                fix="Use a-z, 0-9, - and _, beginning with a letter or digit.",
-                where="id",
-            )
         self._links.judge_new(asked.id)
         product = asked.settings.get("product")
         if product is not None and product not in self._products():

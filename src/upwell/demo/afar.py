@@ -108,13 +108,7 @@ class Afar:
         process = self.process
         if process is None:
             return
-        with contextlib.suppress(OSError):
-            cast(IO[bytes], process.stdin).close()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        let_end(process)
         cast(IO[bytes], process.stdout).close()
 
     def _release(self) -> None:
@@ -127,6 +121,17 @@ class Afar:
         with contextlib.suppress(OSError):  # it has ended: `read` says so
             to.write(msgspec.json.encode(what) + b"\n")
             to.flush()
+
+
+def let_end(process: subprocess.Popen[bytes]) -> None:
+    """Close the input of a process that ends with it, and wait until it has ended."""
+    with contextlib.suppress(OSError):
+        cast(IO[bytes], process.stdin).close()
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def listening() -> socket.socket:

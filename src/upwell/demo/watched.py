@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from typing import IO, cast
 
 import msgspec
 
-from upwell.demo.afar import HERE, PATIENCE, listening
+from upwell.demo.afar import HERE, let_end, listening
 from upwell.demo.seen import ANALYTICS, MIXPANEL, NAMES
 from upwell.demo.trackers import ACCOUNT, PROJECT, PROPERTY, SECRET, Tracked
 from upwell.settings import Ga4Source, MixpanelSource
@@ -73,16 +72,8 @@ class Watched:
     def end(self) -> None:
         """End it, if it runs."""
         self._release()
-        process = self._process
-        if process is None:
-            return
-        with contextlib.suppress(OSError):
-            cast(IO[bytes], process.stdin).close()
-        try:
-            process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if self._process is not None:
+            let_end(self._process)
 
     def _release(self) -> None:
         for one in self._listening:
