@@ -78,11 +78,11 @@ def run(work: Path, quick: bool) -> Section:
                 "company, live events arriving",
                 columns=("", "p50", "p95", "worst", "target"),
                 rows=(
-                    _row("Home, come back to with a warm cache", found["warm"], WARM_TARGET),
-                    _row(
+                    row("Home, come back to with a warm cache", found["warm"], WARM_TARGET),
+                    row(
                         "Home, figures after a filter is taken away", found["filter"], FILTER_TARGET
                     ),
-                    _row(f"Between frames, {found['tiles']} tiles live", frames, FRAME),
+                    row(f"Between frames, {found['tiles']} tiles live", frames, FRAME),
                 ),
             ),
             Table(
@@ -119,7 +119,8 @@ def run(work: Path, quick: bool) -> Section:
     )
 
 
-def _row(what: str, times: list[float], target: float) -> tuple[str, ...]:
+def row(what: str, times: list[float], target: float) -> tuple[str, ...]:
+    """One line of a table: the middle, the slow ones and the slowest, beside what is wanted."""
     shown = (percentile(times, 0.5), percentile(times, 0.95), max(times))
     return (what, *map(ms, shown), ms(target))
 

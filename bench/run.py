@@ -26,6 +26,7 @@ SECTIONS = {
     "reach": "from a posted event to the pixel of an open page, and to an alert",
     "screen": "the first screen in Chromium, and going from page to page",
     "pages": "Home come back to and filtered, forty tiles live, the script of the first page",
+    "behind": "the pages of both once more, with 100 M events behind the company",
     "weight": "bytes an event, memory, start after a stop and after a kill",
     "rebuild": "sums from stored events, everything from raw bytes",
     "ledger": "2 M states of 200,000 subscriptions folded into movements, under each preset",
