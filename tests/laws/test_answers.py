@@ -67,16 +67,21 @@ class Town(NamedTuple):
     house: model.House
 
 
+DAYS = (-370, -30, -15, -7, -2, -1, 0, 0, 0, 1, 2, 3, 16)
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[Any, ...]:
+def histories(
+    draw: st.DrawFn, types: tuple[str, ...] = TYPES, days: tuple[int, ...] = DAYS
+) -> tuple[Any, ...]:
     """Zone, first weekday, deliveries with their times, which is retracted when, and now."""
     zone, week_start = draw(st.sampled_from(ZONES)), draw(st.sampled_from((0, 6)))
     base = model.opens(zone, draw(st.sampled_from(AROUND)))
     events = st.builds(
         _event,
-        st.sampled_from(TYPES),
+        st.sampled_from(types),
         st.sampled_from(PRODUCTS),
-        st.sampled_from((-370, -30, -15, -7, -2, -1, 0, 0, 0, 1, 2, 3, 16)),
+        st.sampled_from(days),
         st.integers(0, 24 * 12 - 1),
         st.sampled_from((None, "ann", "bob", "cy", "staff-1")),
         st.sampled_from(("9.99", "0", "100", "0.000000001", "12345678.5")),
@@ -319,6 +324,28 @@ def test_answers_are_what_brute_force_gives(data: st.DataObject) -> None:
     with town(history) as here:
         for _ in range(12):
             agree(here, data.draw(questions(history)))
+
+
+@UNHURRIED
+@given(st.data())
+def test_a_rate_so_far_goes_beside_the_same_part_of_an_earlier_span(data: st.DataObject) -> None:
+    """Who had entered by then, for the first time, and who of them had done it by then."""
+    entering = ("signup", "signup", "activation", "activation", "merge", "unmerge")
+    history = data.draw(histories(entering, tuple(range(-40, 1))))
+    zone, _, _, _, now = history
+    today = model.local(zone, now).date()
+    with town(history) as here:
+        for back in (0, 1, 7, 19):
+            start = today - dt.timedelta(days=back)
+            asked = model.Asked(
+                "activation_rate",
+                start,
+                start + dt.timedelta(days=20),
+                PRODUCTS,
+                compare="previous",
+            )
+            for by in (None, "product"):
+                agree(here, replace(asked, by=by))
 
 
 @UNHURRIED

@@ -183,6 +183,10 @@ class Projection:
         """Another one whenever any actor may be another person than before."""
         return self.generation, self._memory.people.version
 
+    def entered(self, rule: str, actors: NDArray[np.int64], before: int) -> NDArray[np.bool_]:
+        """Which of these actors entered a cohort rule before an instant (UTC micros)."""
+        return self._memory.cohorts[rule].entered(actors, before)
+
     @property
     def books(self) -> Books:
         """The ledgers with what stands behind them."""

@@ -237,6 +237,11 @@ class CohortHistory:
         self._entered.load(entered, actors)
         self._goals.load(goals, actors)
 
+    def entered(self, actors: Ints, before: int) -> NDArray[np.bool_]:
+        """Which of these actors entered before an instant; read beside a commit."""
+        who, when = self._entered.of(actors)
+        return np.isin(actors, who[when < before])
+
     def take(
         self,
         rows: Iterable[tuple[int, bool, int]],

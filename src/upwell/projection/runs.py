@@ -43,10 +43,11 @@ class Runs:
             self._runs.append(found)
 
     def _take(self, run: Columns) -> None:
-        """Take a sorted run."""
-        while self._runs and len(self._runs[-1][0]) < GROWTH * len(run[0]):
-            run = self._room.merged(self._runs.pop(), run)
-        self._runs.append(run)
+        """Take a sorted run; whoever looks something up beside it sees the runs before or after."""
+        runs = self._runs.copy()
+        while runs and len(runs[-1][0]) < GROWTH * len(run[0]):
+            run = self._room.merged(runs.pop(), run)
+        self._runs = [*runs, run]
 
 
 class KeyIndex(Runs):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from upwell.metrics.catalog import (
+    Cohort,
     Distinct,
     Latest,
     MeanOfDays,
@@ -15,7 +16,7 @@ from upwell.metrics.catalog import (
 )
 from upwell.money import Rates
 from upwell.projection import Projection
-from upwell.query import own, people, scan
+from upwell.query import entrants, own, people, scan
 from upwell.query.lines import Line, Number, Reading
 from upwell.query.plan import Plan
 from upwell.query.read import amounts_of, from_histories, groups_of, hot, read, sum_up, ways_of
@@ -47,6 +48,8 @@ def elapsed_totals(
             reading = from_histories(plan, projection, {}, until)
     elif kept and isinstance(plan.metric.rule, MeanOfDays) and cut > plan.start:
         reading = read(plan.moved(plan.start, cut), projection, rates)
+    elif kept and isinstance(plan.metric.rule, Cohort):
+        reading = Reading(entrants.until(plan, projection, plan.metric.rule, until))
     elif isinstance(plan.metric.rule, Reported):  # nobody knows a part of a day
         return _elapsed_reports(plan, projection, rates, cut)
     elif isinstance(plan.metric.rule, Unique | Latest):
