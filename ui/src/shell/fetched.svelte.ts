@@ -13,6 +13,15 @@ export interface Call {
   body?: unknown;
 }
 
+/** What was asked, as far as its tile goes: nothing yet, an answer, an old one, an error above it. */
+export interface Asked<T = unknown> {
+  readonly answer: T | null;
+  readonly error: Problem | null;
+  readonly waiting: boolean;
+  readonly old: boolean; // what is shown answers the question before this one
+  readonly retry: () => void;
+}
+
 const KEPT = 60; // answers, so that going back shows at once
 const FOLDING = 1500; // ms until what the server still counts is asked for again
 const PATIENCE = 5000; // ms between two readings of the same because something moved, at least
