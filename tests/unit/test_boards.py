@@ -16,7 +16,8 @@ from upwell.access import SYSTEM, Viewer
 from upwell.errors import Forbidden, NotFound, Rejected
 from upwell.projection import Projection
 from upwell.projection.ground import Ground, GroundProduct
-from upwell.query.boards import COLUMNS, Boards, NewBoard, Tile
+from upwell.query.boards import Boards, NewBoard
+from upwell.query.tiles import COLUMNS, Tile
 from upwell.state.db import State
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -52,7 +53,8 @@ def body(*tiles: dict[str, Any], **of: Any) -> NewBoard:
 
 def test_it_is_found_again_as_it_was_made(boards: Boards) -> None:
     aside = {"id": "b", "kind": "funnel", "of": FUNNEL, **PLACE, "x": 6, "range": "last-quarter"}
-    made = boards.add(body(MAIL, aside), ADA)
+    rows = {"id": "c", "kind": "products", "metric": "signups", **PLACE, "y": 3}
+    made = boards.add(body(MAIL, aside, rows), ADA)
     assert (made.name, made.owner, made.shared, made.mine) == ("Morning", "Ada", True, True)
     assert boards.find(made.id, ADA) == made
     changed = boards.put(made.id, body(MAIL | {"y": 7}, name="Evening"), ADA)
@@ -120,6 +122,7 @@ def test_what_is_about_products_of_others_is_hidden_and_kept(boards: Boards) -> 
         ({"products": ["mial"]}, "tiles[0].products", "mail"),
         ({"kind": "series", "by": "plna"}, "tiles[0].by", "plan"),
         ({"kind": "bars"}, "tiles[0].by", "plan"),
+        ({"kind": "products", "metric": ""}, "tiles[0].metric", "GET /v1/metrics"),
         ({"kind": "funnel"}, "tiles[0].of", "funnel"),
         ({"kind": "retention", "of": FUNNEL}, "tiles[0].of", "retention"),
         ({"kind": "text"}, "tiles[0].text", "Write"),

@@ -6,64 +6,23 @@ A board holds questions and never answers: whoever opens it asks them anew, and 
 from __future__ import annotations
 
 import datetime as dt
-import re
 import threading
 from collections.abc import Callable, Mapping
-from typing import Literal
 
 import msgspec
 import xxhash
 
 from upwell.access import Viewer, mint_id
-from upwell.errors import Forbidden, NotFound, Rejected, nearest
-from upwell.metrics.catalog import Metric, metric_named
-from upwell.period import Grain, to_instant, to_micros
+from upwell.errors import Forbidden, NotFound, Rejected
+from upwell.period import to_instant, to_micros
 from upwell.projection import Projection
-from upwell.query.plan import may_read, scope
-from upwell.query.usage.asked import OneAsked
-from upwell.query.usage.keeping import mentioned
+from upwell.query.plan import may_read
+from upwell.query.tiles import Tile, checked, placed, products_of
 from upwell.query.usage.segments import checked_name, room
 from upwell.state import kept
 from upwell.state.db import State
 
-Kind = Literal[
-    "number", "series", "bars", "bridge", "retention", "funnel", "lifecycle", "text", "hidden"
-]
-Look = Literal["lines", "areas", "shares"]
-
-COLUMNS = 12
-TALLEST, LOWEST = 12, 500  # rows of a tile, and of a board
 TILES = 60
-LONGEST = {"id": 40, "title": 100, "text": 2_000}  # characters
-_RANGE = re.compile(r"|[a-z0-9-]{2,12}|\d{4}-\d\d-\d\d\.\.\d{4}-\d\d-\d\d")
-OF_METRIC = ("number", "series", "bars")
-OF_USE = ("retention", "funnel", "lifecycle")
-
-
-class Tile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A question and its place: `x` and `w` in twelfths of the width, `y` and `h` in rows.
-
-    `number`, `series` and `bars` are of a `metric`, the last two may be split `by` a dimension;
-    `retention`, `funnel` and `lifecycle` are `of` a question about use; a `text` says something.
-    Without `products` those of the page, without a `range` (as in addresses: 90d, mtd, or days as
-    2026-01-01..2026-02-01) its dates. `hidden`: about products that the viewer may not see.
-    """
-
-    id: str
-    kind: Kind
-    x: int
-    y: int
-    w: int
-    h: int
-    title: str = ""
-    metric: str = ""
-    by: str = ""
-    look: Look = "lines"
-    products: tuple[str, ...] = ()
-    range: str = ""
-    grain: Grain | None = None
-    of: OneAsked | None = None
-    text: str = ""
 
 
 class NewBoard(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -190,6 +149,7 @@ class Boards:
                 fix=f"At most {TILES} stand on one; make a second board.",
                 where="tiles",
             )
+        ground, known = self._projection.ground, self._projection.known_products()
         tiles: list[Tile] = []
         for index, tile in enumerate(asked.tiles):
             where = f"tiles[{index}]"
@@ -197,8 +157,8 @@ class Boards:
                 place = {name: getattr(tile, name) for name in ("x", "y", "w", "h")}
                 tile = msgspec.structs.replace(had[tile.id], **place)
             else:
-                self._check(tile, viewer, where)
-            _placed(tile, tiles, where)
+                checked(tile, where, ground.catalogue, known, viewer)
+            placed(tile, tiles, where)
             tiles.append(tile)
         return kept.Board(
             id=id_,
@@ -209,98 +169,6 @@ class Boards:
             created_at=at,
             created_by=by[:40],
         )
-
-    def _check(self, tile: Tile, viewer: Viewer, where: str) -> None:
-        """Nothing, or Rejected where a tile does not say what its kind needs."""
-        for name, most in LONGEST.items():
-            if len(getattr(tile, name)) > most:
-                raise Rejected(
-                    "long_text",
-                    f"The {name} has {len(getattr(tile, name)):,} characters.",
-                    fix=f"Shorten it to {most:,}.",
-                    where=f"{where}.{name}",
-                )
-        if not _RANGE.fullmatch(tile.range):
-            raise Rejected(
-                "bad_range",
-                f"'{tile.range[:40]}' is no range of dates.",
-                fix="Write it as in addresses: 90d, mtd, or 2026-01-01..2026-02-01.",
-                where=f"{where}.range",
-            )
-        if tile.kind in OF_METRIC:
-            _measured(tile, self._projection.ground.catalogue, where)
-        elif tile.kind in OF_USE and (tile.of is None or tile.of.asks != tile.kind):
-            raise _lacks(where, "of", f'Send the question as {{"{tile.kind}": {{…}}}}.')
-        elif tile.kind == "text" and not tile.text.strip():
-            raise _lacks(where, "text", "Write what it says.")
-        elif tile.kind == "hidden":
-            raise _lacks(where, "kind", "A new tile needs a question: number, series, bars, …")
-        try:
-            scope(tuple(sorted(_named(tile))), self._projection.known_products(), viewer)
-        except Rejected as error:
-            raise Rejected(
-                error.problem.code,
-                error.problem.message,
-                fix=error.problem.fix,
-                where=f"{where}.products",
-            ) from None
-
-
-def _measured(tile: Tile, catalogue: Mapping[str, Metric], where: str) -> None:
-    if not tile.metric:
-        raise _lacks(where, "metric", "Name one of GET /v1/metrics.")
-    metric = metric_named(tile.metric, catalogue)
-    splits = ("product", *metric.dimensions)
-    if tile.by and tile.by not in splits:
-        raise Rejected(
-            "unknown_dimension",
-            f"{metric.title} is not kept by '{tile.by}'.",
-            fix=nearest(tile.by, splits) or f"Split by one of {', '.join(splits)}.",
-            where=f"{where}.by",
-        )
-    if tile.kind == "bars" and not tile.by:
-        raise _lacks(where, "by", f"Bars are split: by one of {', '.join(splits)}.")
-
-
-def _lacks(where: str, what: str, fix: str) -> Rejected:
-    return Rejected("bad_tile", f"The tile has no {what}.", fix=fix, where=f"{where}.{what}")
-
-
-def _placed(tile: Tile, before: list[Tile], where: str) -> None:
-    """Nothing, or Rejected where a tile reaches over the grid or covers one before it."""
-    inside = 0 <= tile.x <= tile.x + tile.w <= COLUMNS and 0 <= tile.y <= LOWEST
-    if not inside or not tile.w >= 1 or not 1 <= tile.h <= TALLEST:
-        raise Rejected(
-            "bad_place",
-            f"A tile of {tile.w} by {tile.h} does not fit at {tile.x}, {tile.y}.",
-            fix=f"A board is {COLUMNS} wide and {LOWEST} long, a tile at most {TALLEST} high.",
-            where=where,
-        )
-    for other in before:
-        if other.id == tile.id:
-            raise Rejected(
-                "repeated_id",
-                f"Two tiles are called '{tile.id[:40]}'.",
-                fix="Give each an id of its own.",
-                where=f"{where}.id",
-            )
-        if (
-            other.x < tile.x + tile.w
-            and tile.x < other.x + other.w
-            and other.y < tile.y + tile.h
-            and tile.y < other.y + other.h
-        ):
-            raise Rejected(
-                "covered_tile",
-                f"It lies on the tile '{other.id[:40]}'.",
-                fix="Move one of them down or aside.",
-                where=where,
-            )
-
-
-def _named(tile: Tile) -> set[str]:
-    """The products that a tile is about by name."""
-    return {*tile.products, *(mentioned(tile.of.question) if tile.of is not None else ())}
 
 
 def _tiles(one: kept.Board) -> tuple[Tile, ...]:
@@ -327,7 +195,7 @@ def _shown(one: kept.Board, viewer: Viewer) -> Board:
         name=one.name,
         tiles=tuple(
             tile
-            if all(map(viewer.sees, _named(tile)))
+            if all(map(viewer.sees, products_of(tile)))
             else Tile(id=tile.id, kind="hidden", x=tile.x, y=tile.y, w=tile.w, h=tile.h)
             for tile in _tiles(one)
         ),

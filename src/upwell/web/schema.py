@@ -11,7 +11,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from upwell import __version__
-from upwell.query import Answer, boards, goals, marks, overlaps, progress
+from upwell.query import Answer, boards, goals, marks, overlaps, progress, tiles
 from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
@@ -89,6 +89,7 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
             usage_asked,
             keeping,
             boards,
+            tiles,
             marks,
             explained,
             goals,

@@ -23,7 +23,7 @@ from upwell.metrics import goals as aims
 from upwell.metrics.catalog import Direction, Unit
 from upwell.metrics.funnel.sums import Histogram
 from upwell.period import Grain
-from upwell.query import boards, goals, marks, overlaps, progress
+from upwell.query import boards, goals, marks, overlaps, progress, tiles
 from upwell.query.explain import shapes as explained
 from upwell.query.revenue import proofs
 from upwell.query.revenue import shapes as revenue
@@ -44,8 +44,8 @@ ALIASES: dict[str, Any] = {
     "CustomerStatus": revenue.CustomerStatus,
     "DayGrain": usage_asked.DayGrain,
     "AnnotationKind": marks.Kind,
-    "TileKind": boards.Kind,
-    "TileLook": boards.Look,
+    "TileKind": tiles.Kind,
+    "TileLook": tiles.Look,
     "GoalState": aims.State,
     "OverlapDecided": overlaps.Decided,
     "ChangeKind": explained.Kind,
@@ -194,7 +194,7 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     keeping.NewQuestion,
     keeping.SavedQuestion,
     keeping.SavedQuestions,
-    boards.Tile,
+    tiles.Tile,
     boards.NewBoard,
     boards.Board,
     boards.BoardList,
