@@ -184,7 +184,7 @@ class Projection:
         return self.generation, self._memory.people.version
 
     def entered(self, rule: str, actors: NDArray[np.int64], before: int) -> NDArray[np.bool_]:
-        """Which of these actors entered a cohort rule before an instant (UTC micros)."""
+        """Which of these actors, in order, entered a cohort rule before an instant (UTC micros)."""
         return self._memory.cohorts[rule].entered(actors, before)
 
     @property

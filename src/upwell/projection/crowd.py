@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from upwell.projection.runs import I64, U64, distinct
+from upwell.projection.runs import I64, U64, among, distinct
 
 _CODE_BITS = 20  # products
 
@@ -42,11 +42,7 @@ class Crowd(NamedTuple):
 
     def has(self, actors: I64) -> NDArray[np.bool_]:
         """Which of these actors are in the crowd."""
-        if not len(self.actor):
-            return np.zeros(len(actors), np.bool_)
-        at = np.minimum(np.searchsorted(self.actor, actors), len(self.actor) - 1)
-        found: NDArray[np.bool_] = self.actor[at] == actors
-        return found
+        return among(actors, self.actor)
 
     def parties(self, labels: Labels) -> list[list[int]]:
         """The actors of each person of one product."""

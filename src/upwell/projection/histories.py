@@ -20,7 +20,7 @@ from upwell.metrics.own import Activation
 from upwell.period import DAY_MICROS
 from upwell.projection.crowd import Crowd, Labels, heads
 from upwell.projection.room import PIECE, Batches, Columns, Room
-from upwell.projection.runs import NOTHING, Multimap, OrderedSet, distinct, insert
+from upwell.projection.runs import NOTHING, Multimap, OrderedSet, among, distinct, insert
 
 DAY_BITS = 20  # days reach the year 4840
 SECOND_BITS = 34  # seconds reach the year 2514
@@ -238,9 +238,9 @@ class CohortHistory:
         self._goals.load(goals, actors)
 
     def entered(self, actors: Ints, before: int) -> NDArray[np.bool_]:
-        """Which of these actors entered before an instant; read beside a commit."""
+        """Which of these actors, in order, entered before an instant; read beside a commit."""
         who, when = self._entered.of(actors)
-        return np.isin(actors, who[when < before])
+        return among(actors, np.sort(who[when < before]))
 
     def take(
         self,

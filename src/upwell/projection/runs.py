@@ -164,6 +164,15 @@ def _within(low: NDArray[np.intp], high: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.repeat(low - np.cumsum(count) + count, count) + np.arange(count.sum())
 
 
+def among(values: I64, ordered: I64) -> NDArray[np.bool_]:
+    """Which values are among others that are in order."""
+    if not len(ordered):
+        return np.zeros(len(values), np.bool_)
+    at = np.minimum(np.searchsorted(ordered, values), len(ordered) - 1)
+    found: NDArray[np.bool_] = ordered[at] == values
+    return found
+
+
 def distinct(values: U64) -> U64:
     """The values once each, in order; `np.unique` hashes 64-bit values, which is far slower."""
     ordered: U64 = np.sort(values)

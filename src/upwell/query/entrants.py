@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from upwell.metrics.catalog import Cohort
 from upwell.projection import Projection
+from upwell.projection.runs import among
 from upwell.projection.store import OWN, STEPS, given
 from upwell.query import scan
 from upwell.query.lines import Line, Number, share
@@ -51,8 +52,9 @@ def until(plan: Plan, projection: Projection, rule: Cohort, instant: int) -> lis
         parts = db.execute(_PARTS).fetchnumpy()
     actor = np.concatenate([who, np.asarray(parts["actor"], np.int64)])
     own = np.concatenate([who, np.asarray(parts["own"], np.int64)])
-    before = projection.entered(rule.kept, actor, plan.zone.opens(plan.start))
-    new = ~np.isin(who, own[before])
+    order = np.argsort(actor)  # neighbours are looked up together
+    before = projection.entered(rule.kept, actor[order], plan.zone.opens(plan.start))
+    new = ~among(who, np.sort(own[order][before]))
     product, reached = np.asarray(found["product"])[new], np.asarray(found["reached"])[new]
     places = len(plan.products)
     entered = np.bincount(product, minlength=places)
