@@ -118,46 +118,34 @@ async def segment(request: Call, call: FromPath[str]) -> Response[Any]:
 
 
 @post(
-    "/sdk/ga4/mp/collect",
+    ["/sdk/ga4/mp/collect", "/sdk/ga4/debug/mp/collect"],
     status_code=200,
     request_max_body_size=MAX_BODY,
     tags=["Clients of others"],
     summary="Google's Measurement Protocol",
 )
 async def ga4(request: Call) -> Response[Any]:
-    """Takes events of Google's Measurement Protocol; `api_secret` is a key."""
+    """Takes events of Google's Measurement Protocol; `api_secret` is a key.
+
+    Under `debug/` it keeps nothing and says what is wrong with them.
+    """
 
     async def answer() -> Response[Any]:
+        if request.url.path.startswith("/sdk/ga4/debug/"):
+            found, _ = await _read(request)
+            return Response({"validationMessages": sdk.validation(found.body)})
         await _take(request, "ga4", "collect")
         return Response(None, status_code=204)  # whatever is wrong with it, as Google does
 
-    return await _in_its_words(answer, _ga4_refused)
+    def refuse(status: int, problem: Problem, headers: dict[str, str]) -> Response[Any]:
+        said = {
+            "fieldPath": problem.where,
+            "description": _told(problem),
+            "validationCode": problem.code.upper(),
+        }
+        return Response({"validationMessages": [said]}, status_code=status, headers=headers)
 
-
-@post(
-    "/sdk/ga4/debug/mp/collect",
-    status_code=200,
-    request_max_body_size=MAX_BODY,
-    tags=["Clients of others"],
-    summary="Google's Measurement Protocol, tried",
-)
-async def ga4_debug(request: Call) -> Response[Any]:
-    """Says what is wrong with a request of the Measurement Protocol; nothing is kept."""
-
-    async def answer() -> Response[Any]:
-        found, _ = await _read(request)
-        return Response({"validationMessages": sdk.validation(found.body)})
-
-    return await _in_its_words(answer, _ga4_refused)
-
-
-def _ga4_refused(status: int, problem: Problem, headers: dict[str, str]) -> Response[Any]:
-    said = {
-        "fieldPath": problem.where,
-        "description": _told(problem),
-        "validationCode": problem.code.upper(),
-    }
-    return Response({"validationMessages": [said]}, status_code=status, headers=headers)
+    return await _in_its_words(answer, refuse)
 
 
 async def _in_its_words(
@@ -279,4 +267,4 @@ def _told(problem: Problem) -> str:
     return f"{problem.message} {problem.fix}".strip()
 
 
-ROUTES = (mixpanel, segment, ga4, ga4_debug)
+ROUTES = (mixpanel, segment, ga4)
