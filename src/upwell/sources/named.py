@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from upwell.event import (
     DIMENSIONS,
@@ -37,6 +38,8 @@ COUNTRIES = ("mp_country_code", "$country_code", "country_code")
 CHANNELS = ("utm_source", "$utm_source", "utm_medium")
 OWN_NAME = "property.name"
 """Where a property called `name` is kept: `name` itself is the name of the event."""
+
+I64 = NDArray[np.int64]
 
 _FLAT = frozenset((str, int, float, bool, type(None)))
 _ENCODE = msgspec.json.Encoder()
@@ -196,11 +199,9 @@ class Rows:
         columns: list[Any] = [list(one) for one in zip(*self._rows, strict=True)]
         columns = columns or [[] for _ in range(_CELLS)]
         idx, product, kind, ts, actor, value, currency, key, text, corrected, *rest = columns
-        times = np.array(ts, dtype=np.int64)
-        future = times > self._received_at + int(FUTURE.total_seconds()) * MICROS
-        times[future] = self._received_at
+        times, future = timed(np.array(ts, dtype=np.int64), self._received_at)
         values = (
-            pa.repeat(pa.scalar(_ONE, _AMOUNT), rows)
+            ones(rows)
             if self._plain
             else pa.array([_ONE if one is None else one for one in value], _AMOUNT)
         )
@@ -221,6 +222,17 @@ class Rows:
             "corrected": pa.array(np.array(corrected, dtype=np.bool_) | future),
         }
         return pa.table(found, schema=SCHEMA)
+
+
+def timed(ts: I64, received_at: int) -> tuple[I64, NDArray[np.bool_]]:
+    """Times (UTC microseconds), those of the future brought back; and which were."""
+    future = ts > received_at + int(FUTURE.total_seconds()) * MICROS
+    return np.where(future, received_at, ts), future
+
+
+def ones(rows: int) -> pa.Array:
+    """The values of events that name none."""
+    return pa.repeat(pa.scalar(_ONE, _AMOUNT), rows)
 
 
 def _shortened(metadata: dict[str, Scalar]) -> tuple[dict[str, Scalar], bytes]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from heapq import merge
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -20,15 +22,14 @@ from upwell.billing import Origin
 from upwell.event import LATEST, SECONDS_BELOW, UNASSIGNED, DeadLetter, Delivery, Translated
 from upwell.period import MICROS, Zone
 from upwell.sources.columns import to_utc
+from upwell.sources.mixpanel.words import BOOKKEEPING, DEVICE, SAYS_WHO, Link
 from upwell.sources.named import Maps, Named, Rows, Unusable, event_of
 
-BOOKKEEPING = (
-    "mp_processing_time_ms", "mp_api_timestamp_ms", "$mp_api_timestamp_ms", "mp_api_endpoint",
-    "$mp_api_endpoint", "mp_sent_by_lib_version", "token",
-)  # fmt: skip
-"""Properties that say how an event reached Mixpanel; one sent twice may differ in them."""
-DEVICE = "$device:"  # before the id of a device where that stands for a user
+if TYPE_CHECKING:
+    from upwell.sources.mixpanel.usual import Usual
+
 NO_TIME = 0
+QUICK = 64 * 1024  # bytes of a body from which it is worth to begin reading columns
 
 
 class Line(msgspec.Struct, gc=False):
@@ -42,22 +43,61 @@ _LINE = msgspec.json.Decoder(Line)
 _ENCODE = msgspec.json.Encoder(order="sorted")
 
 
-def translate(delivery: Delivery, origin: Origin, products: frozenset[str]) -> Translated:
-    """The events of a delivery of lines; each that cannot be used becomes a dead letter."""
+def translate(
+    delivery: Delivery, origin: Origin, products: frozenset[str], *, quick: int = QUICK
+) -> Translated:
+    """The events of a delivery of lines; each that cannot be used becomes a dead letter.
+
+    From `quick` bytes on, lines of the usual form are read as columns; nothing else differs.
+    """
     reading = _Reading(delivery, origin, products)
-    lines = reading.lines(delivery.body)
+    name = origin.given.get("timezone", "UTC")
+    zone = None if name == "UTC" else Zone(name)
+    usual = _usual(delivery.body, reading, zone) if len(delivery.body) >= quick else None
+    pieces = _pieces(delivery.body) if usual is None else usual.pieces
+    lines = reading.lines(pieces)
+    reading.anonymous = _devices(lines) | (usual.devices() if usual else frozenset())
     times = [_micros(line.properties.pop("time", None)) for _, line in lines]
-    zone = origin.given.get("timezone", "UTC")
-    moments = times if zone == "UTC" else _utc(times, Zone(zone))
-    for (idx, line), told, ts in zip(lines, times, moments, strict=True):
-        try:
-            reading.take(idx, line, told, ts)
-        except Unusable as error:
-            reading.refuse(idx, error.code, error.reason)
-        except RecursionError:  # what was just deep enough to be read is too deep to be written
-            reading.refuse(idx, "too_deep", "Its values are nested too deep; send them flat.")
+    moments = times if zone is None else _utc(times, zone)
+    odd: Iterator[_Odd | Link] = (
+        _Odd(idx, line, told, ts)
+        for (idx, line), told, ts in zip(lines, times, moments, strict=True)
+    )
+    links = iter(()) if usual is None else usual.links(reading.anonymous)
+    for one in merge(odd, links, key=attrgetter("row")):
+        if isinstance(one, Link):
+            reading.linked(one)
+        else:
+            reading.judge(one)
     dead = sorted(reading.dead, key=lambda one: one.idx)
-    return Translated(reading.finish(), tuple(dead), unknown=reading.unknown)
+    return Translated(
+        reading.finish(usual.count if usual else len(pieces), usual),
+        tuple(dead),
+        unknown=reading.unknown,
+    )
+
+
+class _Odd(NamedTuple):
+    """A line that is read by itself; `told` is its time as it came, by which it is known."""
+
+    row: int
+    line: Line
+    told: int
+    ts: int
+
+
+def _usual(body: bytes, reading: _Reading, zone: Zone | None) -> Usual | None:
+    """The lines of the usual form, where the source is one product's."""
+    from upwell.sources.mixpanel.usual import Usual, is_text
+
+    if reading.product is None or not is_text(body):
+        return None
+    return Usual(body, reading.maps, zone)
+
+
+def _pieces(body: bytes) -> list[tuple[int, bytes]]:
+    pieces = body.split(b"\n")
+    return list(enumerate(pieces if pieces[-1] else pieces[:-1]))
 
 
 def _micros(time: Any) -> int:
@@ -78,34 +118,28 @@ def _utc(times: Sequence[int], zone: Zone) -> list[int]:
 class _Reading:
     def __init__(self, delivery: Delivery, origin: Origin, products: frozenset[str]) -> None:
         self._delivery, self._products = delivery, products
-        self._assign, self._product = origin.assign, origin.product
+        self._assign, self.product = origin.assign, origin.product
         self._property = (origin.product_from or "").rpartition(".")[2]
-        self._maps = Maps.of(origin.given)
+        self.maps = Maps.of(origin.given)
         self._linked: set[tuple[str, str]] = set()
         self._links: list[tuple[str, int, str, str, Named, bool]] = []
-        self._anonymous: frozenset[object] = frozenset()
-        self._count = 0
+        self.anonymous: frozenset[object] = frozenset()
         self.rows = Rows(delivery.source, delivery.received_at)
         self.dead: list[DeadLetter] = []
         self.unknown: dict[str, int] = {}
 
-    def lines(self, body: bytes) -> list[tuple[int, Line]]:
-        """The lines that can be read, each with its number from 0."""
-        pieces = body.split(b"\n")
-        if pieces and not pieces[-1]:
-            pieces.pop()
-        self._count = len(pieces)
+    def lines(self, pieces: Sequence[tuple[int, bytes]]) -> list[tuple[int, Line]]:
+        """Those of the numbered lines that can be read."""
         try:
-            found = _LINE.decode_lines(body)
-            lines = list(enumerate(found)) if len(found) == len(pieces) else None
+            found = _LINE.decode_lines(b"\n".join(piece for _, piece in pieces))
+            if len(found) == len(pieces):
+                return [(idx, line) for (idx, _), line in zip(pieces, found, strict=True)]
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
-            lines = None  # which line it is, is found line by line
-        lines = list(self._one_by_one(pieces)) if lines is None else lines
-        self._anonymous = _devices(lines)
-        return lines
+            pass  # which line it is, is found line by line
+        return list(self._one_by_one(pieces))
 
-    def _one_by_one(self, pieces: Sequence[bytes]) -> Iterator[tuple[int, Line]]:
-        for idx, piece in enumerate(pieces):
+    def _one_by_one(self, pieces: Sequence[tuple[int, bytes]]) -> Iterator[tuple[int, Line]]:
+        for idx, piece in pieces:
             try:
                 if piece.strip():
                     yield idx, _LINE.decode(piece)
@@ -127,8 +161,22 @@ class _Reading:
             )
         )
 
-    def take(self, idx: int, line: Line, told: int, ts: int) -> None:
-        """Take one line; `told` is its time as it came, by which it is known."""
+    def judge(self, odd: _Odd) -> None:
+        """Take one line, or note why it cannot be used."""
+        try:
+            self._take(*odd)
+        except Unusable as error:
+            self.refuse(odd.row, error.code, error.reason)
+        except RecursionError:  # what was just deep enough to be read is too deep to be written
+            self.refuse(odd.row, "too_deep", "Its values are nested too deep; send them flat.")
+
+    def linked(self, link: Link) -> None:
+        """Take what a line that was read as columns says of ids."""
+        for other in (link.actor, link.user, link.device and f"{DEVICE}{link.device}"):
+            if other:
+                self._same(self.product or UNASSIGNED, link.ts, link.shown, other)
+
+    def _take(self, idx: int, line: Line, told: int, ts: int) -> None:
         properties = line.properties
         if ts == NO_TIME:
             raise Unusable("bad_time", "It has no `time`, or one outside 1970 to 2200.")
@@ -141,18 +189,18 @@ class _Reading:
             insert = _ENCODE.encode(properties).decode()
         key = _key(line.event, actor or "", told, insert)
         user, device = _id(properties.pop("$user_id", None)), properties.pop("$device_id", None)
-        product = self._product or self._product_of(properties)
-        if line.event in _SAYS_WHO:
+        product = self.product or self._product_of(properties)
+        if line.event in SAYS_WHO:
             self._identity(idx, product, ts, key, line.event, actor, properties)
             return
-        event = event_of(line.event, properties, self._maps)
+        event = event_of(line.event, properties, self.maps)
         self.rows.add(idx, product, ts, actor, key, event)
         if actor is None or shown is None:
             return
         self._same(product, ts, shown, actor)
         if user:
             self._same(product, ts, shown, user)
-            if device and (event.type == "signup" or f"{DEVICE}{device}" in self._anonymous):
+            if device and (event.type == "signup" or f"{DEVICE}{device}" in self.anonymous):
                 self._same(product, ts, shown, f"{DEVICE}{device}")
 
     def _product_of(self, properties: dict[str, Any]) -> str:
@@ -170,12 +218,17 @@ class _Reading:
         # Which event says it first depends on the order of reading: its time is not compared.
         self._links.append((product, ts, actor, key, link, True))
 
-    def finish(self) -> pa.Table:
+    def finish(self, count: int, usual: Usual | None) -> pa.Table:
         """The columns of all events; what they say of ids has numbers behind those of the lines."""
         for number, link in enumerate(self._links):
             with suppress(Unusable):  # an id that is too long; its event is told already
-                self.rows.add(self._count + number, *link)
-        return self.rows.table()
+                self.rows.add(count + number, *link)
+        own = self.rows.table()
+        if usual is None:
+            return own
+        delivery = self._delivery
+        read = usual.table(delivery.source, self.product or UNASSIGNED, delivery.received_at)
+        return pa.concat_tables([read, own]).sort_by("idx") if len(own) else read
 
     def _identity(
         self,
@@ -199,9 +252,6 @@ class _Reading:
                 self._links.append((product, ts, ids[0], f"{key}-{number}", named, False))
             else:
                 self.rows.add(idx, product, ts, ids[0], key, named)
-
-
-_SAYS_WHO = frozenset(("$identify", "$create_alias", "$merge"))
 
 
 def _devices(lines: Sequence[tuple[int, Line]]) -> frozenset[object]:
