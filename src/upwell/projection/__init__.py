@@ -499,6 +499,7 @@ class Projection:
             folding.close()
         for cursor in (*self._cursors, self._db):
             with suppress(duckdb.Error):
+                cursor.interrupt()  # a long answer would outlive its process, which aborts then
                 cursor.close()
         self._cursors.clear()
 
