@@ -7,7 +7,6 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -22,7 +21,7 @@ from upwell.sources.mixpanel.known import Known
 from upwell.sources.mixpanel.lines import Lines, broken_off
 from upwell.sources.mixpanel.pages import HEAD, TRIED, Gathered, counted, is_export
 from upwell.sources.mixpanel.plan import FLOOR, HOUR, SPAN, Plan, Slice
-from upwell.sources.mixpanel.refusals import refusal
+from upwell.sources.mixpanel.refusals import date_of, refusal
 
 HOSTS = {"us": "data", "eu": "data-eu", "in": "data-in"}
 TIMEOUT = 300.0  # seconds until the first byte: a large day is gathered before it is sent
@@ -206,10 +205,10 @@ class MixpanelReader:
                     raise refusal(
                         answer.status_code,
                         _head(answer),
-                        answer.headers.get("Retry-After"),
+                        answer.headers,
                         bool(given.username),
                     )
-                answered, self._told_at = True, _date(answer)
+                answered, self._told_at = True, date_of(answer.headers)
                 for block in _unpacked(answer):
                     if len(head) < HEAD:
                         head = (head + block).lstrip()[:HEAD]
@@ -274,10 +273,3 @@ def _head(answer: httpx.Response) -> bytes:
     except (httpx.TransportError, httpx.DecodingError):
         pass  # the status alone says enough
     return found
-
-
-def _date(answer: httpx.Response) -> dt.datetime | None:
-    try:
-        return parsedate_to_datetime(answer.headers.get("Date", ""))
-    except ValueError:
-        return None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -12,7 +16,7 @@ from upwell.sources.contract import BadQuery, NotAllowed, QuotaGone, SignIn
 PAUSE = 600.0  # seconds after a 429 that does not say how long
 
 
-def refusal(status: int, body: bytes, retry_after: str | None, account: bool) -> UpwellError:
+def refusal(status: int, body: bytes, headers: Mapping[str, str], account: bool) -> UpwellError:
     """The error of an answer that is not 200; `account`: a service account signed in."""
     said = _said(body)
     told = f"Mixpanel answers {status}: {said}" if said else f"Mixpanel answers {status}."
@@ -29,7 +33,7 @@ def refusal(status: int, body: bytes, retry_after: str | None, account: bool) ->
     if status == 429:
         return QuotaGone(
             told,
-            _seconds(retry_after),
+            _seconds(headers),
             fix="It waits and goes on. If another program exports this project too, give it fewer "
             "calls: both share 60 an hour.",
         )
@@ -72,8 +76,23 @@ def _said(body: bytes) -> str:
     return " ".join(text.split())[:300]
 
 
-def _seconds(retry_after: str | None) -> float:
+def date_of(headers: Mapping[str, str], name: str = "Date") -> dt.datetime | None:
+    """The moment that a header names, UTC; None where it names none."""
     try:
-        return min(3_600.0, max(1.0, float(retry_after or "")))
+        found = parsedate_to_datetime(headers.get(name, ""))
     except ValueError:
-        return PAUSE
+        return None
+    return found.replace(tzinfo=found.tzinfo or dt.UTC)
+
+
+def _seconds(headers: Mapping[str, str]) -> float:
+    """How long an answer asks to wait: in seconds, or until a date by the vendor's own clock."""
+    now, until = date_of(headers), date_of(headers, "Retry-After")
+    if until is not None and now is not None:
+        found = (until - now).total_seconds()
+    else:
+        try:
+            found = float(headers.get("Retry-After", ""))
+        except ValueError:
+            return PAUSE
+    return min(3_600.0, max(1.0, found)) if isfinite(found) else PAUSE
