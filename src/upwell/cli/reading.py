@@ -113,6 +113,7 @@ def add(
 @source.command()
 @click.argument("sql", metavar="SELECT")
 @click.option("--url", required=True, metavar="env:NAME|file:PATH", help="The database.")
+@click.option("--credentials", metavar="env:NAME|file:PATH", help="The key for BigQuery.")
 @click.option("--product", metavar="P", help="Everything is this product.")
 @click.option(
     "--set",
@@ -124,7 +125,13 @@ def add(
 @as_json
 @places
 def preview(
-    home: Home, sql: str, url: str, product: str | None, keys: tuple[str, ...], as_json: bool
+    home: Home,
+    sql: str,
+    url: str,
+    credentials: str | None,
+    product: str | None,
+    keys: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Try a query of a database: its first rows, and the events they would become.
 
@@ -136,6 +143,8 @@ def preview(
     if "metadata" in query:
         query["metadata"] = query["metadata"].split(",")
     table: dict[str, Any] = {"url": _secret(url, "--url"), "queries": [query]}
+    if credentials:
+        table["credentials"] = _secret(credentials, "--credentials")
     if product:
         table["product"] = product
     found = ask(home, "source_preview", create=True, settings=table)

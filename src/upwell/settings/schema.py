@@ -371,11 +371,18 @@ class SqlSource(SourceTable, frozen=True, kw_only=True, tag="sql"):
     url: Annotated[
         str,
         Meta(
-            description="`postgresql://`, `mysql://`, `sqlite:///PATH` or another SQLAlchemy URL, "
-            "of a user that may only read.",
+            description="`postgresql://`, `mysql://`, `sqlite:///PATH`, `bigquery://PROJECT` or "
+            "another SQLAlchemy URL, of a user that may only read.",
             extra=SECRET,
         ),
     ]
+    credentials: Annotated[
+        str,
+        Meta(
+            description="BigQuery: service account key, as JSON: `file:PATH`.",
+            extra=SECRET,
+        ),
+    ] = ""
     timezone: Annotated[
         str, Meta(description="The zone of times that name none, as IANA writes it.")
     ] = "UTC"

@@ -24,11 +24,10 @@ from sqlalchemy.exc import (
 from sqlalchemy.pool import NullPool
 
 from upwell.errors import Rejected, UpwellError
-from upwell.sources.contract import BadQuery
+from upwell.settings import SqlSource, duration
+from upwell.sources.contract import BadQuery, Opening
 from upwell.sources.sql.refusals import refusal
 from upwell.sources.sql.vendors import VENDORS, Vendor
-
-_HOSTLESS = frozenset(("bigquery",))  # reached by its own client, at its vendor's address
 
 
 class Got(NamedTuple):
@@ -43,12 +42,14 @@ class Database:
     """One database; used by one thread, which opens it when it reads and closes it then."""
 
     def __init__(
-        self, url: str, seconds: float, reach: Callable[[str, int], Any], own: Path
+        self, url: str, key: str, seconds: float, reach: Callable[[str, int], Any], own: Path
     ) -> None:
-        """`own`: the folder of Upwell's own files, which are no source."""
-        self._seconds = seconds
-        self._url = _parsed(url)
-        self.vendor = VENDORS.get(self._url.get_backend_name(), Vendor)()
+        """`key`: credentials beside the URL. `own`: Upwell's own files, which are no source."""
+        self._seconds, self._key = seconds, key
+        self._url, self.vendor = _parsed(url)
+        self._raised: tuple[type[Exception], ...] = (
+            SQLAlchemyError, OSError, *self.vendor.raises,
+        )  # fmt: skip
         self.version = ""
         self._reach: Callable[[str, int], Any] | None = None
         if self.vendor.title == "SQLite":
@@ -62,6 +63,18 @@ class Database:
         self._connection: Connection | None = None
         self._running: sqlite3.Connection | None = None
 
+    @classmethod
+    def of(cls, opening: Opening) -> Database:
+        """The one that a source's table names."""
+        given: SqlSource = opening.settings
+        return cls(
+            opening.secret(given.url),
+            opening.secret(given.credentials) if given.credentials else "",
+            duration(given.timeout).total_seconds(),
+            opening.reach,
+            opening.folder.parent.parent,
+        )
+
     def close(self) -> None:
         """End the connection, also in the middle of an answer."""
         connection, self._connection = self._connection, None
@@ -70,6 +83,7 @@ class Database:
                 connection.invalidate()  # the rest of an answer is not waited for
             with suppress(SQLAlchemyError, OSError):
                 connection.close()
+        self.vendor.close()
 
     @contextmanager
     def read(
@@ -88,13 +102,13 @@ class Database:
         text = sa.text(sql).columns(*(sa.column(name) for name in order)).subquery("upwell_rows")
         statement: sa.Select[Any] = sa.select(sa.literal_column("*")).select_from(text)
         statement = statement.order_by(*(text.c[name] for name in order)).limit(most)
+        values, options = self.vendor.probing(given) if most == 0 else (dict(given), {})
+        options["stream_results"] = True
         whole, result = False, None
         try:
             connection = self._open()
             with self._limited():
-                result = connection.execute(
-                    statement, dict(given), execution_options={"stream_results": True}
-                )
+                result = connection.execute(statement, values, execution_options=options)
             names = list(result.keys())
             types = {
                 column[0]: self.vendor.type_of(column[1])
@@ -102,7 +116,7 @@ class Database:
             }
             yield Got(names, types, self._pieces(result, piece, where))
             whole = True
-        except (SQLAlchemyError, OSError) as error:
+        except self._raised as error:
             raise self._told(error, where) from error
         finally:
             cursor = None if result is None else result.cursor
@@ -124,14 +138,15 @@ class Database:
                 if not rows:
                     return
                 yield rows
-        except (SQLAlchemyError, OSError) as error:
+        except self._raised as error:
             raise self._told(error, where) from error
 
     def _open(self) -> Connection:
         if self._connection is None:
             self._judge()
             if self._engine is None:
-                self._engine = sa.create_engine(self._url, poolclass=NullPool, **self._connect)
+                url = self.vendor.addressed(self._url)
+                self._engine = sa.create_engine(url, poolclass=NullPool, **self._connect)
             self._connection = self._engine.connect()
             self.vendor.prepare(self._connection.connection.driver_connection)
             dialect: Any = self._connection.dialect
@@ -144,11 +159,11 @@ class Database:
 
     def _judge(self) -> None:
         """Judge the host, and connect to the address that was judged."""
-        if self._reach is None or self._url.host is None:
-            return  # a file, or a vendor's own client
-        target = self._reach(self._url.host, self._url.port or self.vendor.port)
-        addresses = tuple(getattr(target, "addresses", ()))
-        arguments = self.vendor.arguments(self._seconds, addresses)
+        reached = self.vendor.reached(self._url)
+        if self._reach is None or reached is None:
+            return  # a file
+        addresses = tuple(getattr(self._reach(*reached), "addresses", ()))
+        arguments = self.vendor.arguments(self._url, self._key, self._seconds, addresses)
         self._connect = {"connect_args": arguments} if arguments else {}
         self._engine = None
 
@@ -161,6 +176,8 @@ class Database:
 
     def _told(self, error: Exception, where: str) -> UpwellError:
         driver = error.orig if isinstance(error, DBAPIError) and error.orig else error
+        if told := self.vendor.told(driver, where, self._seconds):
+            return told
         codes = [str(getattr(driver, "sqlstate", "") or "")]
         if driver.args and isinstance(driver.args[0], int):
             codes.append(str(driver.args[0]))
@@ -184,14 +201,14 @@ class Database:
                 timer.cancel()
 
 
-def _parsed(url: str) -> URL:
+def _parsed(url: str) -> tuple[URL, Vendor]:
     try:
         found = make_url(url.strip())
         name = found.get_backend_name()
         vendor = VENDORS.get(name, Vendor)()
         if vendor.driver:
             found = found.set(drivername=vendor.driver)
-        if name != "sqlite" and found.host is None and name not in _HOSTLESS:
+        if name != "sqlite" and found.host is None:
             raise ArgumentError("no host")
         found.get_dialect()
     except NoSuchModuleError:
@@ -207,7 +224,7 @@ def _parsed(url: str) -> URL:
             "bad_url",
             "That is no address of a database.",
             fix="Write postgresql://USER:PASSWORD@HOST:5432/DATABASE, mysql://…, mariadb://… or "
-            "sqlite:////PATH/TO/FILE.db.",
+            "sqlite:////PATH/TO/FILE.db, bigquery://PROJECT.",
             where="url",
         ) from None
     if vendor.allowed is not None:
@@ -219,7 +236,7 @@ def _parsed(url: str) -> URL:
                     fix=f"Leave it out; these are: {', '.join(sorted(vendor.allowed))}.",
                     where="url",
                 )
-    return found
+    return found, vendor
 
 
 def _file_of(url: URL, own: Path) -> Path:

@@ -12,7 +12,7 @@ from upwell.billing import Origin
 from upwell.errors import Problem
 from upwell.event import Delivery, GrowthEvent, Translated
 from upwell.period import MICROS, to_instant
-from upwell.settings import SqlQuery, SqlSource, duration
+from upwell.settings import SqlQuery, SqlSource
 from upwell.sources.contract import BadQuery, Opening
 from upwell.sources.sql.asked import Asked
 from upwell.sources.sql.database import Database
@@ -58,12 +58,7 @@ def tried(opening: Opening, now: int) -> Tried:
     query = source.queries[0]
     if query.event_type:
         judge(source)
-    database = Database(
-        opening.secret(source.url),
-        duration(source.timeout).total_seconds(),
-        opening.reach,
-        opening.folder.parent.parent,
-    )
+    database = Database.of(opening)
     try:
         return _tried(database, source, query, now)
     finally:

@@ -23,25 +23,20 @@ from upwell.sources.sql.plan import Spot, State, judge
 from upwell.sources.sql.rows import bound, numbers, unbound
 
 PIECE = 10_000  # rows of a page
-STRETCH = 50_000  # rows of a statement
 GAUGES = 10_000  # rows that a gauge may have
 
 
 class SqlReader:
     """One database, read by one thread."""
 
-    def __init__(self, opening: Opening, piece: int = PIECE, stretch: int = STRETCH) -> None:
-        """Pages of so many rows; so many at a statement."""
+    def __init__(self, opening: Opening, piece: int = PIECE, stretch: int = 0) -> None:
+        """Pages of so many rows; so many at a statement, or as its vendor likes them."""
         given: SqlSource = opening.settings
         judge(given)
-        self._opening, self._stretch_rows = opening, stretch
+        self._opening = opening
         self._every = duration(given.every).total_seconds()
-        self._database = Database(
-            opening.secret(given.url),
-            duration(given.timeout).total_seconds(),
-            opening.reach,
-            opening.folder.parent.parent,
-        )
+        self._database = Database.of(opening)
+        self._stretch_rows = stretch or self._database.vendor.stretch
         self.queries = [Asked(query, given, self._database, piece) for query in given.queries]
         if not self.queries:
             raise BadQuery(

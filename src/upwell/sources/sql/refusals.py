@@ -18,6 +18,10 @@ _CODES: dict[str, str] = {
     "1143": "rights", "1370": "rights", "1146": "table", "1054": "column", "1060": "twice",
     "1052": "twice", "1064": "syntax", "1969": "slow", "3024": "slow", "1317": "slow",
     "1792": "writes", "1290": "rights", "1305": "function",
+    # BigQuery, by the reason of its answer
+    "authError": "key", "accessDenied": "roles", "billingNotEnabled": "billing",
+    "notFound": "not-found", "bytesBilledLimitExceeded": "bytes", "stopped": "stopped",
+    "resourcesExceeded": "resources", "responseTooLarge": "resources",
 }  # fmt: skip
 _WORDS: tuple[tuple[str, str], ...] = (
     (r"password authentication failed|no password supplied|role \".*\" does not exist", "sign-in"),
@@ -31,7 +35,12 @@ _WORDS: tuple[tuple[str, str], ...] = (
     (r"attempt to write|readonly database|not authorized", "writes"),
     (r"syntax error|incomplete input", "syntax"),
     (r"file is not a database|malformed", "no-file"),
-    (r"operator does not exist", "types"),
+    (r"operator does not exist|no matching signature", "types"),
+    (r"not defined for arguments of type STRUCT", "pairs"),
+    (r"unrecognized name", "column"),
+    (r"function not found", "function"),
+    (r"limit for bytes billed", "bytes"),
+    (r"job timed out", "stopped"),
 )
 _FIXES: dict[str, str] = {
     "sign-in": "Look at the user and password in `url`; special characters in a password are "
@@ -53,12 +62,27 @@ _FIXES: dict[str, str] = {
     "slow": "Add an index on the timestamp and key columns, narrow the query, or set a longer "
     "`timeout`.",
     "writes": "Write a query that only reads.",
+    "key": "Make a new key of the service account, and let `credentials` name its file.",
+    "roles": "Give the service account the role BigQuery Job User on the project of `url`, and "
+    "BigQuery Data Viewer on the dataset.",
+    "billing": "Turn billing on for the project of `url`, or name another one.",
+    "not-found": "Look at the name in the query: `project.dataset.table`, with `_*` behind it for "
+    "one table a day; and at `?location=` of `url`, where the dataset is not in the US.",
+    "pairs": "Write the comparison out: happened > :cursor_time or (happened = :cursor_time and "
+    "id > :cursor_id).",
+    "bytes": "Read fewer tables (by _table_suffix) or fewer columns, or raise "
+    "`?maximum_bytes_billed=` of `url`.",
+    "stopped": "Read fewer tables or columns at a time, or set a longer `timeout`.",
+    "resources": "Read fewer tables or columns at a time.",
     "no-file": "Give the path of a SQLite file: sqlite:////var/lib/app/app.db.",
 }
 _CLASSES: dict[str, type[UpwellError]] = {
     "sign-in": SignIn,
     "pg_hba": NotAllowed,
     "rights": NotAllowed,
+    "key": SignIn,
+    "roles": NotAllowed,
+    "billing": NotAllowed,
 }
 
 
@@ -84,8 +108,10 @@ def refusal(
             where="url",
         )
     kind = _CLASSES.get(what, BadQuery)
-    if what == "slow":
+    if what in ("slow", "stopped"):
         told = f"a query took longer than {seconds:g} s and was stopped."
+    if what == "key":
+        where = "credentials"
     place = "url" if what in ("sign-in", "pg_hba", "database", "no-file") else where
     return kind(what.replace("-", "_"), f"{title}: {told}", fix=_FIXES[what], where=place)
 

@@ -14,6 +14,9 @@ import psycopg
 import pymysql.constants.FIELD_TYPE as MYSQL_TYPES
 from psycopg.types.string import TextLoader
 from pymysql.converters import conversions
+from sqlalchemy.engine import URL
+
+from upwell.errors import Rejected, UpwellError
 
 CONNECT = 10  # seconds to connect
 
@@ -25,11 +28,35 @@ class Vendor:
     driver = ""
     port = 0
     allowed: frozenset[str] | None = None  # what may follow `?` in its URL; None: anything
+    stretch = 50_000  # rows of a statement
+    raises: tuple[type[Exception], ...] = ()  # of its driver, beside SQLAlchemy's errors
 
-    def arguments(self, seconds: float, addresses: tuple[str, ...]) -> dict[str, Any]:
-        """What its driver is given beside the URL."""
-        del seconds, addresses
+    def reached(self, url: URL) -> tuple[str, int] | None:
+        """Host and port that are judged before they are called; None for a file."""
+        return None if url.host is None else (url.host, url.port or self.port)
+
+    def addressed(self, url: URL) -> URL:
+        """The URL as SQLAlchemy is given it."""
+        return url
+
+    def arguments(
+        self, url: URL, key: str, seconds: float, addresses: tuple[str, ...]
+    ) -> dict[str, Any]:
+        """What its driver is given beside the URL; `key` are the source's credentials."""
+        del url, key, seconds, addresses
         return {}
+
+    def close(self) -> None:
+        """Let go of what `arguments` made."""
+
+    def probing(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Values and execution options with which a query is asked for its columns only."""
+        return dict(given), {}
+
+    def told(self, error: BaseException, where: str, seconds: float) -> UpwellError | None:
+        """What an error of its driver means; None: as its codes and words say."""
+        del error, where, seconds
+        return None
 
     def begin(self, seconds: float, version: str) -> tuple[str, ...]:
         """Statements that a transaction begins with: it may only read, and not for long."""
@@ -84,8 +111,11 @@ class Postgres(Vendor):
         )
     )
 
-    def arguments(self, seconds: float, addresses: tuple[str, ...]) -> dict[str, Any]:
+    def arguments(
+        self, url: URL, key: str, seconds: float, addresses: tuple[str, ...]
+    ) -> dict[str, Any]:
         """Keepalives find a server that went away without a word."""
+        del url, key
         given: dict[str, Any] = {
             "connect_timeout": CONNECT,
             "keepalives_idle": 20,
@@ -153,9 +183,11 @@ class MySql(Vendor):
         ("charset", "ssl_ca", "ssl_cert", "ssl_key", "ssl_check_hostname", "ssl_verify_cert")
     )
 
-    def arguments(self, seconds: float, addresses: tuple[str, ...]) -> dict[str, Any]:
+    def arguments(
+        self, url: URL, key: str, seconds: float, addresses: tuple[str, ...]
+    ) -> dict[str, Any]:
         """A server that stops in the middle of an answer is not waited for longer than a query."""
-        del addresses
+        del url, key, addresses
         return {
             "connect_timeout": CONNECT,
             "read_timeout": int(seconds) + 30,
@@ -220,10 +252,25 @@ class Sqlite(Vendor):
         return -(2**63)
 
 
+def _bigquery() -> Vendor:
+    """Its packages are an extra, and take long to import."""
+    try:
+        from upwell.sources.sql.bigquery import BigQuery
+    except ImportError:
+        raise Rejected(
+            "no_driver",
+            "Google's packages for BigQuery are not installed here.",
+            fix='Run: pip install "upwell[bigquery]".',
+            where="url",
+        ) from None
+    return BigQuery()
+
+
 VENDORS: Mapping[str, Callable[[], Vendor]] = {
     "postgresql": Postgres,
     "postgres": Postgres,
     "mysql": MySql,
     "mariadb": MySql,
     "sqlite": Sqlite,
+    "bigquery": _bigquery,
 }
