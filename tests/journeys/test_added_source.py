@@ -202,7 +202,10 @@ def test_a_package_that_raises_hurts_nothing_beside_it(
             told = [problem.message for problem in problems(house.settings, house)]
             said = f"RuntimeError: {what} is broken"
             checked = what in ("open", "check", "close")
-            assert told == ([f"Source 'letters': {said}"] if checked else [])
+            failed = (
+                f"Source 'letters': The package that reads the kind 'newsletter' failed: {said}"
+            )
+            assert told == ([failed] if checked else [])
             (letters,) = _synced(house)["sources"]
             read = what in ("check", "close")
             assert letters == {"id": "letters", "ok": read, "error": "" if read else said}
@@ -268,6 +271,15 @@ def test_one_is_connected_by_a_person_and_outlives_its_package(tmp_path: Path) -
         try:
             assert "no kind of source 'newsletter'" in _synced(house)["sources"][0]["error"]
             assert _signups(house)[""] == 249
+        finally:
+            house.close()
+        for folder in (tmp_path / "site").glob("*.gone"):
+            folder.rename(folder.with_suffix(".dist-info"))
+        (tmp_path / "site" / "upwell_newsletter.py").unlink()
+        kinds.kind_named.cache_clear()
+        house = House(tmp_path / "data", read_settings(path), lambda: NOW)
+        try:
+            assert "No module named 'upwell_newsletter'" in _synced(house)["sources"][0]["error"]
         finally:
             house.close()
 

@@ -26,7 +26,7 @@ from upwell.projection.verify import Difference, differences, differing
 from upwell.query.overlaps import overlaps
 from upwell.settings import Settings, Source, StripeSource, secret
 from upwell.sources.contract import NotAllowed
-from upwell.sources.kinds import kind_named
+from upwell.sources.kinds import kind_named, of_others
 from upwell.sources.stripe.fetch import NEEDED
 
 COUNT = 8
@@ -81,20 +81,15 @@ def _opened(source: Source, house: House) -> Iterator[Problem]:
     try:
         link = house.links.find(source.id)
         opening = house.links.opening(link, lambda: False, lambda _: None)
-        with closing(kind_named(source.kind).open(opening)) as reader:
+        with (
+            of_others(source.kind),
+            closing(kind_named(source.kind).open(opening)) as reader,
+        ):
             reader.check()
     except UpwellError as error:
         message = f"Source '{source.id}': {error.problem.message}"
         where = f"sources.{source.id}"
         yield msgspec.structs.replace(error.problem, message=message, where=where)
-    except Exception as error:  # noqa: BLE001 - a package of others hurts no other check
-        yield Problem(
-            code="broken_kind",
-            message=f"Source '{source.id}': {type(error).__name__}: {error}",
-            fix=f"Something is wrong in the package that reads the kind '{source.kind}'; "
-            "update it, or tell who maintains it.",
-            where=f"sources.{source.id}",
-        )
 
 
 def _tried(source: StripeSource, guard: Guard, house: House) -> Iterator[Problem]:

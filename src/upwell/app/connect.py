@@ -18,10 +18,10 @@ import msgspec
 from upwell.app.calls import Calls
 from upwell.billing import Origin
 from upwell.egress import Guard
-from upwell.errors import NotFound, Rejected, UpwellError, nearest
+from upwell.errors import NotFound, Rejected, nearest
 from upwell.settings import Settings, StripeSource, secret
 from upwell.sources.contract import Opening, Reader
-from upwell.sources.kinds import kind_named
+from upwell.sources.kinds import Broken, kind_named, of_others
 from upwell.sources.stripe import payers
 from upwell.sources.stripe.catalogue import Catalogue
 from upwell.state import sources
@@ -42,7 +42,6 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     webhook_secret: str = ""
     api_base: str = ""
     settings: Any = None  # the table of a kind that is not Stripe
-    broken: str = ""  # why its kind could not take the table
     paused: bool = False
     made: bool = False
 
@@ -105,11 +104,10 @@ class Links:
         self, link: Link, stopping: Callable[[], bool], sleep: Callable[[float], None]
     ) -> Opening:
         """What the reader of a source is given; raises Rejected where its table is wrong."""
-        if link.broken:
-            raise broken_kind(link.kind, link.broken)
         if link.settings is None:
             row = self._row(link)
             table_of(row.kind, row.id, row.given)
+        _given(link.settings)
         return self._opening(
             link.settings, lambda pointer: secret(pointer, self._env), stopping, sleep
         )
@@ -117,13 +115,11 @@ class Links:
     @contextmanager
     def trying_kind(self, kind: str, id_: str, given: Mapping[str, Any]) -> Iterator[Reader]:
         """The reader of a source that is not kept yet; its secrets stand in its table."""
-        try:
-            with closing(kind_named(kind).open(self.trial(kind, id_, given))) as reader:
-                yield reader
-        except UpwellError:
-            raise
-        except Exception as error:
-            raise broken_kind(kind, f"{type(error).__name__}: {error}") from error
+        with (
+            of_others(kind),
+            closing(kind_named(kind).open(self.trial(kind, id_, given))) as reader,
+        ):
+            yield reader
 
     def trial(self, kind: str, id_: str, given: Mapping[str, Any]) -> Opening:
         """What a source that is not kept yet is opened with; raises Rejected for a wrong table."""
@@ -387,8 +383,10 @@ def _from_file(source: StripeSource, row: Source | None, mode: bool | None) -> L
 
 def table_of(kind: str, id_: str, given: Mapping[str, Any]) -> Any:
     """A source's table as the configuration would hold it; Rejected says what is wrong with it."""
+    with of_others(kind):
+        table = kind_named(kind).settings
     try:
-        return msgspec.convert({**given, "kind": kind, "id": id_}, kind_named(kind).settings)
+        return msgspec.convert({**given, "kind": kind, "id": id_}, table)
     except msgspec.ValidationError as error:
         text, _, at = str(error).partition(" - at `$.")
         raise Rejected(
@@ -399,29 +397,21 @@ def table_of(kind: str, id_: str, given: Mapping[str, Any]) -> Any:
         ) from None
 
 
-def broken_kind(kind: str, why: str) -> Rejected:
-    """The error of a package that adds a kind and raised something of its own."""
-    return Rejected(
-        "broken_kind",
-        f"The package that reads the kind '{kind}' failed: {why}",
-        fix="Update that package, or tell who maintains it.",
-        where="kind",
-    )
+def _given(source: Any) -> dict[str, Any]:
+    """What translation is told of a source's table; raises Broken."""
+    with of_others(source.kind):
+        return dict(kind_named(source.kind).given(source))
 
 
 def _of_kind(source: Any, row: Source | None) -> Link:
-    given, broken = dict[str, Any](), ""
     try:
-        given = dict(kind_named(source.kind).given(source))
-    except UpwellError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a package of others stops no other source
-        broken = f"{type(error).__name__}: {error}"
+        given = _given(source)
+    except Broken:  # told when it is opened; until then it stops no other source
+        given = {}
     return Link(
         id=source.id,
         name=(row and row.name) or source.id,
         settings=source,
-        broken=broken,
         origin=Origin(
             id=source.id,
             kind=source.kind,

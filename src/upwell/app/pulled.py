@@ -13,13 +13,12 @@ from typing import Any
 import structlog
 import xxhash
 
-from upwell.app.connect import broken_kind
 from upwell.app.progress import Progress
-from upwell.errors import UpwellError
 from upwell.event import Delivery
 from upwell.journal import Journal
 from upwell.period import to_micros
 from upwell.sources.contract import Clock, Cursor, Kind, Page, Reader
+from upwell.sources.kinds import of_others
 
 _log = structlog.get_logger()
 
@@ -122,12 +121,8 @@ def again(journal: Journal, id_: str, kind: Kind, since: int, now: dt.datetime) 
     last = journal.pulled(id_)
     if last is None:
         return False
-    try:
+    with of_others(kind.name):
         cursor = kind.again(last.about["pull"], since, int(now.timestamp()))
-    except UpwellError:
-        raise
-    except Exception as error:
-        raise broken_kind(kind.name, f"{type(error).__name__}: {error}") from error
     kept = {name: last.about[name] for name in ("complete_to",) if name in last.about}
     about = {"of": kind.name, "pull": cursor, **kept}
     journal.append([Delivery(kind="pull", source=id_, received_at=to_micros(now), about=about)])

@@ -6,7 +6,8 @@ A package of your own adds one by an entry point of the group `upwell.sources`, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -14,7 +15,7 @@ from importlib.metadata import EntryPoint, entry_points
 import msgspec
 import structlog
 
-from upwell.errors import NotFound, nearest
+from upwell.errors import NotFound, Rejected, UpwellError, nearest
 from upwell.sources.contract import Kind
 
 _log = structlog.get_logger()
@@ -45,6 +46,26 @@ def kind_named(name: str) -> Kind:
         fix=nearest(name, (*names(), "stripe")),
         where="kind",
     )
+
+
+class Broken(Rejected):
+    """A package that adds a kind raised something of its own."""
+
+
+@contextmanager
+def of_others(kind: str) -> Iterator[None]:
+    """Runs what a package of others may have written; what it raises of its own becomes Broken."""
+    try:
+        yield
+    except UpwellError:
+        raise
+    except Exception as error:
+        raise Broken(
+            "broken_kind",
+            f"The package that reads the kind '{kind}' failed: {type(error).__name__}: {error}",
+            fix="Update that package, or tell who maintains it.",
+            where="kind",
+        ) from error
 
 
 def names() -> tuple[str, ...]:
