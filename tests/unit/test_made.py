@@ -85,6 +85,7 @@ async def test_an_empty_workspace_is_named_and_takes_events_of_a_product_just_ad
     server: Server,
 ) -> None:
     assert (await server.send("mail"))["rejected"][0]["code"] == "unknown_product"
+    assert not (await server.ask("GET", "/v1/session"))[1]["workspace"]["named"]
     assert (await server.ask("PUT", "/v1/workspace", BERLIN))[0] == 204
     status, product = await server.ask(
         "POST", "/v1/products", {"id": "mail", "name": " Acme  Mail"}
@@ -94,10 +95,19 @@ async def test_an_empty_workspace_is_named_and_takes_events_of_a_product_just_ad
     assert server.products()["mail"].events == 1
     told = (await server.ask("GET", "/v1/session"))[1]["workspace"]
     assert (told["name"], told["timezone"], told["currency"]) == ("Acme", "Europe/Berlin", "EUR")
-    assert not told["in_file"]
+    assert (told["in_file"], told["named"]) == (False, True)
     assert server.joined.dispatch._parts.zone.key == "Europe/Berlin"
     done = {entry.action for entry in audit(server)}
     assert {"workspace_named", "product_added"} <= done
+
+
+async def test_who_keeps_the_name_it_begins_with_has_named_it_too(server: Server) -> None:
+    session = (await server.ask("GET", "/v1/session"))[1]["workspace"]
+    same = {name: session[name] for name in BERLIN}
+    assert (await server.ask("PUT", "/v1/workspace", same))[0] == 204
+    told = (await server.ask("GET", "/v1/session"))[1]["workspace"]
+    assert told["named"]
+    assert {name: told[name] for name in BERLIN} == same
 
 
 async def test_every_metric_is_answered_where_there_is_nothing_yet(server: Server) -> None:

@@ -121,6 +121,7 @@ def company() -> Company:
 
     return Company(
         in_file=False,
+        named=lambda: True,
         workspace=lambda _: None,
         add=lambda asked: msgspec.structs.replace(_PRODUCTS[0], id=asked.id, name=asked.name),
         change=changed,

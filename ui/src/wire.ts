@@ -117,6 +117,7 @@ export interface Workspace {
   today: string;
   first_day: string | null;
   in_file: boolean;
+  named: boolean;
 }
 
 /** What the company is called and counts in; without `week_start` weeks begin as before. */

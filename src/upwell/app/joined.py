@@ -139,6 +139,7 @@ class Joined:
             overlaps=lambda viewer: overlaps(self.house.projection, viewer, self.house.clock()),
             company=Company(
                 in_file=in_file(house.settings),
+                named=lambda: in_file(house.settings) or house.projection.ground.chosen,
                 workspace=self.standing.workspace,
                 add=self.standing.add,
                 change=self.standing.change,

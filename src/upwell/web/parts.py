@@ -84,12 +84,14 @@ class Months:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Company:
-    """What pages may change of the company; all but `in_file` may block, and raise Rejected.
+    """What pages may change of the company; the last three may block, and raise Rejected.
 
-    `in_file`: what the workspace is called stands in the configuration file.
+    `in_file`: what the workspace is called stands in the configuration file; `named()`: it does,
+    or was said on a page.
     """
 
     in_file: bool
+    named: Callable[[], bool]
     workspace: Callable[[shapes.NewWorkspace], None]
     add: Callable[[shapes.NewProduct], shapes.Product]
     change: Callable[[str, shapes.ProductChange], shapes.Product]

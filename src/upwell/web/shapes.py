@@ -63,7 +63,8 @@ class Visitor(_Shape, frozen=True):
 class Workspace(_Shape, frozen=True):
     """The company and its calendar; `first_day` is the first with an event.
 
-    `in_file`: it stands in the configuration file, and cannot be changed on a page.
+    `in_file`: it stands in the configuration file, and cannot be changed on a page; `named`: it
+    does, or was said on a page, be it the name that every workspace begins with.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Workspace(_Shape, frozen=True):
     today: dt.date
     first_day: dt.date | None
     in_file: bool
+    named: bool
 
 
 class NewWorkspace(_Taken, frozen=True):

@@ -179,6 +179,7 @@ async def _session(
             today=to_date(Zone(workspace.timezone).today(now)),
             first_day=first_day,
             in_file=request.parts.company.in_file,
+            named=request.parts.company.named(),
         ),
         version=__version__,
     )

@@ -1,9 +1,6 @@
 /** The first event: how it is sent, and where it is seen. Pure. */
 import type { Metric } from '../wire';
 
-/** What a workspace is called that nobody has named. */
-export const UNNAMED = 'Workspace';
-
 export const LANGUAGES = [
   { id: 'curl', label: 'curl' },
   { id: 'python', label: 'Python' },

@@ -140,7 +140,7 @@ test('revenue: as known on a day asks for what was known when it ended, and for 
     '/v1/bridge': () => bridged(),
     '/v1/changes': () => ({ before: '1000.00', after: '1049.00', currency: 'USD', changes: [{ amount: '49.00', cause: 'new', id: 'stripe:cus_a', customer: 'Ahorn GmbH', product: '', plan: '', source: 'stripe', delivery: 7, recorded_at: '1970-01-02T00:00:00Z' }] }),
   });
-  desk.session = { viewer: null, setup: false, csrf: '', demo: false, version: '', workspace: { name: '', timezone: 'America/New_York', currency: 'USD', week_start: 'monday', now: '2026-11-22T12:00:00Z', today: '2026-11-22', first_day: null, in_file: true } };
+  desk.session = { viewer: null, setup: false, csrf: '', demo: false, version: '', workspace: { name: '', timezone: 'America/New_York', currency: 'USD', week_start: 'monday', now: '2026-11-22T12:00:00Z', today: '2026-11-22', first_day: null, in_file: true, named: true } };
   desk.now = Date.parse('2026-11-22T12:00:00Z');
   open('/revenue?known=2026-02-03');
   render(Revenue);

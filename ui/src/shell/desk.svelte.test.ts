@@ -19,6 +19,7 @@ const session = (viewer: Session['viewer'], passed = 0): Session => ({
     today: '2026-11-22',
     first_day: null,
     in_file: true,
+    named: true,
   },
   version: '1',
 });

@@ -24,6 +24,7 @@ const NOWHERE: Workspace = {
   today: '1970-01-01',
   first_day: null,
   in_file: false,
+  named: false,
 };
 
 export interface Outside {
