@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -506,6 +506,29 @@ def test_known_lines_are_told_from_new_ones(tmp_path: Path) -> None:
     again = Known(tmp_path / "a", 2)  # the cursor knows of two
     assert again.fresh([b"a", b"b", b"c", b"d"]) == [b"c", b"d"]
     assert Known(tmp_path / "none", 5).fresh([b"a"]) == [b"a"]
+
+
+def test_asking_whether_lines_are_known_notes_nothing(tmp_path: Path) -> None:
+    known = Known(tmp_path / "a", 0)
+    assert known.fresh([b"b", b"a", b"b"]) == [b"b", b"a"]
+    assert known.unsure([b"c", b"a", b"c"]) == [b"c", b"c"]
+    assert known.count == 2
+    assert known.fresh([b"c", b"a"]) == [b"c"]
+
+
+def test_lines_that_are_known_are_not_read_again() -> None:
+    asked: list[bytes] = []
+
+    def unsure(lines: Sequence[bytes]) -> list[bytes]:
+        new = [line for line in lines if line != b"known"]
+        asked.extend(new)
+        return new
+
+    lines = Lines(unsure)
+    assert lines.feed(b"known\n" + ONE + b"\nknown\n") == [b"known", ONE, b"known"]
+    assert asked == [ONE]
+    # A record in two pieces is joined, whatever stands before it.
+    assert lines.feed(ONE[:9] + b"\n" + ONE[9:] + b"\n") == [ONE]
 
 
 # -- lines ---------------------------------------------------------------------------------------

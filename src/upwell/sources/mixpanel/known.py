@@ -38,20 +38,34 @@ class Known:
         if size and count:
             self._push(np.sort(np.fromfile(path, dtype=np.uint64, count=min(count, size // 8))))
 
+    def unsure(self, lines: Sequence[bytes]) -> list[bytes]:
+        """Those lines that are not known; nothing is noted of them."""
+        new = ~self._holds(numbers(lines))
+        return list(lines) if new.all() else [lines[at] for at in np.flatnonzero(new).tolist()]
+
     def fresh(self, lines: Sequence[bytes]) -> list[bytes]:
         """Those lines that were not known, each once; from now on they are."""
-        values, first = np.unique(numbers(lines), return_index=True)
-        new = np.ones(len(values), dtype=np.bool_)
-        for run in self._runs:
-            place = np.minimum(np.searchsorted(run, values), len(run) - 1)
-            new &= run[place] != values
-        if new.any():
-            self._push(values[new])
-            self._pending.append(values[new])
-            self.count += int(new.sum())
-        if new.all() and len(values) == len(lines):
+        values = numbers(lines)
+        new = np.flatnonzero(~self._holds(values))
+        if not len(new):
+            return []
+        run, first = np.unique(values[new], return_index=True)
+        self._push(run)
+        self._pending.append(run)
+        self.count += len(run)
+        if len(run) == len(lines):
             return list(lines)
-        return [lines[at] for at in sorted(first[new].tolist())]
+        return [lines[at] for at in new[np.sort(first)].tolist()]
+
+    def _holds(self, values: U64) -> NDArray[np.bool_]:
+        """Which of the numbers are known."""
+        order = np.argsort(values)  # so that each look-up begins near the last
+        ordered = values[order]
+        found = np.zeros(len(values), dtype=np.bool_)
+        for run in self._runs:
+            place = np.minimum(np.searchsorted(run, ordered), len(run) - 1)
+            found[order] |= run[place] == ordered
+        return found
 
     def save(self) -> None:
         """The lines given since the last time are kept elsewhere: write their numbers down."""

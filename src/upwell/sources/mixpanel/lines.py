@@ -6,6 +6,8 @@ a status of 200. It also splits a record over lines now and then; such pieces ar
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import msgspec
 
 from upwell.sources.contract import Truncated
@@ -14,12 +16,14 @@ LONGEST = 4 * 1024 * 1024  # bytes of a record; Mixpanel takes 1 MB
 PIECES = 1_000  # that a record may be split into
 ENDED = b"terminated early"
 
+Unsure = Callable[[Sequence[bytes]], Sequence[bytes]]
 
-class _Any(msgspec.Struct):
+
+class _Any(msgspec.Struct, gc=False):
     """An object, its content left unread."""
 
 
-class _Event(msgspec.Struct):
+class _Event(msgspec.Struct, gc=False):
     event: str
     properties: _Any
 
@@ -39,7 +43,9 @@ def _is(decoder: msgspec.json.Decoder[_Event] | msgspec.json.Decoder[_Any], text
 class Lines:
     """Takes an answer block by block and gives its lines, those that are whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, unsure: Unsure = list) -> None:
+        """`unsure` leaves out lines that are known to be whole, since they were taken before."""
+        self._unsure = unsure
         self._rest = b""  # behind the last newline
         self._broken: list[bytes] = []  # pieces that are no object so far
         self._size = 0
@@ -53,11 +59,10 @@ class Lines:
             self._rest, end = b"", len(text)  # no record is so long: it is told as it is
         if not end:
             return []
-        whole = text[:end]
-        pieces = [piece for piece in whole.split(b"\n") if piece.strip()]
-        if not self._broken and _all_events(whole, len(pieces)):
+        pieces = [piece for piece in text[:end].split(b"\n") if piece]
+        if not self._broken and _all_events(self._unsure(pieces)):
             return pieces
-        return [line for piece in pieces for line in self._taken(piece)]
+        return [line for piece in pieces if piece.strip() for line in self._taken(piece)]
 
     def finish(self) -> list[bytes]:
         """The last lines, once the answer has ended; raises Truncated where it broke off."""
@@ -88,9 +93,9 @@ class Lines:
         return pieces
 
 
-def _all_events(text: bytes, lines: int) -> bool:
+def _all_events(lines: Sequence[bytes]) -> bool:
     try:
-        return len(_EVENT.decode_lines(text)) == lines
+        return len(_EVENT.decode_lines(b"\n".join(lines))) == len(lines)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
 

@@ -66,13 +66,14 @@ class MixpanelReader:
 
     def check(self) -> Sequence[str]:
         """Sign in, and ask for a few events of yesterday and today; what came, a line each."""
-        with closing(self._export(Slice(FLOOR, FLOOR), {"limit": "1"})) as answer:
+        with closing(self._export(Slice(FLOOR, FLOOR), {"limit": "1"}, Lines())) as answer:
             list(answer)
         if self._told_at is None:
             return ("The export answers.",)
         self._calls += [self._told_at.timestamp()] * 2
         today = self._zone.today(self._told_at)
-        with closing(self._export(Slice(today - 1, today), {"limit": str(TRIED)})) as answer:
+        days = Slice(today - 1, today)
+        with closing(self._export(days, {"limit": str(TRIED)}, Lines())) as answer:
             lines = [line for block in answer for line in block]
         self._judge_times(lines)
         return (f"The export answers; {counted(lines)}",)
@@ -134,7 +135,7 @@ class MixpanelReader:
         known = Known(self._file(part.name), plan.known.get(part.name, 0))
         page = Gathered(part.label, history)
         events, answered = 0, False
-        with closing(self._export(part, {})) as answer:
+        with closing(self._export(part, {}, Lines(known.unsure))) as answer:
             for lines in answer:
                 if not answered:
                     answered = True
@@ -184,9 +185,9 @@ class MixpanelReader:
 
     # -- the call --------------------------------------------------------------------------------
 
-    def _export(self, part: Slice, more: Mapping[str, str]) -> Generator[list[bytes]]:
+    def _export(self, part: Slice, more: Mapping[str, str], lines: Lines) -> Generator[list[bytes]]:
         """The lines of some days, as they come; raises where the answer is none, or breaks off."""
-        given, lines = self._settings, Lines()
+        given = self._settings
         base = (given.api_base or f"https://{HOSTS[given.region]}.mixpanel.com").rstrip("/")
         first, _, last = part.label.partition(" to ")
         asked = {"from_date": first, "to_date": last or first, "time_in_ms": "true", **more}
