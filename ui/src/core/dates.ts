@@ -68,15 +68,6 @@ export function dayAfter(start: string, grain: Grain): string {
 
 const quarter = (date: Date): string => `Q${Math.floor(date.getUTCMonth() / 3) + 1}`;
 
-const SHORT: Record<Grain, (date: Date) => string> = {
-  hour: utcFormat('%H:%M'),
-  day: utcFormat('%-d %b'),
-  week: utcFormat('%-d %b'),
-  month: utcFormat('%b'),
-  quarter,
-  year: utcFormat('%Y'),
-};
-
 const FULL: Record<Grain, (date: Date) => string> = {
   hour: utcFormat('%a %-d %b %Y, %H:%M'),
   day: utcFormat('%a %-d %b %Y'),
@@ -88,9 +79,6 @@ const FULL: Record<Grain, (date: Date) => string> = {
 
 /** A bucket in words: "Sun 1 Nov 2026", "Week of 2 Nov 2026", "Q4 2026". */
 export const bucketName = (start: string, grain: Grain): string => FULL[grain](parseStart(start).wall);
-
-/** A bucket in a few letters: "13:00", "1 Nov", "Nov". */
-export const bucketLabel = (start: string, grain: Grain): string => SHORT[grain](parseStart(start).wall);
 
 export const GRAIN_WORDS: Record<Grain, { readonly by: string; readonly one: string }> = {
   hour: { by: 'by hour', one: 'hour' },
