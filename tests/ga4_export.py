@@ -53,9 +53,10 @@ def export(bigquery: BigQuery, day: dt.date, events: Sequence[Event], prefix: st
         "ecommerce, items, batch_event_index, batch_page_id, batch_ordering_id"
     )
     marks = "?, ?, ?, ?, ?, ?, ?, ?, [], ?, ?, ?"
-    rows = [list(_row(day, event)) for event in events]
-    if rows:
-        bigquery.run(f"insert into {table} ({names}) values ({marks})", rows)
+    rows = ", ".join([f"({marks})"] * len(events))
+    cells = [cell for event in events for cell in _row(day, event)]
+    if events:
+        bigquery.run(f"insert into {table} ({names}) values {rows}", cells)
 
 
 def _row(day: dt.date, event: Event) -> Iterator[Any]:
