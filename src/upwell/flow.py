@@ -480,7 +480,7 @@ def retraction(
             raise Rejected(
                 "unknown_delivery",
                 f"There is no delivery {delivery} with events.",
-                fix="`upwell query … --rows` shows the delivery behind a number.",
+                fix="`upwell rows` shows the delivery behind a number.",
                 where="--delivery",
             )
         seqs = [delivery]

@@ -1,4 +1,4 @@
-"""The one door: a question in, an answer out, for tiles, alerts, reports, commands and programs."""
+"""What is asked of the desk and what it answers, as values."""
 
 from __future__ import annotations
 
