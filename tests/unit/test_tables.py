@@ -205,6 +205,7 @@ ANSWERS: list[tuple[Any, int, dict[str, Any]]] = [
             exact=(3, 1),
             cumulative=(4, 1),
             active=(2, 3),
+            complete=2,
             people=4,
             mean_active=2.5,
             share=0.625,

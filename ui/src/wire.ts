@@ -1057,7 +1057,7 @@ export interface FunnelPart {
   steps: FunnelStep[];
 }
 
-/** What became of the entries of one bucket; complete once nobody of it is open. */
+/** What became of the entries of one bucket; complete once nobody of it can be open. */
 export interface FunnelPoint {
   start: string;
   complete: boolean;
@@ -1072,6 +1072,8 @@ export interface FunnelPoint {
 export interface FunnelAnswer {
   rule: string;
   position: string;
+  behind: ReadSource[];
+  note: string;
   steps: FunnelStep[];
   whole: FunnelWhole;
   flow: FunnelFlow;
@@ -1121,6 +1123,8 @@ export interface RetentionPart {
 export interface RetentionAnswer {
   rule: string;
   position: string;
+  behind: ReadSource[];
+  note: string;
   cohorts: UseCohort[];
   mean: (number | null)[];
   columns: string[];
@@ -1143,11 +1147,11 @@ export interface LifecycleAsked {
 /** People of one bucket; `active` are new, returning and resurrecting. */
 export interface LifecyclePoint {
   start: string;
-  new: number;
-  returning: number;
-  resurrecting: number;
-  dormant: number;
-  active: number;
+  new: number | null;
+  returning: number | null;
+  resurrecting: number | null;
+  dormant: number | null;
+  active: number | null;
   complete: boolean;
 }
 
@@ -1155,6 +1159,8 @@ export interface LifecyclePoint {
 export interface LifecycleAnswer {
   rule: string;
   position: string;
+  behind: ReadSource[];
+  note: string;
   points: LifecyclePoint[];
 }
 
@@ -1174,9 +1180,12 @@ export interface StickinessAsked {
 export interface StickinessAnswer {
   rule: string;
   position: string;
+  behind: ReadSource[];
+  note: string;
   exact: number[];
   cumulative: number[];
-  active: number[];
+  active: (number | null)[];
+  complete: number;
   people: number;
   mean_active: number | null;
   share: number | null;
@@ -1221,6 +1230,8 @@ export interface PathEdge {
 export interface PathsAnswer {
   rule: string;
   position: string;
+  behind: ReadSource[];
+  note: string;
   nodes: PathNode[];
   edges: PathEdge[];
 }
@@ -1650,6 +1661,22 @@ export interface Annotation {
 export interface Annotations {
   annotations: Annotation[];
   more: boolean;
+}
+
+/** What all pages share: as `/v1/products`, `/v1/metrics` and the others answer it. */
+export interface Shared {
+  products: Product[];
+  metrics: Metric[];
+  sources: Sources;
+  alerts: Alert[];
+  annotations: Annotation[];
+  goals: Goal[];
+}
+
+/** What a page needs before it can ask anything; `shared` is null for who may not read. */
+export interface Start {
+  session: Session;
+  shared: Shared | null;
 }
 
 /** One event as it arrived, for the Live page. */

@@ -87,15 +87,14 @@ class House:
                 self.stand_on_sources,
                 self.country_of,
             )
-            lines = Timelines(data / "timelines", self.projection.reader)
-            self.usage = Usage(self.projection, lines, self.state, clock)
-            opened.callback(self.usage.close)
             self.standings = Standings(
                 self.links, self.journal, self.projection, lambda: to_micros(self.clock())
             )
-            self.desk = Desk(
-                self.projection, members=self.usage.members, behind=self.standings.behind
-            )
+            lines = Timelines(data / "timelines", self.projection.reader)
+            behind = self.standings.behind
+            self.usage = Usage(self.projection, lines, self.state, clock, behind=behind)
+            opened.callback(self.usage.close)
+            self.desk = Desk(self.projection, members=self.usage.members, behind=behind)
             remote = settings is not None and settings.warehouse.url != "duckdb"
             self.flow = Flow(self.journal, self.projection, remote)
             self.identity = Identity(self.flow, self.clock)

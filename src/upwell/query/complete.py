@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from upwell.period import to_instant
+from upwell.period import Zone, to_instant
 from upwell.query.lines import Line, Number
 from upwell.query.plan import Plan
 from upwell.query.question import Lateness, ReadSource
@@ -109,15 +109,20 @@ class Limits:
 
     def why(self) -> str:
         """Why nothing is known: the late source, and since when its numbers stand still."""
-        late = sorted({one for found in self._found.values() for one in found if one.late})
-        return " ".join(map(self._said, late))
+        return why(self.sources(), self._asked.zone)
 
-    def _said(self, one: Through) -> str:
-        word = {"late": "is late", "failed": "cannot be read", "paused": "is paused"}[one.late]
-        if one.to is None:
-            return f"{one.source} {word}: nothing of it was read yet."
-        local = self._asked.zone.local(one.to)
-        return f"{one.source} {word} since {local.day} {local:%b %H:%M}."
+
+def why(found: Iterable[Through], zone: Zone) -> str:
+    """Which of these sources are late, and since when their numbers stand still; '' for none."""
+    return " ".join(_said(one, zone) for one in sorted(set(found)) if one.late)
+
+
+def _said(one: Through, zone: Zone) -> str:
+    word = {"late": "is late", "failed": "cannot be read", "paused": "is paused", "": ""}[one.late]
+    if one.to is None:
+        return f"{one.source} {word}: nothing of it was read yet."
+    local = zone.local(one.to)
+    return f"{one.source} {word} since {local.day} {local:%b %H:%M}."
 
 
 def until_of(asked: Plan, before: Plan, limit: int | None) -> int | None:

@@ -251,6 +251,7 @@ def _paths(answer: PathsAnswer) -> Table:
 _KINDS: dict[Any, Kind] = {
     str: "text",
     int: "whole",
+    int | None: "whole",
     bool: "yes",
     float: "number",
     float | None: "number",

@@ -35,7 +35,7 @@ test('what did not happen is not drawn', () => {
 test('each bucket says what it comes to, to the last digit', () => {
   expect(scene.columns.map((column) => column.net)).toEqual(['+$90.00', '−$90.10', '+$20.00']);
   expect(scene.columns[0]!.spoken).toBe('September 2026: together +$90.00, New +$100.00, Expansion +$50.00, Churn −$60.00');
-  expect(scene.columns[2]!.spoken).toContain('still running');
+  expect(scene.columns[2]!.spoken).toContain('not all of this');
   expect(scene.hatch).not.toBe('');
 });
 

@@ -22,9 +22,10 @@ export interface DivergingColumn {
   readonly start: string;
   readonly complete: boolean;
   /** Signed decimals, one for each kind. */
-  readonly values: readonly string[];
+  /** null: nothing of it is known yet. */
+  readonly values: readonly (string | null)[];
   /** What it comes to, where that is not the sum of the values. */
-  readonly net?: string;
+  readonly net?: string | null;
 }
 
 export interface DivergingData {
@@ -54,7 +55,7 @@ export interface DrawnColumn {
   readonly width: number;
   /** Centre of the mark of what it comes to. */
   readonly netX: number;
-  readonly netY: number;
+  readonly netY: number | null;
   readonly title: string;
   readonly complete: boolean;
   readonly rows: readonly { readonly key: string; readonly label: string; readonly value: string }[];
@@ -114,17 +115,17 @@ export function layoutDiverging(data: DivergingData, width: number, height: numb
       const [top, foot] = [y(Math.max(from, from + value)), y(Math.min(from, from + value))];
       blocks.push({ key: `${column.start}/${kind.key}`, x: round(x), y: round(top), width: round(thick), height: round(foot - top), colour: colourOf(kind, theme), strength: kind.strength });
     });
-    const net = column.net ?? sum(column.values);
+    const net = column.net === undefined ? sum(column.values.map((value) => value ?? '0')) : column.net;
     const title = bucketName(column.start, grain);
-    const say = (value: string): string => `${amount(value)! > 0 ? '+' : ''}${exact(value, unit, currency)}`;
+    const say = (value: string | null): string => `${(amount(value) ?? 0) > 0 ? '+' : ''}${exact(value, unit, currency)}`;
     const rows = kinds.map((kind, k) => ({ key: kind.key, label: kind.label, value: say(column.values[k]!) }));
-    const running = column.complete ? '' : `, this ${GRAIN_WORDS[grain].one} is still running`;
+    const running = column.complete ? '' : `, not all of this ${GRAIN_WORDS[grain].one} is here yet`;
     return {
       start: column.start,
       x: round(left + i * step),
       width: round(step),
       netX: round(x + thick / 2),
-      netY: round(y(amount(net)!)),
+      netY: net === null ? null : round(y(amount(net)!)),
       title,
       complete: column.complete,
       rows,

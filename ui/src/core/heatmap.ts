@@ -29,6 +29,8 @@ export interface HeatmapData {
   readonly show: 'percent' | 'absolute';
   /** The local day: what has not ended by it is still running. */
   readonly today: string;
+  /** The local day until which all is here, where a source behind it is not as far as today. */
+  readonly through?: string;
 }
 
 export interface HeatCell {
@@ -79,6 +81,8 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
     return { fill: palette.heat[step]!, ink: palette.heatInk[step]! };
   };
   const one = GRAIN_WORDS[grain].one;
+  const { today, through = today } = data;
+  const runs = (end: string): string => (end > today ? `this ${one} is still running` : `not all of this ${one} is here yet`);
 
   /** What still runs may have no value before it is over. */
   const pending = (start: string, row: number, column: number, begin: string, end: string): HeatCell => ({
@@ -91,17 +95,17 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
     running: true,
     from: begin,
     to: end,
-    spoken: `Began in ${bucketName(start, grain)}, ${column === 0 ? `first ${one}` : `${column} ${one}${column === 1 ? '' : 's'} on`}: this ${one} is still running`,
+    spoken: `Began in ${bucketName(start, grain)}, ${column === 0 ? `first ${one}` : `${column} ${one}${column === 1 ? '' : 's'} on`}: ${runs(end)}`,
   });
   const rows = cohorts.map((cohort, row): HeatRow => {
     let from = cohort.start;
     const cells = cohort.values.slice(0, width).map((share, column): HeatCell | null => {
       const to = dayAfter(from, grain);
-      const [begin, running] = [from, to > data.today];
+      const [begin, running] = [from, to > through];
       from = to;
       // Time that runs from the moment of each is over later than the calendar says.
       const expected = running || (cohort.values[0] ?? null) !== null;
-      if (share === null) return expected && begin <= data.today ? pending(cohort.start, row, column, begin, to) : null;
+      if (share === null) return expected && begin <= today ? pending(cohort.start, row, column, begin, to) : null;
       const value = of(cohort.size, share, unit);
       const text = show === 'percent' ? percent(share) : compact(value, unit, currency);
       const what = unit === 'count' ? `${exact(value, 'count')} of ${exact(cohort.size, 'count')} ${counted}` : `${exact(value, 'money', currency)} of ${exact(cohort.size, 'money', currency)}`;
@@ -114,7 +118,7 @@ export function layoutHeatmap(data: HeatmapData, palette: Palette): HeatmapScene
         running,
         from: begin,
         to,
-        spoken: `Began in ${bucketName(cohort.start, grain)}, ${column === 0 ? `first ${one}` : `${column} ${one}${column === 1 ? '' : 's'} on`}: ${compact(share, 'ratio')}, ${what}${running ? `; this ${one} is still running` : ''}`,
+        spoken: `Began in ${bucketName(cohort.start, grain)}, ${column === 0 ? `first ${one}` : `${column} ${one}${column === 1 ? '' : 's'} on`}: ${compact(share, 'ratio')}, ${what}${running ? `; ${runs(to)}` : ''}`,
       };
     });
     return { key: cohort.start, name: cohortName(cohort.start, grain), size: compact(cohort.size, unit, currency), cells };

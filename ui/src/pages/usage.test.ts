@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import type { EventName } from '../wire';
-import { askedWords, behindWords, cohortsFrom, lifecycleBars, lifecycleSentence, pathFlow, shares, startingReturn } from './usage';
+import type { EventName, ReadSource } from '../wire';
+import { askedWords, behindWords, cohortsFrom, lifecycleBars, lifecycleSentence, pathFlow, shares, startingReturn, throughDay } from './usage';
 
 const name = (type: string, called = type, events = 1): EventName => ({ name: called, type, events, last_seen: '2026-11-22T10:00:00Z' });
 
@@ -29,6 +29,8 @@ test('every visit at a node of a path goes on or ends', () => {
   const flow = pathFlow({
     rule: '',
     position: '',
+    behind: [],
+    note: '',
     nodes: [node('1_session', 1, 'session', 10, 4), node('2_page_view', 2, 'page_view', 5, 5), node('2*', 2, '*', 1, 1, true)],
     edges: [
       { source: '1_session', target: '2_page_view', transitions: 5, actors: 3, mean_seconds: 20 },
@@ -66,4 +68,18 @@ test('a saved question, in words', () => {
   expect(askedWords({ paths: {} })).toBe('From anywhere');
   expect(askedWords({ stickiness: { event: 'reply_sent' } })).toBe('Active by Reply sent');
   expect(askedWords({ lifecycle: {} })).toBe('Any activity');
+});
+
+test('what has come of no late source is neither nothing nor a change', () => {
+  const hidden = point('2026-11-09', { new: null, returning: null, resurrecting: null, dormant: null, active: null, complete: false });
+  const { columns } = lifecycleBars([point('2026-11-02'), hidden], 'week');
+  expect(columns[1]).toMatchObject({ values: [null, null, null, null], net: null });
+});
+
+test('cohorts are final up to the slowest source behind them', () => {
+  const source = (through: string | null): ReadSource => ({ source: 'a', through, late: '' });
+  const dayAt = (at: string): string => at.slice(0, 10);
+  expect(throughDay([], '2026-11-23', dayAt)).toBe('2026-11-23');
+  expect(throughDay([source('2026-11-22T23:00:00.000Z'), source('2026-11-20T01:00:00.000Z')], '2026-11-23', dayAt)).toBe('2026-11-20');
+  expect(throughDay([source(null)], '2026-11-23', dayAt)).toBe('');
 });

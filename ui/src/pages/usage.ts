@@ -5,7 +5,7 @@ import type { FlowData } from '../core/flow';
 import { exact } from '../core/format';
 import type { HeatmapCohort } from '../core/heatmap';
 import { addDays, dayLabel, firstOfMonth, firstOfWeek, type Calendar } from '../shell/dates';
-import type { Behind, EventName, Grain, LifecyclePoint, OneAsked, PathsAnswer, StepAsked, UseCohort } from '../wire';
+import type { Behind, EventName, Grain, LifecyclePoint, OneAsked, PathsAnswer, ReadSource, StepAsked, UseCohort } from '../wire';
 import { eventLabel } from './doing';
 
 const VISITS = ['session', 'page_view'];
@@ -82,8 +82,8 @@ export function lifecycleBars(points: readonly LifecyclePoint[], grain: Grain): 
     columns: points.map((point) => ({
       start: point.start,
       complete: point.complete,
-      values: LIFECYCLE.map(({ id }) => String(id === 'dormant' ? -point.dormant : point[id])),
-      net: String(point.new + point.resurrecting - point.dormant),
+      values: LIFECYCLE.map(({ id }) => (point[id] === null ? null : String(id === 'dormant' ? -point[id] : point[id]))),
+      net: point.active === null ? null : String(changeOf(point)),
     })),
     unit: 'count',
     grain,
@@ -99,13 +99,20 @@ export const LIFECYCLE = [
 ] as const;
 export type LifecycleKind = (typeof LIFECYCLE)[number]['id'];
 
+const changeOf = (point: LifecyclePoint): number => (point.new ?? 0) + (point.resurrecting ?? 0) - (point.dormant ?? 0);
+
+/** The local day before which all is here of the sources behind an answer: today, or an earlier one; '' while nothing is. */
+export function throughDay(behind: readonly ReadSource[], today: string, dayAt: (at: string) => string): string {
+  return [today, ...behind.map(({ through }) => (through === null ? '' : dayAt(through)))].sort()[0]!;
+}
+
 /** The latest whole bucket in a sentence. */
 export function lifecycleSentence(points: readonly LifecyclePoint[], grain: Grain): string {
   const last = points.findLast(({ complete }) => complete);
   if (!last) return 'Who is new, stays, comes back and goes quiet';
-  const change = last.new + last.resurrecting - last.dormant;
+  const change = changeOf(last);
   const moved = change === 0 ? 'as many as before' : `${exact(Math.abs(change), 'count')} ${change > 0 ? 'more' : 'fewer'} than the ${GRAIN_WORDS[grain].one} before`;
-  return `${bucketName(last.start, grain)}: ${exact(last.active, 'count')} active users, ${moved}; ${exact(last.new + last.resurrecting, 'count')} came, ${exact(last.dormant, 'count')} went quiet`;
+  return `${bucketName(last.start, grain)}: ${exact(last.active, 'count')} active users, ${moved}; ${exact((last.new ?? 0) + (last.resurrecting ?? 0), 'count')} came, ${exact(last.dormant, 'count')} went quiet`;
 }
 
 /** A question in words, for a list of those that were saved. */

@@ -44,7 +44,8 @@ class Exclusion(msgspec.Struct, frozen=True, kw_only=True):
 class FunnelRule(msgspec.Struct, frozen=True, kw_only=True):
     """How timelines are read; times and durations are microseconds.
 
-    Entries lie in `entry_from <= t < entry_to`; events after `watermark` are not yet known.
+    Entries lie in `entry_from <= t < entry_to`; events after `watermark` are not yet known, and
+    after `here` (None: `watermark`) not all of them are: nobody drops out who could go on then.
     Alternatives are numbered through, step by step: the first step's, then the second's.
     """
 
@@ -53,11 +54,17 @@ class FunnelRule(msgspec.Struct, frozen=True, kw_only=True):
     entry_from: int
     entry_to: int
     watermark: int
+    here: int | None = None
     order: Order = "ordered"
     entry: Entry = "latest"
     exclusions: tuple[Exclusion, ...] = ()
     window_scope: Scope = "first"
     tolerance: int = 0
+
+    @property
+    def settled(self) -> int:
+        """The moment until which every event is known."""
+        return self.watermark if self.here is None else min(self.here, self.watermark)
 
     @property
     def step_of(self) -> NDArray[np.int64]:

@@ -225,7 +225,7 @@ def _outcome(lines: Timelines, rule: FunnelRule, plan: Plan, jobs: Jobs, found: 
     times = np.maximum.accumulate(np.where(present, lines.ts[rows], NEVER), axis=1)
     taken = lines.hits[rows] & plan.masks[found.taken]
     state = np.full(len(reached), DROPPED, dtype=np.int8)
-    state[(found.alive > NEVER) & (found.alive + rule.window > rule.watermark)] = OPEN
+    state[(found.alive > NEVER) & (found.alive + rule.window > rule.settled)] = OPEN
     state[reached == len(rule.steps)] = CONVERTED
     state[reached == 0] = NONE
     state[found.hidden] = HIDDEN

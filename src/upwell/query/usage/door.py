@@ -5,20 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
 from upwell.access import Viewer
-from upwell.errors import Rejected, nearest
 from upwell.event import EVENT_TYPES
 from upwell.metrics import retention
 from upwell.metrics.funnel import run
 from upwell.money import Rates, ecb_rates
 from upwell.projection import Projection
+from upwell.query import complete
 from upwell.query.plan import may_read, scope
-from upwell.query.usage import funnels, lifecycles, pathways, people, retentions, shapes
+from upwell.query.usage import funnels, here, lifecycles, pathways, people, retentions, shapes
 from upwell.query.usage.asked import (
     ActivityAsked,
     Behind,
@@ -35,7 +35,7 @@ from upwell.query.usage.ground import I64, Ground, ground
 from upwell.query.usage.keeping import NewSegment, Segment, Segments
 from upwell.query.usage.known import Known
 from upwell.query.usage.properties import properties
-from upwell.query.usage.questions import Questions
+from upwell.query.usage.questions import Doors, Questions, answered
 from upwell.query.usage.segments import Saved
 from upwell.query.usage.turns import Turns
 from upwell.query.usage.walk import Walks, walk
@@ -65,8 +65,10 @@ class Usage:
         clock: Callable[[], dt.datetime],
         rates: Callable[[], Rates] = ecb_rates,
         long: int = LONG,
+        behind: complete.Behind = complete.nothing_read,
     ) -> None:
         self.projection, self.lines, self.clock, self._rates = projection, lines, clock, rates
+        self._feeds = behind
         self.saved, self.questions = Saved(state), Questions(state, self.by_name, clock)
         self._answers, self._people = Known(REMEMBERED), Known(REMEMBERED_PEOPLE)
         self._long, self._turns = long, Turns()
@@ -169,7 +171,7 @@ class Usage:
 
     def by_name(self, kind: str, body: object, viewer: Viewer) -> shapes.Shape:
         """The answer to a question by its name and its body; Rejected where either is wrong."""
-        doors: dict[str, tuple[type[Any], Callable[[Any, Viewer], shapes.Shape]]] = {
+        doors: Doors = {
             "funnel": (FunnelAsked, self.funnel),
             "retention": (RetentionAsked, self.retention),
             "lifecycle": (LifecycleAsked, self.lifecycle),
@@ -177,26 +179,13 @@ class Usage:
             "paths": (PathsAsked, self.paths),
             "people": (PeopleAsked, self.people),
         }
-        if kind not in doors:
-            raise Rejected(
-                "unknown_question", f"Nothing answers '{kind}'.", nearest(kind, doors), "kind"
-            )
-        shape, door = doors[kind]
-        try:
-            asked = msgspec.convert(body, shape)
-        except msgspec.ValidationError as error:
-            raise Rejected(
-                "bad_question",
-                f"The question is not a {kind}: {error}.",
-                fix="The reference of POST /v1/" + kind + " has every field.",
-            ) from error
-        return door(asked, viewer)
+        return answered(doors, kind, body, viewer)
 
     def _ground(self, asked: Scoped, viewer: Viewer, only: I64 | None = None) -> Ground:
         of = ground(asked, viewer, self.projection, self.clock())
         if only is None and asked.segment is not None:
             only = self.members(asked.segment, viewer)
-        return replace(of, only=only)
+        return replace(of, only=only, sources=here.found(asked, of, self._feeds))
 
     def _behind(self, behind: Behind, of: Ground) -> I64:
         """The people of a number, ascending."""
@@ -250,16 +239,15 @@ class Usage:
 
     def _known(self, asked: Scoped, of: Ground, read: Callable[[Ground], Answer]) -> Answer:
         """The answer with the position that it, or what it rests on, was read at."""
-        position = str(self.projection.position)
 
-        def placed(of: Ground) -> Answer:
+        def placed(of: Ground, read: Callable[[Ground], Answer]) -> Answer:
             position = str(self.projection.position)
-            return msgspec.structs.replace(read(of), position=position)
+            return here.placed(read(of), of, position)
 
         if self._is_long(of):
-            return self._in_turn(asked, of, placed)
-        found = self._answers.once(self._marker(asked, asked, of), lambda: read(of))
-        return msgspec.structs.replace(found, position=position)
+            return self._in_turn(asked, of, lambda of: placed(of, read))
+        marker = self._marker(asked, asked, of)
+        return placed(of, lambda of: self._answers.once(marker, lambda: read(of)))
 
     def _in_turn(self, what: msgspec.Struct, of: Ground, read: Callable[[Ground], Found]) -> Found:
         """What is read at once, or, of many events, when it is this question's turn."""
@@ -267,7 +255,12 @@ class Usage:
             return read(of)
         marker = (msgspec.json.encode(what), type(what), of.products, of.start, of.end)
         return self._turns.found(
-            (*marker, self.projection.ground, None if of.only is None else of.only.tobytes()),
+            (
+                *marker,
+                self.projection.ground,
+                None if of.only is None else of.only.tobytes(),
+                of.waiting,
+            ),
             of.now,
             lambda told: read(replace(of, told=told)),
         )
@@ -296,4 +289,5 @@ class Usage:
             projection.ground,
             projection.changed(read, EVENT_TYPES),
             of.now // MINUTE,
+            of.waiting,
         )

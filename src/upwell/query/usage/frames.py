@@ -58,8 +58,8 @@ def frame_of(asked: RetentionAsked, of: Ground) -> Frame:
     if exact:
         closes = [min(calendar.opens(number + 1), of.closes) for number in range(first, end)]
         width = _WIDTHS[asked.grain]
-        return engine.exact(first, closes, ends, width, of.now, asked.at_least)
-    return engine.calendar(first, end, ends, now - 1, asked.at_least)
+        return engine.exact(first, closes, ends, width, of.here, asked.at_least)
+    return engine.calendar(first, end, ends, calendar.at(of.here) - 1, asked.at_least)
 
 
 def _brackets(asked: RetentionAsked) -> tuple[int, ...]:

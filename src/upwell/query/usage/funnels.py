@@ -43,6 +43,7 @@ def rule_of(asked: FunnelAsked, of: Ground) -> FunnelRule:
         entry_from=of.opens,
         entry_to=min(of.closes, max(of.now, of.opens + 1)),
         watermark=of.now,
+        here=of.here,
         order=asked.order,
         entry=asked.entry,
         exclusions=tuple(

@@ -22,6 +22,7 @@ from upwell.period import (
     to_micros,
 )
 from upwell.projection import Projection
+from upwell.query.complete import Through, cut
 from upwell.query.plan import days_of, may_read, scope
 from upwell.query.usage.asked import Scoped
 
@@ -44,6 +45,7 @@ class Ground:
     currency: str  # the workspace's
     person: I64  # by number of the user, whose the events are
     only: I64 | None = None  # the people of a segment, ascending; None: everybody
+    sources: tuple[Through, ...] = ()  # that are read and stand behind what is asked
     told: Callable[[float], None] = lambda _: None  # how much of the answer is made; may raise
 
     @property
@@ -55,6 +57,24 @@ class Ground:
     def closes(self) -> int:
         """The microsecond after the last."""
         return self.zone.opens(self.end)
+
+    @property
+    def here(self) -> int:
+        """Until when (UTC micros) everything has come: now, or what the sources have reached."""
+        return min(self.now, limit) if (limit := cut(self.sources)) is not None else self.now
+
+    @property
+    def waiting(self) -> tuple[int | None, bool]:
+        """What of the sources an answer depends on: nothing where all is here that is asked for."""
+        limit = cut(self.sources)
+        if limit is None or limit >= min(self.now, self.closes):
+            return None, False
+        return limit, any(one.late for one in self.sources)
+
+    def waits(self, opens: int) -> bool:
+        """Whether all of a source that is late is still to come of what begins then."""
+        limit = cut(one for one in self.sources if one.late)
+        return limit is not None and opens >= limit
 
     def calendar(self, grain: Grain) -> Calendar:
         """The buckets of a grain, numbered."""

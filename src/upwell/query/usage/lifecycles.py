@@ -37,22 +37,30 @@ def lifecycle(asked: LifecycleAsked, of: Ground, lines: Timelines) -> shapes.Lif
     columns = (column.tolist() for column in found)
     return shapes.LifecycleAnswer(
         points=tuple(
-            shapes.LifecyclePoint(
-                start=calendar.label(first + place),
-                new=new,
-                returning=returning,
-                resurrecting=resurrecting,
-                dormant=dormant,
-                active=active,
-                complete=complete,
-            )
-            for place, (new, returning, resurrecting, dormant, active, complete) in enumerate(
-                zip(*columns, strict=True)
-            )
+            _point(calendar.label(number), row, hidden=not row[4] and of.waits(opens))
+            for number, row in enumerate(zip(*columns, strict=True), first)
+            for opens in [calendar.opens(number)]
         ),
         rule=_words(asked) + " New is the first time ever; who goes quiet counts once, in the"
         f" first {asked.grain} without activity.",
         position="",
+    )
+
+
+def _point(
+    start: str, row: tuple[int, int, int, int, int, bool], *, hidden: bool
+) -> shapes.LifecyclePoint:
+    """One bucket as it is answered."""
+    *counts, complete = row
+    new, returning, resurrecting, dormant, active = [None] * 5 if hidden else counts
+    return shapes.LifecyclePoint(
+        start=start,
+        new=new,
+        returning=returning,
+        resurrecting=resurrecting,
+        dormant=dormant,
+        active=active,
+        complete=complete,
     )
 
 
@@ -79,13 +87,17 @@ def lifecycle_people(
 
 def stickiness(asked: StickinessAsked, of: Ground, lines: Timelines) -> shapes.StickinessAnswer:
     """In how many buckets of the range people were active."""
-    first, end = _sticky(asked, of)
+    first, end, last = _sticky(asked, of)
     found = engine.stickiness(_pairs(asked, of, lines, (first, end)), first, end)
-    mean, share = found.mean_active(), found.share()
+    mean, share, calendar = found.mean_active(), found.share(), of.calendar(asked.grain)
     return shapes.StickinessAnswer(
         exact=tuple(found.exact.tolist()),
         cumulative=tuple(found.cumulative.tolist()),
-        active=tuple(found.active.tolist()),
+        active=tuple(
+            users or (None if of.waits(calendar.opens(number)) else 0)
+            for number, users in enumerate(found.active.tolist(), first)
+        ),
+        complete=max(0, min(last + 1, end) - first),
         people=found.people,
         mean_active=None if mean is None else float(mean),
         share=None if share is None else float(share),
@@ -101,23 +113,23 @@ def sticky_people(
     bar: tuple[int, bool],
 ) -> I64:
     """The people active in so many buckets, or (the second) in so many or more."""
-    first, end = _sticky(asked, of)
+    first, end, _ = _sticky(asked, of)
     pairs = _pairs(asked, of, lines, (first, end))
     return engine.sticky_people(pairs, first, end, bar[0], or_more=bar[1])
 
 
 def span(asked: ActivityAsked, of: Ground) -> tuple[int, int, int]:
-    """The first bucket, the one after the last that has begun, and the last that is over."""
+    """The first bucket, the one after the last begun, and the last of which all is here."""
     calendar = of.calendar(asked.grain)
     first, now = calendar.at(of.opens), calendar.at(of.now)
     end = min(calendar.at(of.closes - 1), now) + 1
     if end - first > MOST.get(asked.grain, 37_000):
         raise _too_long(end - first, asked.grain, MOST["day"])
-    return first, end, now - 1
+    return first, end, calendar.at(of.here) - 1
 
 
-def _sticky(asked: StickinessAsked, of: Ground) -> tuple[int, int]:
-    first, end, _ = span(asked, of)
+def _sticky(asked: StickinessAsked, of: Ground) -> tuple[int, int, int]:
+    first, end, last = span(asked, of)
     if end - first > STICKY:
         raise _too_long(end - first, asked.grain, STICKY)
     if not 1 <= asked.at_least <= MOST_TIMES:
@@ -127,7 +139,7 @@ def _sticky(asked: StickinessAsked, of: Ground) -> tuple[int, int]:
             fix=f"Ask for 1 to {MOST_TIMES:,}.",
             where="at_least",
         )
-    return first, end
+    return first, end, last
 
 
 def _too_long(found: int, grain: str, most: int) -> Rejected:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 
 from upwell.access import Viewer, mint_id
-from upwell.errors import NotFound, Rejected
+from upwell.errors import NotFound, Rejected, nearest
 from upwell.period import to_instant, to_micros
 from upwell.query.plan import may_read
 from upwell.query.usage import shapes
@@ -20,6 +21,27 @@ from upwell.state import kept
 from upwell.state.db import State
 
 LONGEST = 4_000  # characters of an address
+
+Doors = Mapping[str, tuple[type[Any], Callable[[Any, Viewer], shapes.Shape]]]
+"""By the name of a question the shape of its body, and who answers it."""
+
+
+def answered(doors: Doors, kind: str, body: object, viewer: Viewer) -> shapes.Shape:
+    """The answer to a question by its name and its body; Rejected where either is wrong."""
+    if kind not in doors:
+        raise Rejected(
+            "unknown_question", f"Nothing answers '{kind}'.", nearest(kind, doors), "kind"
+        )
+    shape, door = doors[kind]
+    try:
+        asked = msgspec.convert(body, shape)
+    except msgspec.ValidationError as error:
+        raise Rejected(
+            "bad_question",
+            f"The question is not a {kind}: {error}.",
+            fix="The reference of POST /v1/" + kind + " has every field.",
+        ) from error
+    return door(asked, viewer)
 
 
 class Questions:

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from upwell.metrics.funnel.sums import Histogram
-from upwell.query.question import Unconverted
+from upwell.query.question import ReadSource, Unconverted
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,10 +16,15 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answered(Shape, frozen=True):
-    """What every answer has: how it was counted, in words, and the position it holds at."""
+    """What every answer has: how it was counted, in words, and the position it holds at.
+
+    `behind` are the sources that are read for it, and `note` says which of them are late.
+    """
 
     rule: str
     position: str
+    behind: tuple[ReadSource, ...] = ()
+    note: str = ""
 
 
 class FunnelStep(Shape, frozen=True):
@@ -116,7 +121,7 @@ class FunnelPart(Shape, frozen=True):
 
 
 class FunnelPoint(Shape, frozen=True):
-    """What became of the entries of one bucket; complete once nobody of it is open."""
+    """What became of the entries of one bucket; complete once nobody of it can be open."""
 
     start: str
     complete: bool
@@ -127,7 +132,7 @@ class FunnelPoint(Shape, frozen=True):
     matured_conversion: float | None
 
 
-class FunnelAnswer(Answered, frozen=True):
+class FunnelAnswer(Answered, frozen=True, kw_only=True):
     """A funnel, the routes through it, its parts and its trend."""
 
     steps: tuple[FunnelStep, ...]
@@ -159,7 +164,7 @@ class RetentionPart(Shape, frozen=True):
     mean: tuple[float | None, ...]
 
 
-class RetentionAnswer(Answered, frozen=True):
+class RetentionAnswer(Answered, frozen=True, kw_only=True):
     """Who came back; `mean` pools the cohorts that are old enough for each column.
 
     `columns` are the distances, in buckets: "0", "1", or of a bracket "2–7".
@@ -177,34 +182,37 @@ class RetentionAnswer(Answered, frozen=True):
 class LifecyclePoint(Shape, frozen=True):
     """People of one bucket; `active` are new, returning and resurrecting.
 
-    Not `complete`: the bucket runs on, and `dormant` may shrink.
+    Not `complete`: the bucket runs on, or not all of it is here, and `dormant` may shrink. None:
+    nothing of it came yet from a source that is late.
     """
 
     start: str
-    new: int
-    returning: int
-    resurrecting: int
-    dormant: int
-    active: int
+    new: int | None
+    returning: int | None
+    resurrecting: int | None
+    dormant: int | None
+    active: int | None
     complete: bool
 
 
-class LifecycleAnswer(Answered, frozen=True):
+class LifecycleAnswer(Answered, frozen=True, kw_only=True):
     """Who is new, stays, comes back and goes quiet."""
 
     points: tuple[LifecyclePoint, ...]
 
 
-class StickinessAnswer(Answered, frozen=True):
+class StickinessAnswer(Answered, frozen=True, kw_only=True):
     """How often people come: `exact[k - 1]` in k buckets of the range, `cumulative` in k or more.
 
-    `active` are people by bucket, `people` those of the range; `share` is the mean of the first
-    over the second.
+    `active` are people by bucket, None where nothing came yet from a source that is late; of the
+    first `complete` buckets all is here. `people` are those of the range; `share` is the mean of
+    the first over the second.
     """
 
     exact: tuple[int, ...]
     cumulative: tuple[int, ...]
-    active: tuple[int, ...]
+    active: tuple[int | None, ...]
+    complete: int
     people: int
     mean_active: float | None
     share: float | None
@@ -236,7 +244,7 @@ class PathEdge(Shape, frozen=True):
     mean_seconds: float
 
 
-class PathsAnswer(Answered, frozen=True):
+class PathsAnswer(Answered, frozen=True, kw_only=True):
     """The ways people take; what enters a node leaves it or ends there."""
 
     nodes: tuple[PathNode, ...]

@@ -42,7 +42,7 @@ def points(
     return tuple(
         shapes.FunnelPoint(
             start=bucket.label,
-            complete=bucket.closes + rule.reach <= of.now,
+            complete=bucket.closes + rule.reach <= of.here,
             entered=entered,
             converted=converted,
             open=waiting,
