@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ import msgspec
 import pytest
 
 from tests.unit.mixpanel_project import DAY, NOON, TODAY, Reading
-from upwell.demo.mixpanel import Generated, Recorded, serve
+from upwell.demo.mixpanel import FakeMixpanel, Generated, Packed, Recorded, serve
 from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.sources.contract import BadQuery, NotAllowed, QuotaGone, SignIn, Truncated, state_of
 from upwell.sources.mixpanel import KIND
@@ -632,3 +633,16 @@ def test_the_export_has_nothing_before_its_first_day() -> None:
     assert part.first == FLOOR
     plan.passed(part, 5)
     assert plan.next_past() is None
+
+
+def test_a_project_packed_in_files_says_what_the_same_project_says(tmp_path: Path) -> None:
+    project = Generated(TODAY, TODAY, per_day=4_000, late=10)
+    packed = Packed(project, tmp_path, every=300)
+    packed.prepare()
+    asked = {"from_date": "2026-11-23", "to_date": "2026-11-23", "time_in_ms": "true"}
+    with serve(FakeMixpanel(packed, lambda: AT)) as address:
+        url, secret = f"{address}/api/2.0/export", ("project-secret", "")
+        with httpx.stream("GET", url, params=asked, auth=secret) as answer:
+            told = gzip.decompress(b"".join(answer.iter_raw())).splitlines()
+    assert sorted(told) == sorted(project.lines(TODAY, AT))
+    assert packed.count(TODAY, AT) == len(told)

@@ -7,7 +7,8 @@ how Upwell reads.
 """
 
 from upwell.demo.mixpanel.api import FakeMixpanel, Whims
+from upwell.demo.mixpanel.packed import Packed
 from upwell.demo.mixpanel.project import Generated, Project, Recorded
 from upwell.demo.mixpanel.served import serve
 
-__all__ = ["FakeMixpanel", "Generated", "Project", "Recorded", "Whims", "serve"]
+__all__ = ["FakeMixpanel", "Generated", "Packed", "Project", "Recorded", "Whims", "serve"]

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from upwell.demo.mixpanel.packed import Packed
 from upwell.demo.mixpanel.project import Project
 
 PATH = "/api/2.0/export"
@@ -21,6 +22,8 @@ _EPOCH = dt.date(1970, 1, 1)
 FIRST = dt.date(2011, 7, 10)
 MOST = 100_000
 ENDED = b"export terminated early\n"
+PLAINLY = {"from_date", "to_date", "time_in_ms"}  # asked for no more, days may come from files
+PACKED = {"Content-Type": "text/plain", "Content-Encoding": "gzip"}
 
 
 @dataclass
@@ -68,6 +71,7 @@ class _Refused(Exception):
 class FakeMixpanel:
     """A project behind its export; `clock` gives epoch seconds.
 
+    One that is `Packed` is answered from its files, in milliseconds and without whims.
     `zone`: that of the dates, for projects made before 2023.
     """
 
@@ -89,9 +93,8 @@ class FakeMixpanel:
         asked, now = dict(parse_qsl(query)), self.clock()
         with self._lock:
             refused = None
-            lines: Iterator[bytes] = iter(())
             try:
-                lines = self._judged(path, asked, authorization, now)
+                days = self._judged(path, asked, authorization, now)
             except _Refused as error:
                 refused = error
             status = refused.status if refused else 200
@@ -101,7 +104,12 @@ class FakeMixpanel:
             if refused:
                 return self._refusal(refused)
             cut, self.whims.cut = self.whims.cut, None
-        return self._given(lines, cut)
+        if isinstance(self.project, Packed) and asked.keys() == PLAINLY:
+            return Answer(200, self.project.packed(*days, now), PACKED)
+        lines = (
+            line for day in range(days[0], days[1] + 1) for line in self.project.lines(day, now)
+        )
+        return self._given(_shown(lines, asked), cut)
 
     def _refusal(self, refused: _Refused) -> Answer:
         wait = self.whims.retry_after
@@ -121,7 +129,8 @@ class FakeMixpanel:
 
     def _judged(
         self, path: str, asked: dict[str, str], authorization: str | None, now: float
-    ) -> Iterator[bytes]:
+    ) -> tuple[int, int]:
+        """The first and the last day that are asked for."""
         if self.whims.down:
             raise _Refused(503, "Service Unavailable")
         if path != PATH:
@@ -138,15 +147,9 @@ class FakeMixpanel:
             raise _Refused(400, f"from_date cannot be before {FIRST}")
         if last > today:
             raise _Refused(400, f"to_date cannot be later than today: {last} > {today}")
-        limit = int(asked.get("limit", "0"))
-        if limit > MOST:
+        if int(asked.get("limit", "0")) > MOST:
             raise _Refused(400, f"limit cannot be greater than {MOST}")
-        lines = (
-            line
-            for day in range((first - _EPOCH).days, (last - _EPOCH).days + 1)
-            for line in self.project.lines(day, now)
-        )
-        return _shown(lines, asked, limit)
+        return (first - _EPOCH).days, (last - _EPOCH).days
 
     def _sign_in(self, authorization: str | None, project_id: str | None) -> None:
         kind, _, coded = (authorization or "").partition(" ")
@@ -182,8 +185,9 @@ def _day(asked: dict[str, str], name: str) -> dt.date:
         raise _Refused(400, f"Invalid {name}: must be yyyy-mm-dd") from None
 
 
-def _shown(lines: Iterator[bytes], asked: dict[str, str], limit: int) -> Iterator[bytes]:
+def _shown(lines: Iterator[bytes], asked: dict[str, str]) -> Iterator[bytes]:
     """The lines that were asked for; times are in seconds unless milliseconds are wanted."""
+    limit = int(asked.get("limit", "0"))
     names = set(msgspec.json.decode(asked["event"])) if "event" in asked else None
     seconds = asked.get("time_in_ms", "false").lower() not in ("true", "1")
     for number, line in enumerate(lines):

@@ -94,23 +94,25 @@ class Generated:
 
     def lines(self, day: int, now: float) -> Iterator[bytes]:
         """The lines of a day that had arrived by then."""
+        until = now * 1_000
+        for came, line in self.events(day):
+            if came <= until:
+                yield line
+
+    def events(self, day: int) -> Iterator[tuple[int, bytes]]:
+        """All lines of a day, each with when it arrives (epoch milliseconds)."""
         if not self.first <= day <= self.last:
             return
         begins, step = day * DAY_MS, DAY_MS / self.per_day
-        until = now * 1_000
         for number in range(self.per_day):
             time = begins + int(number * step)
-            if time > until:
-                return
             came = time + 2_000
             if number % self._late == 0:
                 came += (number * 7_919 + day) % 5 * DAY_MS
-            if came > until:
-                continue
             line = self._line(day, number, time, came)
-            yield line
+            yield came, line
             if number % self._repeated == 1:
-                yield line
+                yield came, line
 
     def _line(self, day: int, number: int, time: int, came: int) -> bytes:
         user = (number * 2_654_435_761 + day * 40_503) % self._users

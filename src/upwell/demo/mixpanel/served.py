@@ -34,9 +34,11 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer, in chunks: nothing is held but one piece."""
         path, _, query = self.path.partition("?")
         answer = self.server.fake.answer(path, query, self.headers.get("Authorization"))
-        pieces = _gathered(answer.body)
+        packed = "Content-Encoding" in answer.headers
+        pieces = answer.body if packed else _gathered(answer.body)
         first = next(pieces, b"")
-        packs = "gzip" in self.headers.get("Accept-Encoding", "") and len(first) > SMALL
+        takes = "gzip" in self.headers.get("Accept-Encoding", "")
+        packs = takes and not packed and len(first) > SMALL
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
