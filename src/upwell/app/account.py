@@ -16,10 +16,11 @@ import structlog
 import xxhash
 
 from upwell.app.calls import Calls
-from upwell.app.connect import Link, Links
+from upwell.app.connect import Links
+from upwell.app.link import Link
 from upwell.app.progress import Progress
+from upwell.app.pulled import Pages
 from upwell.event import Delivery
-from upwell.journal import Journal
 from upwell.period import to_micros
 from upwell.sources.contract import Clock
 from upwell.sources.stripe import complete, fetch, wants
@@ -40,7 +41,7 @@ class Account:
 
     every = EVERY
 
-    def __init__(self, link: Link, links: Links, calls: Calls, journal: Journal, clock: Clock):
+    def __init__(self, link: Link, links: Links, calls: Calls, journal: Pages, clock: Clock):
         self.link = link
         self._links = links
         self._calls = calls
@@ -277,7 +278,7 @@ class Account:
         return int(self._clock().timestamp())
 
 
-def again(journal: Journal, link: Link, since: int, now: dt.datetime) -> bool:
+def again(journal: Pages, link: Link, since: int, now: dt.datetime) -> bool:
     """List a source from the beginning at the next look; whether anything of it was read before.
 
     Lists that can say when their objects were made are read back to `since` (epoch seconds, 0:

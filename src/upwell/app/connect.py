@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -73,14 +74,15 @@ class Links:
         self._country = country
         self.stand = stand  # journals the configuration where it is another now
         self._guard = Guard(settings.server.allow_private_urls)
+        self._lock = threading.RLock()  # who reads while another changes would keep what was
         self._known: list[Link] | None = None
 
     def every(self) -> list[Link]:
         """All of them, the file's first; read again after each change made here."""
-        known = self._known
-        if known is None:
-            known = self._known = self._read()
-        return list(known)
+        with self._lock:
+            if self._known is None:
+                self._known = self._read()
+            return list(self._known)
 
     def _read(self) -> list[Link]:
         rows = {row.id: row for row in sources.every(self._state)}
@@ -238,8 +240,7 @@ class Links:
             if webhook_secret
             else "",
         )
-        sources.add(self._state, kept)
-        self._known = None
+        self._add(kept)
         self.stand()
         return self.find(source.id)
 
@@ -271,8 +272,7 @@ class Links:
             created_at=self._now(),
             created_by=by,
         )
-        sources.add(self._state, row)
-        self._known = None
+        self._add(row)
         self.stand()
         return self.find(id_)
 
@@ -285,7 +285,8 @@ class Links:
             if value is not None
         }
         self._change(id_, **kept)
-        self._known = None  # the pointer may be the same, what it points to is not
+        with self._lock:
+            self._known = None  # the pointer may be the same, what it points to is not
         return self.find(id_)
 
     def pause(self, id_: str, paused: bool) -> Link:
@@ -315,16 +316,23 @@ class Links:
         """What is kept of a source."""
         return sources.find(self._state, id_)
 
+    def _add(self, source: Source) -> None:
+        with self._lock:
+            sources.add(self._state, source)
+            self._known = None
+
     def _change(self, id_: str, **values: Any) -> bool:
-        changed = sources.change(self._state, id_, **values)
-        self._known = None
+        with self._lock:
+            changed = sources.change(self._state, id_, **values)
+            self._known = None
         return changed
 
     def _row(self, link: Link) -> Source:
-        known = sources.find(self._state, link.id)
-        if known is None:
-            known = Source(id=link.id, kind=link.kind, name=link.name, created_at=self._now())
-            sources.add(self._state, known)
+        with self._lock:
+            known = sources.find(self._state, link.id)
+            if known is None:
+                known = Source(id=link.id, kind=link.kind, name=link.name, created_at=self._now())
+                sources.add(self._state, known)
         return known
 
     def _keep_secret(self, name: str, value: str) -> str:

@@ -7,15 +7,14 @@ middle of one, and goes on from the journal.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
 
 import structlog
 import xxhash
 
 from upwell.app.progress import Progress
 from upwell.event import Delivery
-from upwell.journal import Journal
 from upwell.period import to_micros
 from upwell.sources.contract import Clock, Cursor, Kind, Page, Reader
 from upwell.sources.kinds import of_others
@@ -23,6 +22,18 @@ from upwell.sources.kinds import of_others
 _log = structlog.get_logger()
 
 QUIET = dt.timedelta(hours=1)  # after which a cursor is kept though nothing new came
+
+
+class Pages(Protocol):
+    """Where pages are kept: the journal, or what stands before it."""
+
+    def pulled(self, source: str) -> Delivery | None:
+        """The newest delivery of a source that holds a cursor."""
+        ...
+
+    def append(self, deliveries: Sequence[Delivery]) -> list[int]:
+        """Keep them; their numbers."""
+        ...
 
 
 class Pulled:
@@ -34,7 +45,7 @@ class Pulled:
         kind: Kind,
         every: float,
         reader: Reader,
-        journal: Journal,
+        journal: Pages,
         clock: Clock,
         room: Callable[[], None],
     ) -> None:
@@ -116,7 +127,7 @@ class Pulled:
         )
 
 
-def again(journal: Journal, id_: str, kind: Kind, since: int, now: dt.datetime) -> bool:
+def again(journal: Pages, id_: str, kind: Kind, since: int, now: dt.datetime) -> bool:
     """Let everything since then (epoch seconds; 0: all) be read once more; False if none was."""
     last = journal.pulled(id_)
     if last is None:

@@ -3,56 +3,35 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-import structlog
 
 from upwell.app import account, pulled
 from upwell.app.account import Account
-from upwell.app.connect import Link, Links
+from upwell.app.connect import Links
 from upwell.app.house import House
+from upwell.app.link import Link
 from upwell.app.progress import Progress
-from upwell.app.pulled import Pulled
-from upwell.errors import Rejected, Unavailable, UpwellError
+from upwell.app.pulled import Pages, Pulled
+from upwell.app.runner import LEAVING, Keeping, Runner, Stop, told
 from upwell.event import Delivery
 from upwell.journal import Journal
-from upwell.sources.contract import Clock, QuotaGone, SignIn, state_of
+from upwell.sources.contract import Clock
 from upwell.sources.kinds import kind_named
 from upwell.sources.stripe.fetch import Cursor
 
-log = structlog.get_logger()
-
 PATIENCE = 24 * 3600.0  # seconds that a sync waits for a server that reads the past
-AGAIN = 300.0  # seconds until a source that was refused is tried again
-UNREACHED = 60.0  # seconds until one that did not answer is, at most
 FULL = 4  # deliveries that may wait to be counted before the past is read on
 
 Backlog = Callable[[], tuple[int, int]]
 """The applied sequence and the newest one."""
 
 
-class Stop:
-    """A request to end, which cuts every wait short."""
-
-    def __init__(self) -> None:
-        self._asked = threading.Event()
-
-    def __call__(self) -> bool:
-        return self._asked.is_set()
-
-    def ask(self) -> None:
-        """End soon."""
-        self._asked.set()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, until it is to end at the most."""
-        self._asked.wait(seconds)
-
-
 def opened(
-    link: Link, links: Links, journal: Journal, clock: Clock, backlog: Backlog, stop: Stop
+    link: Link, links: Links, journal: Pages, clock: Clock, backlog: Backlog, stop: Stop
 ) -> Account | Pulled:
     """A source, ready to be read from where it was left."""
     if link.kind == "stripe":
@@ -79,7 +58,7 @@ class Pulls:
         self._clock = clock
         self._backlog = backlog
         self._lock = threading.Lock()
-        self._running: dict[str, _Runner] = {}
+        self._running: dict[str, Runner] = {}
         self._stopped = False
 
     def start(self) -> None:
@@ -88,38 +67,33 @@ class Pulls:
             self.begin(link)
 
     def begin(self, link: Link) -> None:
-        """Read a source from now on, with its newest settings."""
-        self.end(link.id)
-        if link.paused:
-            return
+        """Read a source from now on as it stands: with its newest settings, or not at all."""
         with self._lock:
-            if not self._stopped:
-                self._running[link.id] = _Runner(link, self._links, self._open)
-
-    def _open(self, link: Link, stop: Stop) -> Account | Pulled:
-        return opened(link, self._links, self._journal, self._clock, self._backlog, stop)
-
-    def end(self, id_: str) -> None:
-        """Read a source no more."""
-        with self._lock:
-            runner = self._running.pop(id_, None)
-        if runner is not None:
-            runner.stop()
+            self._end(link.id)
+            self._begin(link.id)
 
     def again(self, link: Link, since: int) -> bool:
         """List a source again, as `again` says, and go on reading it."""
         with self._lock:
-            runner = self._running.get(link.id)
-        if runner is not None and not runner.stop():
-            raise Unavailable(
-                "still_reading",
-                f"Source '{link.id}' waits for an answer.",
-                fix="Try again in a minute.",
-            )
-        try:
-            return again(self._journal, link, since, self._clock)
-        finally:
-            self.begin(link)
+            self._end(link.id)
+            try:
+                return again(self._journal, link, since, self._clock)
+            finally:
+                self._begin(link.id)
+
+    def _begin(self, id_: str) -> None:
+        link = self._links.find(id_)  # whoever changed it last may not be who comes last
+        if not self._stopped and not link.paused:
+            self._running[id_] = Runner(link, self._links, self._open)
+
+    def _open(self, link: Link, stop: Stop) -> Account | Pulled:
+        journal = Keeping(self._journal, stop)
+        return opened(link, self._links, journal, self._clock, self._backlog, stop)
+
+    def _end(self, id_: str) -> None:
+        runner = self._running.pop(id_, None)
+        if runner is not None:
+            runner.stop()
 
     def heard(self, delivery: Delivery) -> None:
         """A webhook was journaled."""
@@ -160,110 +134,9 @@ class Pulls:
             self._running.clear()
         for runner in runners:
             runner.ask_to_stop()
+        until = time.monotonic() + LEAVING
         for runner in runners:
-            runner.stop()
-
-
-class _Runner:
-    def __init__(
-        self, link: Link, links: Links, open_: Callable[[Link, Stop], Account | Pulled]
-    ) -> None:
-        self._link, self._links, self._open = link, links, open_
-        self._stop = Stop()
-        self._woken = threading.Condition()
-        self._due = True
-        self._looks = 0
-        self.pull: Account | Pulled | None = None
-        self._waiting: list[Delivery] = []
-        self._thread = threading.Thread(target=self._run, name=f"pull {link.id}", daemon=True)
-        self._thread.start()
-
-    def heard(self, delivery: Delivery) -> None:
-        with self._woken:
-            if self.pull is None:
-                self._waiting.append(delivery)
-            elif self.pull.heard(delivery):
-                self._due = True
-                self._woken.notify_all()
-
-    def sync(self, timeout: float) -> Iterator[Progress]:
-        with self._woken:
-            looks = self._looks
-            self._due = True
-            self._woken.notify_all()
-        waited = 0.0
-        while waited < timeout and not self._stop():
-            with self._woken:
-                if self._woken.wait_for(lambda: self._looks > looks, 0.5):
-                    return
-            waited += 0.5
-            if self.pull is not None and self.pull.progress is not None:
-                yield self.pull.progress
-
-    def ask_to_stop(self) -> None:
-        self._stop.ask()
-        with self._woken:
-            self._woken.notify_all()
-
-    def stop(self) -> bool:
-        """End the thread; whether it has ended."""
-        self.ask_to_stop()
-        self._thread.join(timeout=10)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        while not self._stop():
-            pause = UNREACHED
-            try:
-                self._look()
-                if self.pull is not None:
-                    pause = self.pull.every
-                self._links.went_well(self._link.id)
-            except (Rejected, UpwellError) as error:
-                if isinstance(error, SignIn):
-                    self._close()  # where the key is kept may hold another one by then
-                pause = _pause_after(error, pause)
-                self._links.failed(self._link.id, state_of(error), error.problem.message)
-            except Exception as error:  # noqa: BLE001 - one source hurts no other; it is tried again
-                _failed_inside(self._links, self._link.id, error)
-            with self._woken:
-                self._looks += 1
-                self._woken.notify_all()
-                self._woken.wait_for(lambda: self._due or self._stop(), pause)
-                self._due = False
-        self._close()
-
-    def _close(self) -> None:
-        if self.pull is not None:
-            self.pull.close()
-        self.pull = None
-
-    def _look(self) -> None:
-        if self.pull is None:
-            pull = self._open(self._link, self._stop)
-            with self._woken:
-                self.pull = pull
-                for delivery in self._waiting:
-                    pull.heard(delivery)
-                self._waiting.clear()
-        for number, _ in enumerate(self.pull.read()):
-            if not number:  # the past may take hours, and nothing is wrong with it any more
-                self._links.went_well(self._link.id)
-            if self._stop():
-                return
-
-
-def _failed_inside(links: Links, id_: str, error: Exception) -> None:
-    """Note a fault of the program, or of a package that adds a kind."""
-    log.error("source not read", source=id_, error=repr(error))
-    links.failed(id_, "inside", f"{type(error).__name__}: {error}")
-
-
-def _pause_after(error: UpwellError, usual: float) -> float:
-    """Seconds until a source that failed is tried again."""
-    if isinstance(error, QuotaGone):
-        return max(1.0, error.after)
-    return AGAIN if isinstance(error, Rejected) else usual
+            runner.stop(max(0.0, until - time.monotonic()))
 
 
 def again(journal: Journal, link: Link, since: int, clock: Clock) -> bool:
@@ -297,11 +170,9 @@ def syncing(
         found = opened(link, house.links, house.journal, house.clock, house.flow.backlog, Stop())
         for one in found.read():
             yield _step(one)
-        house.links.went_well(link.id)
-    except UpwellError as error:
-        house.links.failed(link.id, state_of(error), error.problem.message)
+        told(house.links, link.id, None)
     except Exception as error:  # noqa: BLE001 - one source hurts no other
-        _failed_inside(house.links, link.id, error)
+        told(house.links, link.id, error)
     finally:
         if found is not None:
             found.close()
