@@ -17,7 +17,7 @@ from upwell.event import Delivery
 pytestmark = pytest.mark.anyio
 
 VERBS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-OPEN = {("GET", "/v1/session")}
+OPEN = {("GET", "/v1/session"), ("GET", "/v1/start")}
 PROBES = {"/healthz", "/readyz"}
 OWN = {
     ("POST", "/v1/session"),

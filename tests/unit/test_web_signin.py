@@ -305,6 +305,34 @@ async def test_the_demo_signs_in_by_itself_here(tmp_path: Path) -> None:
     built.close()
 
 
+async def test_a_page_starts_with_all_that_pages_share(built: Built) -> None:
+    parts = {
+        "products": "/v1/products",
+        "metrics": "/v1/metrics",
+        "alerts": "/v1/alerts",
+        "annotations": "/v1/annotations",
+        "goals": "/v1/goals",
+    }
+    built.owner()
+    async with built.client() as client:
+        nobody = (await client.get("/v1/start")).json()
+        assert nobody["session"]["viewer"] is None
+        assert nobody["shared"] is None
+        await signed_in(client)
+        told = (await client.get("/v1/start")).json()
+        assert told["session"] == (await client.get("/v1/session")).json()
+        shared = told["shared"]
+        assert shared["sources"] == (await client.get("/v1/sources")).json()
+        for name, path in parts.items():
+            assert shared[name] == (await client.get(path)).json()[name], name
+
+
+async def test_a_key_that_may_not_read_starts_with_nothing(built: Built) -> None:
+    async with built.client() as client:
+        told = (await client.get("/v1/start", headers=built.key("ingest"))).json()
+    assert told["shared"] is None
+
+
 @pytest.mark.parametrize(
     ("peer", "headers"),
     [

@@ -1,5 +1,5 @@
 /** Calls to the server: JSON in and out, and one shape of error. */
-import type { Answer, Problem, Question, Session } from './wire';
+import type { Answer, Problem, Question, Session, Start } from './wire';
 
 export class Failure extends Error {
   constructor(
@@ -18,7 +18,7 @@ export const UNREACHABLE: Problem = {
 };
 
 export interface Api {
-  session(): Promise<Session>;
+  start(): Promise<Start>;
   signIn(email: string, password: string): Promise<Session>;
   signOut(): Promise<void>;
   setUp(owner: { token: string; name: string; email: string; password: string }): Promise<Session>;
@@ -57,17 +57,21 @@ export function createApi(fetcher: typeof fetch, signedOut: () => void): Api {
 
   const call = async <T>(method: string, path: string, body?: unknown): Promise<T> => parsed(await (await send(method, path, body)).text()) as T;
 
-  async function session(method: string, path: string, body?: unknown): Promise<Session> {
-    const answer = await call<Session>(method, path, body);
+  async function session(path: string, body: unknown): Promise<Session> {
+    const answer = await call<Session>('POST', path, body);
     csrf = answer.csrf;
     return answer;
   }
 
   return {
-    session: () => session('GET', '/v1/session'),
-    signIn: (email, password) => session('POST', '/v1/session', { email, password }),
+    start: async () => {
+      const answer = await call<Start>('GET', '/v1/start');
+      csrf = answer.session.csrf;
+      return answer;
+    },
+    signIn: (email, password) => session('/v1/session', { email, password }),
     signOut: () => call<void>('DELETE', '/v1/session'),
-    setUp: (owner) => session('POST', '/v1/owner', owner),
+    setUp: (owner) => session('/v1/owner', owner),
     get: (path, params) => call('GET', path + query(params)),
     post: (path, body) => call('POST', path, body),
     put: (path, body) => call('PUT', path, body),

@@ -22,7 +22,7 @@ from upwell.sources.wire import Wire
 from upwell.web import health_shapes, kind_shapes, shapes
 
 _REF = "#/components/schemas/"
-_OPEN = frozenset({"/v1/session", "/v1/owner", "/healthz", "/readyz"})  # need no key
+_OPEN = frozenset({"/v1/session", "/v1/start", "/v1/owner", "/healthz", "/readyz"})  # need no key
 _TAGS = {
     "Events": "Sending what happened.",
     "Clients of others": "What the clients of Mixpanel, Segment and Google send, unchanged.",

@@ -17,6 +17,8 @@ from upwell.live.frames import Backfill
 from upwell.metrics.catalog import Direction, Unit
 from upwell.period import Grain
 from upwell.query import Lateness, Question
+from upwell.query.marks import Annotation
+from upwell.query.progress import Goal
 
 
 class _Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -529,6 +531,27 @@ class Alerts(_Shape, frozen=True):
     """The inbox, newest first."""
 
     alerts: tuple[AlertShown, ...]
+
+
+# Opening a page
+
+
+class Shared(_Shape, frozen=True):
+    """What all pages share: as `/v1/products`, `/v1/metrics` and the others answer it."""
+
+    products: tuple[Product, ...]
+    metrics: tuple[Metric, ...]
+    sources: Sources
+    alerts: tuple[AlertShown, ...]
+    annotations: tuple[Annotation, ...]
+    goals: tuple[Goal, ...]
+
+
+class Start(_Shape, frozen=True):
+    """What a page needs before it can ask anything; `shared` is null for who may not read."""
+
+    session: Session
+    shared: Shared | None
 
 
 # Reports

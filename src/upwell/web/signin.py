@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
 from litestar import Response, delete, get, post
 from litestar.params import FromPath, JSONBody
@@ -26,14 +25,8 @@ async def see(request: Call) -> Response[shapes.Session]:
 
     In the demo this signs in by itself, on this machine only.
     """
-    now = request.now()
-    visitor, cookie = await _visitor(request, now), ""
-    if visitor is None and request.house.demo and is_local_visit(request.scope, request.house):
-        check_origin(request.scope, request.house)
-        secret = await request.run(request.gate.sign_in_demo, request.address, now)
-        visitor = await request.run(request.gate.by_session, secret, now)
-        cookie = set_cookie(request.scope, request.house, secret)
-    return await _session(request, visitor, now, cookie)
+    visitor, headers = await arrived(request)
+    return Response(await session_of(request, visitor), headers=headers)
 
 
 @post("/v1/session", status_code=200, guards=OPEN, tags=_TAGS, summary="Sign in")
@@ -138,6 +131,18 @@ async def revoke_key(
     )
 
 
+async def arrived(request: Call) -> tuple[Pass | None, dict[str, str]]:
+    """Who this is, with the cookie's header where the demo has just signed them in by itself."""
+    now = request.now()
+    visitor = await _visitor(request, now)
+    if visitor is None and request.house.demo and is_local_visit(request.scope, request.house):
+        check_origin(request.scope, request.house)
+        secret = await request.run(request.gate.sign_in_demo, request.address, now)
+        visitor = await request.run(request.gate.by_session, secret, now)
+        return visitor, {"Set-Cookie": set_cookie(request.scope, request.house, secret)}
+    return visitor, {}
+
+
 async def _visitor(request: Call, now: dt.datetime) -> Pass | None:
     """Who this is; None for nobody and for a session that ended; a wrong key is an error."""
     try:
@@ -150,13 +155,13 @@ async def _visitor(request: Call, now: dt.datetime) -> Pass | None:
 
 async def _enter(request: Call, secret: str, now: dt.datetime) -> Response[shapes.Session]:
     visitor = await request.run(request.gate.by_session, secret, now)
-    cookie = set_cookie(request.scope, request.house, secret)
-    return await _session(request, visitor, now, cookie)
+    cookie = {"Set-Cookie": set_cookie(request.scope, request.house, secret)}
+    return Response(await session_of(request, visitor), headers=cookie)
 
 
-async def _session(
-    request: Call, visitor: Pass | None, now: dt.datetime, cookie: str
-) -> Response[shapes.Session]:
+async def session_of(request: Call, visitor: Pass | None) -> shapes.Session:
+    """The session as pages are told of it."""
+    now = request.now()
     workspace, demo = request.parts.settings().workspace, request.house.demo
     viewer, first_day, setup = None, None, False
     if visitor is not None:
@@ -165,7 +170,7 @@ async def _session(
         first_day = await request.run(request.parts.first_day)
     elif not demo:
         setup = await request.run(request.gate.needs_owner)
-    session = shapes.Session(
+    return shapes.Session(
         viewer=viewer,
         setup=setup,
         csrf=visitor.csrf if visitor else "",
@@ -183,8 +188,6 @@ async def _session(
         ),
         version=__version__,
     )
-    headers: dict[str, Any] = {"Set-Cookie": cookie} if cookie else {}
-    return Response(session, headers=headers)
 
 
 def _key(key: Key) -> shapes.Key:

@@ -30,6 +30,7 @@ from upwell.web import (
     schema,
     sdk,
     signin,
+    start,
     usage,
 )
 from upwell.web.crossing import Headers, answer_first, asks_first, crossing, shared
@@ -128,6 +129,7 @@ def _api(parts: Parts) -> Litestar:
     return Litestar(
         route_handlers=[
             *signin.ROUTES,
+            *start.ROUTES,
             *events.ROUTES,
             *numbers.ROUTES,
             *explain.ROUTES,

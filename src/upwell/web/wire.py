@@ -227,6 +227,8 @@ STRUCTS: tuple[type[msgspec.Struct], ...] = (
     marks.NewAnnotation,
     marks.Annotation,
     marks.Annotations,
+    shapes.Shared,
+    shapes.Start,
 )
 NAMES: dict[type, str] = {
     inbox.WhyShown: "Why",

@@ -2,7 +2,7 @@ import { flushSync } from 'svelte';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { idOf } from '../store';
 import type { Ears } from '../socket';
-import type { Answer, Question, Session, Watch } from '../wire';
+import type { Answer, Metric, Question, Session, Shared, Watch } from '../wire';
 import { Asked, Desk } from './desk.svelte';
 
 const session = (viewer: Session['viewer'], passed = 0): Session => ({
@@ -16,7 +16,7 @@ const session = (viewer: Session['viewer'], passed = 0): Session => ({
     currency: 'USD',
     week_start: 'monday',
     now: new Date(Date.parse('2026-11-23T03:30:00Z') + passed).toISOString(), // still the 22nd in New York
-    today: '2026-11-22',
+    today: passed < 90 * 60_000 ? '2026-11-22' : '2026-11-23',
     first_day: null,
     in_file: true,
     named: true,
@@ -24,6 +24,14 @@ const session = (viewer: Session['viewer'], passed = 0): Session => ({
   version: '1',
 });
 const ADA = { id: 'u', name: 'Ada', kind: 'person' };
+const SHARED: Shared = {
+  products: [],
+  metrics: [{ name: 'dau', title: 'DAU', grains: ['day'] } as unknown as Metric],
+  sources: { sources: [], backlog: 0, backfill: null, position: '' },
+  alerts: [],
+  annotations: [],
+  goals: [],
+};
 
 const answer = (question: Question, value: number): Answer => ({
   question,
@@ -53,7 +61,7 @@ function outside() {
     calls.push({ method: init?.method ?? 'GET', path, body, csrf: new Headers(init?.headers).get('X-CSRF-Token') });
     if (down) return Promise.reject(new TypeError('no network'));
     const say = (told: unknown, status = 200): Promise<Response> => Promise.resolve(Response.json(told, { status }));
-    if (path === '/v1/session') return say(session(viewer, Date.now() - born));
+    if (path === '/v1/start') return say({ session: session(viewer, Date.now() - born), shared: viewer && SHARED });
     if (!viewer) return say({ error: { code: 'signed_out', message: 'Nobody.', fix: '', where: '' } }, 401);
     if (path === '/v1/query') {
       const { questions } = body as { questions: Question[] };
@@ -63,8 +71,7 @@ function outside() {
         ),
       });
     }
-    if (path === '/v1/metrics') return say({ metrics: [{ name: 'dau', title: 'DAU', grains: ['day'] }] });
-    return say(path === '/v1/products' ? { products: [] } : { sources: [], backlog: 0, backfill: null, position: '' });
+    return say({ error: { code: 'not_found', message: 'Nothing.', fix: '', where: '' } }, 404);
   };
   const desk = new Desk({
     fetcher,
@@ -112,6 +119,14 @@ async function opened() {
   it.wires[0]!.ears.open();
   return it;
 }
+
+test('one request brings who is here and all that pages share', async () => {
+  const it = outside();
+  stop.push(it.desk.start());
+  await settle();
+  expect(it.calls.map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /v1/start']);
+  expect([it.desk.session?.viewer?.name, it.desk.known, it.desk.metrics.length, it.desk.inbox]).toEqual(['Ada', true, 1, []]);
+});
 
 test('one message watches all that a page asks, alike questions once', async () => {
   const it = await opened();
@@ -208,6 +223,15 @@ test('the day is the workspace’s own, and turns at its midnight', async () => 
   const it = await opened();
   expect(it.desk.today).toBe('2026-11-22');
   await settle(91 * 60_000);
+  expect(it.desk.today).toBe('2026-11-23');
+});
+
+test('the day turns at midnight where the server is away too', async () => {
+  const it = await opened();
+  it.cut();
+  await settle(89 * 60_000);
+  expect(it.desk.today).toBe('2026-11-22');
+  await settle(2 * 60_000);
   expect(it.desk.today).toBe('2026-11-23');
 });
 

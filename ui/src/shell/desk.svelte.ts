@@ -4,9 +4,9 @@ import { createApi, problemFrom, UNREACHABLE, type Api } from '../api';
 import { format, parse, segmentOf, type Route } from '../router';
 import { Socket, type Ears, type Link, type Wire } from '../socket';
 import { apply, EMPTY, idOf, pruned, withAnswer, withError, type State, type Tile } from '../store';
-import type { Alert, Annotation, Annotations, Answer, Frame, Goal, GoalList, Metric, Problem, Product, Question, Session, Source, Sources, Workspace } from '../wire';
+import type { Alert, Annotation, Annotations, Answer, Frame, Goal, GoalList, Metric, Problem, Product, Question, Session, Shared, Source, Sources, Workspace } from '../wire';
 import { effectiveGrain, resolve, weekStartOf, type Calendar, type Span } from './dates';
-import { clockIn, dayIn } from './clock';
+import { clockIn, dayIn, quarterOf, readyClock } from './clock';
 
 const SPARE = 120; // answers of pages left, kept so that going back shows at once
 const GRACE = 600; // ms without a link before questions are asked the plain way
@@ -52,7 +52,10 @@ export class Desk {
   #seen = $state.raw<ReadonlyMap<string, number>>(new Map()); // product -> when a figure of it moved
 
   workspace = $derived(this.session?.workspace ?? NOWHERE);
-  today = $derived(this.session ? dayIn(this.workspace.timezone, this.now) : NOWHERE.today);
+  // Days turn at a full quarter of an hour in UTC, wherever one is: until then it is what the server said.
+  today = $derived(
+    !this.session || quarterOf(this.now) === quarterOf(Date.parse(this.workspace.now)) ? this.workspace.today : dayIn(this.workspace.timezone, this.now),
+  );
   calendar = $derived<Calendar>({
     today: this.today,
     weekStart: weekStartOf(this.workspace.week_start),
@@ -83,6 +86,8 @@ export class Desk {
   #socket: Socket;
   #asked = new Map<string, { question: Question; count: number }>();
   #feeds = 0;
+  #loads = 0; // asked for so far
+  #loaded = 0; // which of them is shown
   #offset = 0;
   #flushing = false;
   #said = '';
@@ -134,23 +139,36 @@ export class Desk {
       if (this.session?.viewer && (this.filling || this.bare)) void this.load();
     });
     void this.load();
+    readyClock();
     return () => {
       for (const stop of this.#stop.splice(0)) stop();
       this.#socket.stop();
     };
   }
 
+  /** Who is here and all that pages share, again; what cannot be had stays as it was. */
   async load(): Promise<void> {
+    const mine = (this.#loads += 1);
     try {
-      this.enter(await this.api.session());
+      const { session, shared } = await this.api.start();
+      if (mine < this.#loaded) return; // what was asked for later is here
+      this.#loaded = mine;
+      this.#settle(session);
+      if (shared) this.#take(shared);
       this.failed = null;
     } catch (thrown) {
-      this.failed = problemFrom(thrown);
+      if (mine > this.#loaded) this.failed = problemFrom(thrown);
     }
   }
 
-  /** Takes a session as the server told it, and opens or shuts the house by it. */
+  /** Takes the session of who has just signed in. */
   enter(session: Session): void {
+    this.#settle(session);
+    void this.load();
+  }
+
+  /** Opens or shuts the house by a session as the server told it. */
+  #settle(session: Session): void {
     this.#offset = Date.parse(session.workspace.now) - Date.now();
     this.now = Date.now() + this.#offset;
     this.session = session;
@@ -161,29 +179,18 @@ export class Desk {
       this.#whole.clear();
       return;
     }
-    void this.refresh();
     this.#socket.start();
   }
 
-  /** Products, metrics and sources again; what cannot be had stays as it was. */
-  async refresh(): Promise<void> {
-    const take = async <T>(path: string, put: (answer: T) => void): Promise<void> => {
-      try {
-        put(await this.api.get<T>(path));
-      } catch (thrown) {
-        if (!this.known) this.failed = problemFrom(thrown);
-      }
-    };
-    await Promise.all([
-      take<{ products: Product[] }>('/v1/products', ({ products }) => (this.products = products)),
-      take<{ metrics: Metric[] }>('/v1/metrics', ({ metrics }) => (this.metrics = metrics)),
-      take<Sources>('/v1/sources', (sources) => (this.sources = sources)),
-      this.readInbox(),
-      take<Annotations>('/v1/annotations', ({ annotations }) => (this.notes = annotations)),
-      take<GoalList>('/v1/goals', ({ goals }) => (this.goals = goals)),
-    ]);
-    this.known ||= this.metrics.length > 0;
-    if (this.known && this.session?.viewer) this.failed = null;
+  #take({ products, metrics, sources, alerts, annotations, goals }: Shared): void {
+    this.products = products;
+    this.metrics = metrics;
+    this.sources = sources;
+    this.inbox = alerts;
+    this.inboxProblem = null;
+    this.notes = annotations;
+    this.goals = goals;
+    this.known = true;
   }
 
   async readNotes(): Promise<void> {
