@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import duckdb
@@ -57,6 +58,15 @@ class Answer(NamedTuple):
     bytes: int
 
 
+class Table(NamedTuple):
+    """A table of a query: the view that stands for it, its names, and which of a day each."""
+
+    view: str
+    dataset: str
+    name: str
+    only: str
+
+
 class Tables:
     """A dataset."""
 
@@ -81,21 +91,12 @@ class Tables:
             return self._answer(asked["query"], given, bool(asked.get("dryRun")))
 
     def _answer(self, sql: str, given: dict[str, Any], dry: bool) -> Answer:
-        try:
-            tree = sqlglot.parse_one(sql, dialect="bigquery")
-        except SqlglotError as error:
-            raise Refused(400, "invalidQuery", f"Syntax error: {str(error)[:80]}") from None
-        _strict(tree)
-        for parameter in tree.find_all(exp.Parameter):
-            parameter.this.set("quoted", False)
-        read = sum(self._resolve(table, given) for table in list(tree.find_all(exp.Table)))
-        # All times are UTC here, so that none needs a zone.
-        text = tree.sql(dialect="duckdb").replace("AS TIMESTAMPTZ", "AS TIMESTAMP")
+        text, tables = _turned(sql)
+        read = sum(self._resolve(table, given) for table in tables)
         if dry:
             text = f"select * from ({text}) limit 0"
-        used = {name: value for name, value in given.items() if f"${name}" in text}
         try:
-            found = self._database.execute(text, used)
+            found = self._database.execute(text, _used(text, given))
             names = [
                 {"name": column[0], "type": _type(str(column[1])), "mode": "NULLABLE"}
                 for column in found.description or ()
@@ -107,55 +108,76 @@ class Tables:
             said = f"No matching signature for operator: {str(error)[:120]}"
             raise Refused(400, "invalidQuery", said) from None
 
-    def _resolve(self, table: exp.Table, given: Mapping[str, Any]) -> int:
-        """Put the tables that are read in the place of a name; how many bytes that is."""
-        if not table.db:
-            return 0  # of the query itself: with a as (…)
-        name = f"{table.catalog or PROJECT}:{table.db}.{table.name}"
+    def _resolve(self, table: Table, given: Mapping[str, Any]) -> int:
+        """Put the tables that are read behind the view of a name; how many bytes that is."""
+        name, start = f"{PROJECT}:{table.dataset}.{table.name}", table.name.removesuffix("*")
         held = self._database.execute(
-            "select table_name, estimated_size from duckdb_tables() where schema_name = ?",
-            [table.db],
+            "select table_name, estimated_size from duckdb_tables() where schema_name = ? "
+            "and starts_with(table_name, ?) and (? or table_name = ?) order by 1",
+            [table.dataset, start, table.name != start, start],
         ).fetchall()
-        start = table.name.removesuffix("*")
-        if table.name == start:
-            sizes = [(one, size) for one, size in held if one == start]
-            if not sizes:
-                said = f"Not found: Table {name} was not found in location US"
-                raise Refused(404, "notFound", said)
-            table.set("catalog", None)
-            return int(sizes[0][1]) * _ROW
-        sizes = [(one, size) for one, size in sorted(held) if one.startswith(start)]
-        if not sizes:
+        if not held and table.name == start:
+            said = f"Not found: Table {name} was not found in location US"
+            raise Refused(404, "notFound", said)
+        if not held:
             raise Refused(404, "notFound", f"Not found: {name} does not match any table.")
-        kept = [(one, size) for one, size in sizes if self._wanted(table, one[len(start) :], given)]
+        suffixes = ", ".join(f"('{one.removeprefix(start)}')" for one, _ in held)
+        asked = f"select _table_suffix from (values {suffixes}) t(_table_suffix) where {table.only}"
+        found = self._database.execute(asked, _used(asked, given)).fetchall()
+        kept = {f"{start}{suffix}": size for (suffix,) in found for one, size in held
+                if one == f"{start}{suffix}"}  # fmt: skip
         # Where no table is left, the newest says which columns there are.
         parts = [
-            f'select *, \'{one[len(start) :]}\' as _table_suffix from "{table.db}"."{one}"'
-            + ("" if kept else " limit 0")
-            for one, _ in (kept or sizes[-1:])
+            f"select *, '{one.removeprefix(start)}' as _table_suffix "
+            f'from "{table.dataset}"."{one}" ' + ("" if kept else "limit 0")
+            for one in (kept or [held[-1][0]])
         ]
-        whole = sqlglot.parse_one(" union all by name ".join(parts), dialect="duckdb")
-        assert isinstance(whole, exp.Query)
-        table.replace(whole.subquery(table.alias or "events"))
-        return sum(int(size) for _, size in kept) * _ROW
+        union = " union all by name ".join(parts)
+        self._database.execute(f"create or replace temp view {table.view} as {union}")
+        return sum(map(int, kept.values())) * _ROW
 
-    def _wanted(self, table: exp.Table, suffix: str, given: Mapping[str, Any]) -> bool:
-        """Whether the conditions on the suffix alone take a table, as BigQuery bills it."""
-        select = table.find_ancestor(exp.Select)
-        where = select.args.get("where") if select is not None else None
-        if where is None:
-            return True
-        for part in where.this.flatten() if isinstance(where.this, exp.And) else [where.this]:
-            names = {column.name.lower() for column in part.find_all(exp.Column)}
-            if names != {"_table_suffix"}:
-                continue
-            text = part.sql(dialect="duckdb")
-            used = {name: value for name, value in given.items() if f"${name}" in text}
-            asked = f"select {text} from (select '{suffix}' as _table_suffix)"
-            ((wanted,),) = self._database.execute(asked, used).fetchall()
-            if not wanted:
-                return False
-        return True
+
+@cache
+def _turned(sql: str) -> tuple[str, tuple[Table, ...]]:
+    """DuckDB's text of a query, and what it reads; raises Refused."""
+    try:
+        tree = sqlglot.parse_one(sql, dialect="bigquery")
+    except SqlglotError as error:
+        raise Refused(400, "invalidQuery", f"Syntax error: {str(error)[:80]}") from None
+    _strict(tree)
+    for parameter in tree.find_all(exp.Parameter):
+        parameter.this.set("quoted", False)
+    tables: list[Table] = []
+    for table in list(tree.find_all(exp.Table)):
+        if table.db:  # else it is of the query itself: with a as (…)
+            view = f"upwell_read_{len(tables)}"
+            tables.append(Table(view, table.db, table.name, _only(table)))
+            table.replace(exp.to_table(view, alias=table.alias or None))
+    return _duckdb(tree), tuple(tables)
+
+
+def _only(table: exp.Table) -> str:
+    """The conditions on the suffix alone: by these BigQuery leaves tables out, and bills."""
+    select = table.find_ancestor(exp.Select)
+    where = select.args.get("where") if select is not None else None
+    parts = [] if where is None else [where.this]
+    if parts and isinstance(parts[0], exp.And):
+        parts = list(parts[0].flatten())
+    only = [
+        _duckdb(part)
+        for part in parts
+        if {column.name.lower() for column in part.find_all(exp.Column)} == {"_table_suffix"}
+    ]
+    return " and ".join(only) or "true"
+
+
+def _duckdb(tree: exp.Expr) -> str:
+    # All times are UTC here, so that none needs a zone.
+    return tree.sql(dialect="duckdb").replace("AS TIMESTAMPTZ", "AS TIMESTAMP")
+
+
+def _used(text: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if f"${name}" in text}
 
 
 def _strict(tree: exp.Expr) -> None:
