@@ -30,6 +30,7 @@ class Known:
         self._path = path
         self._pending: list[U64] = []
         self._runs: list[U64] = []
+        self._last: tuple[Sequence[bytes], U64, NDArray[np.bool_]] | None = None
         self.count = count
         size = path.stat().st_size // 8 * 8 if path.exists() else 0
         if size > count * 8:
@@ -40,13 +41,13 @@ class Known:
 
     def unsure(self, lines: Sequence[bytes]) -> list[bytes]:
         """Those lines that are not known; nothing is noted of them."""
-        new = ~self._holds(numbers(lines))
+        new = ~self._looked(lines)[1]
         return list(lines) if new.all() else [lines[at] for at in np.flatnonzero(new).tolist()]
 
     def fresh(self, lines: Sequence[bytes]) -> list[bytes]:
         """Those lines that were not known, each once; from now on they are."""
-        values = numbers(lines)
-        new = np.flatnonzero(~self._holds(values))
+        values, known = self._looked(lines)
+        new = np.flatnonzero(~known)
         if not len(new):
             return []
         run, first = np.unique(values[new], return_index=True)
@@ -57,15 +58,19 @@ class Known:
             return list(lines)
         return [lines[at] for at in new[np.sort(first)].tolist()]
 
-    def _holds(self, values: U64) -> NDArray[np.bool_]:
-        """Which of the numbers are known."""
+    def _looked(self, lines: Sequence[bytes]) -> tuple[U64, NDArray[np.bool_]]:
+        """The number of each line, and whether it is known; the last ones are asked for twice."""
+        if self._last is not None and self._last[0] is lines:
+            return self._last[1:]
+        values = numbers(lines)
         order = np.argsort(values)  # so that each look-up begins near the last
         ordered = values[order]
         found = np.zeros(len(values), dtype=np.bool_)
         for run in self._runs:
             place = np.minimum(np.searchsorted(run, ordered), len(run) - 1)
             found[order] |= run[place] == ordered
-        return found
+        self._last = (lines, values, found)
+        return values, found
 
     def save(self) -> None:
         """The lines given since the last time are kept elsewhere: write their numbers down."""
@@ -75,6 +80,7 @@ class Known:
             self._pending.clear()
 
     def _push(self, run: U64) -> None:
+        self._last = None
         self._runs.append(run)
         while len(self._runs) > 1 and len(self._runs[-2]) < 2 * len(self._runs[-1]):
             both = np.concatenate([self._runs.pop(), self._runs.pop()])
