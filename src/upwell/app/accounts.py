@@ -9,7 +9,8 @@ import msgspec
 
 from upwell.access import Viewer
 from upwell.app.calls import Calls
-from upwell.app.connect import API, Link, Links, agree, livemode
+from upwell.app.connect import Links
+from upwell.app.link import API, Link, agree, livemode
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
 from upwell.event import Delivery, Position

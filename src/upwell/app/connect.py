@@ -17,39 +17,20 @@ from typing import Any
 import msgspec
 
 from upwell.app.calls import Calls
+from upwell.app.link import Link, agree, from_file, from_page, given_by, livemode, of_kind, table_of
 from upwell.billing import Origin
 from upwell.egress import Guard
 from upwell.errors import NotFound, Rejected, nearest
 from upwell.settings import Settings, StripeSource, secret
 from upwell.sources.contract import Opening, Reader
-from upwell.sources.kinds import Broken, kind_named, of_others
+from upwell.sources.kinds import kind_named, of_others
 from upwell.sources.stripe import payers
 from upwell.sources.stripe.catalogue import Catalogue
 from upwell.state import sources
 from upwell.state.db import State
 from upwell.state.sources import Source
 
-API = "https://api.stripe.com"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-
-
-class Link(msgspec.Struct, frozen=True, kw_only=True):
-    """A source with all that reading it needs; secrets as pointers."""
-
-    id: str
-    name: str
-    origin: Origin
-    api_key: str = ""
-    webhook_secret: str = ""
-    api_base: str = ""
-    settings: Any = None  # the table of a kind that is not Stripe
-    paused: bool = False
-    made: bool = False
-
-    @property
-    def kind(self) -> str:
-        """The word that `kind` has in the configuration."""
-        return self.origin.kind
 
 
 class Links:
@@ -87,13 +68,13 @@ class Links:
     def _read(self) -> list[Link]:
         rows = {row.id: row for row in sources.every(self._state)}
         found = [
-            _from_file(source, rows.get(source.id), self._mode(source.api_key))
+            from_file(source, rows.get(source.id), self._mode(source.api_key))
             if isinstance(source, StripeSource)
-            else _of_kind(source, rows.get(source.id))
+            else of_kind(source, rows.get(source.id))
             for source in self._settings.sources
         ]
         listed = {link.id for link in found}
-        found += [_from_page(row) for row in rows.values() if row.made and row.id not in listed]
+        found += [from_page(row) for row in rows.values() if row.made and row.id not in listed]
         return found
 
     def _mode(self, pointer: str) -> bool | None:
@@ -109,7 +90,7 @@ class Links:
         if link.settings is None:
             row = self._row(link)
             table_of(row.kind, row.id, row.given)
-        _given(link.settings)
+        given_by(link.settings)
         return self._opening(
             link.settings, lambda pointer: secret(pointer, self._env), stopping, sleep
         )
@@ -345,116 +326,3 @@ class Links:
             os.fsync(file.fileno())
         fresh.replace(path)  # a crash leaves the old one or the new one
         return f"file:{path.absolute()}"
-
-
-def livemode(api_key: str) -> bool | None:
-    """Whether a key is for live or test data, as its own beginning says."""
-    parts = api_key.split("_")
-    return {"live": True, "test": False}.get(parts[1]) if len(parts) > 2 else None
-
-
-def agree(livemode: bool | None, catalogue: Catalogue) -> None:
-    """Raise Rejected where a key is for test data and the account answers with live, or so."""
-    if None in (livemode, catalogue.livemode) or livemode == catalogue.livemode:
-        return
-    mine, theirs = ("live", "test") if livemode else ("test", "live")
-    raise Rejected(
-        "other_mode",
-        f"The key is for {mine} data, and the account answers with {theirs} data.",
-        fix=f"Set an api_key that begins with sk_{theirs}_ or rk_{theirs}_, or read another "
-        "account with this one.",
-        where="api_key",
-    )
-
-
-def _from_file(source: StripeSource, row: Source | None, mode: bool | None) -> Link:
-    learned: dict[str, Any] = {}
-    if row is not None:
-        learned = {"names": row.names, "account": row.account}
-    return Link(
-        id=source.id,
-        name=source.id,
-        api_key=source.api_key,
-        webhook_secret=source.webhook_secret,
-        api_base=source.api_base,
-        origin=Origin(
-            id=source.id,
-            product=source.product,
-            product_from=source.product_from,
-            assign={**(row.named | row.assign if row else {}), **source.prices},
-            livemode=mode if mode is not None or row is None else row.livemode,
-            **learned,
-        ),
-        paused=bool(row and row.paused),
-    )
-
-
-def table_of(kind: str, id_: str, given: Mapping[str, Any]) -> Any:
-    """A source's table as the configuration would hold it; Rejected says what is wrong with it."""
-    with of_others(kind):
-        table = kind_named(kind).settings
-    try:
-        return msgspec.convert({**given, "kind": kind, "id": id_}, table)
-    except msgspec.ValidationError as error:
-        text, _, at = str(error).partition(" - at `$.")
-        raise Rejected(
-            "bad_source",
-            f"The settings of '{id_}' are not those of a source of kind {kind}: {text}.",
-            fix="Correct it; docs/reference/configuration.md lists every key.",
-            where=at.rstrip("`"),
-        ) from None
-
-
-def _given(source: Any) -> dict[str, Any]:
-    """What translation is told of a source's table; raises Broken."""
-    with of_others(source.kind):
-        return dict(kind_named(source.kind).given(source))
-
-
-def _of_kind(source: Any, row: Source | None) -> Link:
-    try:
-        given = _given(source)
-    except Broken:  # told when it is opened; until then it stops no other source
-        given = {}
-    return Link(
-        id=source.id,
-        name=(row and row.name) or source.id,
-        settings=source,
-        origin=Origin(
-            id=source.id,
-            kind=source.kind,
-            product=source.product,
-            product_from=source.product_from,
-            assign=row.assign if row else {},
-            given=given,
-        ),
-        paused=bool(row and row.paused),
-        made=bool(row and row.made),
-    )
-
-
-def _from_page(row: Source) -> Link:
-    if row.kind != "stripe":
-        try:
-            return _of_kind(table_of(row.kind, row.id, row.given), row)
-        except Rejected:  # its kind was taken away: reading it says so, and hurts no other
-            origin = Origin(id=row.id, kind=row.kind, product=row.product)
-            return Link(id=row.id, name=row.name, origin=origin, paused=row.paused, made=True)
-    return Link(
-        id=row.id,
-        name=row.name or row.id,
-        api_key=row.api_key,
-        webhook_secret=row.webhook_secret,
-        api_base=row.api_base or API,
-        origin=Origin(
-            id=row.id,
-            product=row.product,
-            product_from=row.product_from,
-            assign=row.named | row.assign,
-            names=row.names,
-            account=row.account,
-            livemode=row.livemode,
-        ),
-        paused=row.paused,
-        made=True,
-    )

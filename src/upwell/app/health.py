@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from upwell.app.connect import Link
 from upwell.app.drifting import Drifting
 from upwell.app.house import House
+from upwell.app.link import Link
 from upwell.app.mending import record_of
 from upwell.errors import NotFound, nearest
 from upwell.period import to_date, to_instant, to_micros

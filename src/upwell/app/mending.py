@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 
-from upwell.app.connect import Link
 from upwell.app.house import House
+from upwell.app.link import Link
 from upwell.app.pulls import Pulls, again
 from upwell.errors import Rejected
 from upwell.event import Delivery
