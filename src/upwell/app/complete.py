@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from upwell.app.connect import Link, Links
+from upwell.app.connect import Links
+from upwell.app.link import Link
 from upwell.journal import Journal
 from upwell.metrics.catalog import MRR
 from upwell.period import DAY_MICROS, Zone
