@@ -14,6 +14,7 @@ from upwell.app.health import Health
 from upwell.app.house import House
 from upwell.app.mending import Mending
 from upwell.errors import NotFound, Rejected
+from upwell.event import Delivery
 from upwell.period import to_instant
 from upwell.query.complete import Through
 from upwell.settings import Product, Settings, StripeSource
@@ -49,6 +50,38 @@ def town(tmp_path: Path) -> Iterator[Town]:
     found = Town(tmp_path)
     yield found
     found.house.close()
+
+
+def test_how_far_a_source_was_is_known_after_a_restart(tmp_path: Path) -> None:
+    town = Town(tmp_path)
+    town.house.journal.append([_cursor()])
+    town.reached["billing"] = NOW - MINUTE
+    town.house.standings.keep()
+    town.house.close()
+    town = Town(tmp_path)
+    town.reached["billing"] = NOW - 50 * MINUTE  # as the newest cursor of the journal says
+    assert town.behind("mail") == (Through("billing", NOW - MINUTE, ""),)
+    town.now += 30 * MINUTE
+    assert town.behind("mail")[0].late == "late"  # nothing of the time it was off was read
+    town.house.journal.append([_cursor()])  # by another program: what was kept is older than that
+    town.house.close()
+    town = Town(tmp_path)
+    town.reached["billing"] = NOW - 3 * MINUTE
+    assert town.behind("mail") == (Through("billing", NOW - 3 * MINUTE, ""),)
+    town.house.close()
+
+
+@pytest.mark.parametrize("text", [b"", b"[1]", b'{"billing": [1, "x"]}'])
+def test_what_was_kept_may_be_lost_or_broken(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "pulls").mkdir()
+    (tmp_path / "pulls" / "reached.json").write_bytes(text)
+    town = Town(tmp_path)
+    assert town.behind("mail") == (Through("billing", None, ""),)
+    town.house.close()
+
+
+def _cursor() -> Delivery:
+    return Delivery(kind="pull", source="billing", received_at=NOW, about={"of": "x", "pull": {}})
 
 
 def test_a_source_is_late_by_its_own_promise(town: Town) -> None:

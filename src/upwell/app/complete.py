@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import msgspec
 
+from upwell.app import reached
 from upwell.app.connect import Links
 from upwell.app.link import Link
 from upwell.journal import Journal
@@ -26,6 +28,7 @@ from upwell.sources.kinds import kind_named
 
 KEPT = 0.5  # seconds that what is known of the sources is good for
 TYPES_KEPT = 60.0  # the same of which types they deliver
+SAVED = 60.0  # seconds after which how far they are is written down again, where it is asked for
 SLACK = 120.0  # seconds that a source may be behind its promise, at least
 STRIPE = Promise(every=60.0)
 BILLING = frozenset(
@@ -49,12 +52,19 @@ class Standings:
     kept = KEPT
 
     def __init__(
-        self, links: Links, journal: Journal, projection: Projection, now: Callable[[], int]
+        self,
+        links: Links,
+        journal: Journal,
+        projection: Projection,
+        now: Callable[[], int],
+        remembered: Path,
     ) -> None:
+        """`remembered` is the file of how far sources were when the program last ran."""
         self._links, self._journal, self._projection, self._now = links, journal, projection, now
+        self._remembered, self._saved = remembered, time.monotonic()
         self.read_to: Callable[[str], int | None] | None = None
         self._lock = Lock()
-        self._reached: dict[str, int] = {}
+        self._reached = reached.load(remembered, journal)
         self._every: tuple[float, list[Link], dict[str, tuple[Link, Through]]] = (0.0, [], {})
         self._types: tuple[float, object, dict[tuple[str, str], frozenset[str]]] = (0.0, None, {})
 
@@ -89,24 +99,37 @@ class Standings:
                     if (found := self._through(link)) is not None
                 }
                 self._every = (time.monotonic(), links, known)
+                if time.monotonic() - self._saved > SAVED:
+                    self._save()
             return known
+
+    def keep(self) -> None:
+        """Remember how far every source is, for the time after a restart."""
+        self.kept = -1.0
+        if self.every():
+            with self._lock:
+                self._save()
+
+    def _save(self) -> None:
+        self._saved = time.monotonic()
+        reached.save(self._remembered, self._journal, self._reached)
 
     def _through(self, link: Link) -> Through | None:
         row = self._links.row(link.id)
         late: Lateness = "paused" if link.paused else "failed" if row and row.failed else ""
-        reached = self._reached.get(link.id)
-        if reached is None or not late:  # one that stands still need not be asked again
+        to = self._reached.get(link.id)
+        if to is None or not late:  # one that stands still need not be asked again
             assert self.read_to is not None
             found = self.read_to(link.id)
-            if found is None and reached is None and self._journal.pulled(link.id) is not None:
+            if found is None and to is None and self._journal.pulled(link.id) is not None:
                 return None  # read, by a kind that does not say how far
-            reached = max((one for one in (found, reached) if one is not None), default=None)
-        if reached is None:
+            to = max((one for one in (found, to) if one is not None), default=None)
+        if to is None:
             return Through(link.id, None, late)
-        self._reached[link.id] = reached
-        if not late and self._now() - reached > allowed(promise_of(link)):
+        self._reached[link.id] = to
+        if not late and self._now() - to > allowed(promise_of(link)):
             late = "late"
-        return Through(link.id, reached, late)
+        return Through(link.id, to, late)
 
     def _delivered(self) -> dict[tuple[str, str], frozenset[str]]:
         """Which types came of each (product, source)."""

@@ -88,7 +88,11 @@ class House:
                 self.country_of,
             )
             self.standings = Standings(
-                self.links, self.journal, self.projection, lambda: to_micros(self.clock())
+                self.links,
+                self.journal,
+                self.projection,
+                lambda: to_micros(self.clock()),
+                data / "pulls" / "reached.json",
             )
             lines = Timelines(data / "timelines", self.projection.reader)
             behind = self.standings.behind

@@ -194,6 +194,7 @@ class Joined:
         self.health.drifting.stop()
         self.closing.stop()
         self.linking.stop()
+        self.house.standings.keep()
         self.pulls.stop()
         self.dispatch.stop()
         self.sender.stop()
@@ -286,7 +287,7 @@ class Joined:
         own = {source for (product, source) in self.house.projection.seen() if viewer.sees(product)}
         whole = viewer.products is None
         found = [
-            shapes.Source(**(entry if whole else {**entry, "doubts": ()}))
+            shapes.Source(**(entry if whole else entry | _seen_by(viewer, entry["products"])))
             for entry in self.health.listed()
             if whole or entry["id"] in own
         ]
@@ -386,3 +387,8 @@ def _metrics(ground: Ground) -> Sequence[shapes.Metric]:
         )
         for metric in ground.catalogue.values()
     ]
+
+
+def _seen_by(viewer: Viewer, products: tuple[str, ...]) -> dict[str, object]:
+    """What who sees only some products is told of a source that tells of others, too."""
+    return {"products": tuple(filter(viewer.sees, products)), "doubts": ()}
