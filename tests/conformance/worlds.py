@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from tests.conformance.vendors import World
+from tests.conformance.world_bigquery import Export
 from tests.conformance.world_ga4 import Site
 from tests.conformance.world_mixpanel import Phones
 from tests.conformance.world_sql import Shop
@@ -13,6 +14,7 @@ from tests.conformance.world_sql import Shop
 WORLDS: Mapping[str, Callable[[], World]] = {
     "ga4": Site,
     "mixpanel": Phones,
+    "sql-bigquery": Export,
     "sql-mariadb": partial(Shop, "mariadb"),
     "sql-postgresql": partial(Shop, "postgresql"),
 }

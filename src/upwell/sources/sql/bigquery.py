@@ -20,6 +20,7 @@ from google.auth import exceptions as refused
 from google.cloud import bigquery
 from google.cloud.bigquery import dbapi
 from google.oauth2 import service_account
+from requests import Response
 from requests import exceptions as lost
 from sqlalchemy.engine import URL
 
@@ -90,6 +91,7 @@ class BigQuery(Vendor):
         self._client.seconds = seconds
         self._client._http.trust_env = False
         self._client._http.max_redirects = 0
+        self._client._http.hooks["response"].append(_whole)
         return {"client": self._client, "prefer_bqstorage_client": False}
 
     def close(self) -> None:
@@ -145,6 +147,12 @@ class _Client(bigquery.Client):
         bound = self.seconds + CONNECT
         given |= {"api_timeout": bound, "wait_timeout": bound, "retry": None, "job_retry": None}
         return super().query_and_wait(query, **given)
+
+
+def _whole(answer: Response, **_: Any) -> None:
+    """A line that breaks among the headers leaves an answer that says neither size nor anything."""
+    if answer.ok and not answer.content:
+        raise lost.ChunkedEncodingError("no body")
 
 
 def _endpoint(url: URL) -> str:
