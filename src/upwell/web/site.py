@@ -36,6 +36,7 @@ from upwell.web import (
 from upwell.web.crossing import Headers, answer_first, asks_first, crossing, shared
 from upwell.web.door import check_host
 from upwell.web.failures import HANDLERS, encode
+from upwell.web.packed import packing
 from upwell.web.pages import Pages
 from upwell.web.parts import Parts
 from upwell.web.routes import Call, Threads
@@ -97,7 +98,7 @@ class Site:
         if abroad and asks_first(scope):
             await answer_first(out)
         elif is_api:
-            await self.api(scope, receive, out)
+            await self.api(scope, receive, packing(scope, out))
         else:
             await self._pages(scope, receive, out)
         route = str(scope.get("path_template") or ("unknown" if is_api else "pages"))
