@@ -40,8 +40,9 @@ HEADLINES = {
     "Cancellations": "cancellations",
 }
 OF_A_PRODUCT = ("revenue", "signups", "dau", "cancellations")
-_NUMBER = re.compile(r"(?<![+−\d.,%])\$?(\d[\d,]*(?:\.\d+)?)(?![\d.,]*%)")
-_SHARE = re.compile(r"(?<![+−\d.,])(\d+\.\d)%")
+NONE = "–"  # printed where there is no value
+_NUMBER = re.compile(rf"(?<![+−\d.,%])\$?(\d[\d,]*(?:\.\d+)?)(?![\d.,]*%)|(?<!\S)({NONE})(?!\S)")
+_SHARE = re.compile(rf"(?<![+−\d.,])(\d+\.\d)%|(?<!\S)({NONE})(?!\S)")
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,13 +209,15 @@ def _numbers(lines: Sequence[str], title: str, number: re.Pattern[str]) -> list[
     """The numbers of the first line that is a row of figures under this title."""
     for line in lines:
         rest = line.removeprefix(title)
-        if rest != line and (found := number.findall(rest)) and re.match(r"[ \u00a0]+[$\d]", rest):
-            return found
+        if rest != line and re.match(rf"[ \u00a0]+[$\d{NONE}]", rest):
+            return ["".join(one) for one in number.findall(rest)]
     return []
 
 
 def _equal(printed: str, value: Any) -> bool:
     """Whether the value, at as many places as are printed, is what is printed."""
+    if printed == NONE:  # or nothing was counted yet by then, which is answered as 0
+        return value is None or Decimal(str(value)) == 0
     try:
         shown = Decimal(printed.replace(",", ""))
     except ArithmeticError:
