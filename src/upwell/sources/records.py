@@ -11,6 +11,7 @@ import io
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
@@ -220,25 +221,24 @@ def _open(text: bytes, delimiter: bytes) -> bool:
 
 
 def _parquet(path: Path) -> Iterator[list[bytes]]:
-    try:
+    with _readable(path):
         file = pq.ParquetFile(path)
         for batch in file.iter_batches(batch_size=5_000):
             names, columns = batch.schema.names, [_values(column) for column in batch.columns]
             rows = zip(*columns, strict=True)
             yield [_JSON.encode(dict(zip(names, row, strict=True))) for row in rows]
-    except (pa.ArrowException, OSError) as error:
-        raise Rejected(
-            "file_unreadable",
-            f"{path.name} is no readable Parquet file: {str(error).splitlines()[0]}",
-            fix="It seems damaged; write it again.",
-            where=str(path),
-        ) from None
 
 
 def parquet_columns(path: Path) -> list[str]:
     """The names of the file's columns."""
-    try:
+    with _readable(path):
         return [str(name) for name in pq.read_schema(path).names]
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         raise Rejected(
             "file_unreadable",
