@@ -17,6 +17,7 @@ export const KINDS: readonly { readonly id: Drawn; readonly label: string; reado
   { id: 'number', label: 'Number', hint: 'One figure, its change and its recent past', w: 3, h: 2 },
   { id: 'series', label: 'Chart', hint: 'A metric over time, whole or split', w: 6, h: 5 },
   { id: 'bars', label: 'Bars', hint: 'A metric by plan, country or product', w: 6, h: 5 },
+  { id: 'products', label: 'Products', hint: 'A row per product: its line, its figure and its change', w: 12, h: 6 },
   { id: 'bridge', label: 'MRR bridge', hint: 'From opening to closing MRR', w: 12, h: 6 },
   { id: 'retention', label: 'Retention', hint: 'Who comes back, by when they began', w: 12, h: 7 },
   { id: 'funnel', label: 'Funnel', hint: 'How far users get, and by which route', w: 12, h: 6 },
@@ -29,7 +30,7 @@ export const LOOKS = [
   { id: 'shares', label: 'Shares' },
 ] as const;
 
-export const measured = (kind: TileKind): boolean => kind === 'number' || kind === 'series' || kind === 'bars';
+export const measured = (kind: TileKind): boolean => kind === 'number' || kind === 'series' || kind === 'bars' || kind === 'products';
 export const walked = (kind: TileKind): kind is 'retention' | 'funnel' | 'lifecycle' => kind === 'retention' || kind === 'funnel' || kind === 'lifecycle';
 
 /** The dates of a tile: its own, or the page's. */
@@ -46,7 +47,8 @@ export function titleOf(tile: Tile, metrics: ReadonlyMap<string, Metric>, nameOf
   if (tile.kind === 'text') return (tile.text ?? '').split('\n')[0]!.slice(0, 60);
   const kind = KINDS.find((one) => one.id === tile.kind);
   const what = measured(tile.kind) ? (metrics.get(tile.metric ?? '')?.title ?? tile.metric ?? '') : (kind?.label ?? 'Hidden');
-  const by = tile.by && tile.kind !== 'number' ? ` by ${dimensionWords(tile.by).toLowerCase()}` : '';
+  const split = tile.kind === 'products' ? 'product' : tile.kind === 'number' ? '' : tile.by;
+  const by = split ? ` by ${dimensionWords(split).toLowerCase()}` : '';
   const of = tile.products?.length ? `, ${tile.products.map(nameOf).join(' and ')}` : '';
   return `${what}${by}${of}${tile.range ? `, ${rangeName(tile.range).toLowerCase()}` : ''}`;
 }
