@@ -18,7 +18,7 @@ from tests.faults.harness import FULL, Crashing
 from tests.faults.nursery import Nursery
 from upwell.demo.mixpanel import FakeMixpanel, Generated, serve
 
-DAYS, PER_DAY, KILLS = (12, 20_000, 25) if FULL else (5, 8_000, 3)
+DAYS, PER_DAY, KILLS = (12, 40_000, 20) if FULL else (5, 12_000, 3)
 LAST = 8  # days ago: of older days everything has arrived, so that totals stand
 SOURCES = """
 [server]
@@ -108,11 +108,16 @@ def test_what_is_read_survives_every_kill(tmp_path: Path, tell: Callable[[str], 
         server.config.write_text(server.config.read_text() + given)
         with Nursery(server) as nursery:
             for _ in range(KILLS):
+                before, until = _journaled(server), time.monotonic() + 60
                 nursery.start()
-                time.sleep(dice.uniform(0.6, 1.6))
-                assert server.alive(), server.log.read_text()[-3000:]
+                while _journaled(server) == before:
+                    assert server.alive(), server.log.read_text()[-3000:]
+                    assert time.monotonic() < until, "It reads nothing."
+                    time.sleep(0.01)
+                time.sleep(dice.uniform(0, 0.3))
                 server.kill()
         stood = _journaled(server)
+        assert stood >= KILLS, "it was killed before it read"
         done = json.loads(server.run("sync", "--json", timeout=600))
         assert [one["ok"] for one in done["sources"]] == [True, True], done
         said = json.loads(server.run("verify", "--json"))
