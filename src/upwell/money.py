@@ -12,6 +12,7 @@ from babel.numbers import get_currency_precision, list_currencies
 
 PLACES = 9
 SCALE = 10**PLACES
+NANO = Decimal(1).scaleb(-PLACES)
 LIMIT = Decimal(10) ** 15  # larger single amounts are surely a mistake of units
 FINE = 10**30
 HALF = FINE // 2

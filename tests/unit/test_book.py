@@ -80,7 +80,7 @@ def test_a_book_made_by_hand_has_every_column_and_code() -> None:
     rows = book.rows
     assert [len(column) for column in rows] == [3] * len(rows)
     assert rows.person.tolist() == [0, 1, 0]
-    assert book.people.all[0].name == "Ann"
+    assert book.customer_of(0).name == "Ann"
     assert book.persons[1].ids == (("app", "b"),)
     assert book.lines[1] == Line("sub_b", "mail", "solo", "year", "EUR", "b", "app")
     assert book.lines[-1] == book.lines[0:2][1]

@@ -28,7 +28,7 @@ from upwell.billing import SubscriptionState
 from upwell.metrics.revenue.bridge import Bridge, cross
 from upwell.metrics.revenue.causes import CAUSES
 from upwell.metrics.revenue.fx import constant_weights
-from upwell.metrics.revenue.ledger import classify, fold
+from upwell.metrics.revenue.ledger import classify, fold, roundtrips
 from upwell.metrics.revenue.ledger import movements as ledger_movements
 from upwell.money import Rates
 from upwell.period import DAY_MICROS, MICROS, Zone, to_date
@@ -77,6 +77,7 @@ def test_bought_and_cancelled_on_one_day() -> None:
         *plan("20.00", "2026-01-05 14:40", "2026-01-05 15:30", sub="b"),
     ]
     assert movements(ledger(states)) == []
+    assert roundtrips(steps(states)) == 1
     assert movements(ledger(states, CHARTMOGUL)) == [
         ("2026-01-05", "new", "50.00"),
         ("2026-01-05", "churn", "-50.00"),
@@ -388,3 +389,4 @@ def test_no_steps_no_rows() -> None:
     empty = steps({})
     for policy in (UPWELL, CHARTMOGUL, PERIOD_NET, rules(ignore_same_month_roundtrip=True)):
         assert len(fold(empty, policy).delta) == 0
+    assert roundtrips(empty) == 0

@@ -23,6 +23,7 @@ from tests.unit.revenue_book import (
 from upwell.billing import Item, Tier
 from upwell.errors import Rejected
 from upwell.metrics.revenue.display import half_even, rounded_parts
+from upwell.metrics.revenue.invoices import invoice_mrr
 from upwell.metrics.revenue.mrr import item_mrr, unusable
 from upwell.metrics.revenue.prices import MICRO
 
@@ -220,6 +221,35 @@ def test_discounts_apply_in_order() -> None:
 def test_more_off_than_it_costs_is_0_and_not_1() -> None:
     assert worth(item("plan", "49.00", discounts=(off("50.00"),))) == "0.00"
     assert shared(item("plan", "49.00"), discounts=(off("50.00"),)) == []
+
+
+# R4
+
+
+def test_mrr_of_an_invoice_that_covers_a_part_of_the_month() -> None:
+    day = 86_400
+    part = invoice_mrr(1935, full_seconds=31 * day, prorated_seconds=20 * day)
+    assert cents(part) == "29.99"
+    wrong = invoice_mrr(1935, full_seconds=30 * day, prorated_seconds=20 * day)
+    assert cents(wrong) != "29.99"  # the month's own length decides
+
+
+def test_mrr_of_an_invoice_for_three_months() -> None:
+    assert cents(invoice_mrr(9000, interval_count=3)) == "30.00"
+    assert cents(invoice_mrr(10890, tax=1890, interval_count=3)) == "30.00"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [
+        ({"interval": "fortnight"}, "unknown_interval"),
+        ({"prorated_seconds": 0}, "no_time_charged"),
+    ],
+)
+def test_invoices_without_a_time_are_refused(asked: dict[str, Any], code: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        invoice_mrr(1000, **asked)
+    assert refused.value.problem.code == code
 
 
 # Prices that cannot be read

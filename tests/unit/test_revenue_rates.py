@@ -23,8 +23,8 @@ from tests.unit.revenue_book import (
 )
 from upwell.billing import Payment
 from upwell.metrics.policy import MetricPolicy
-from upwell.metrics.revenue import dunning, fx, rates, trials
-from upwell.metrics.revenue.cohorts import cohorts, pooled, shares
+from upwell.metrics.revenue import dunning, fx, rates, sbg, trials
+from upwell.metrics.revenue.cohorts import by_own_age, cohorts, pooled, shares
 from upwell.metrics.revenue.rates import Movement, Turnover
 from upwell.metrics.revenue.stretches import stretches
 from upwell.money import Rates
@@ -37,6 +37,19 @@ def percent(rate: Fraction | None, places: int = 2) -> str:
 
 
 # R8
+
+
+@pytest.mark.parametrize(
+    ("constant", "operational", "drift"),
+    [(None, "21.00", "-5.00"), ("1.08", "21.60", "-5.60")],
+)
+def test_what_customers_did_and_what_the_rates_did(
+    constant: str | None, operational: str, drift: str
+) -> None:
+    rate = None if constant is None else Decimal(constant)
+    found = fx.split(100, 120, Decimal("1.10"), Decimal("1.05"), rate)
+    assert found == (Fraction(operational), Fraction(drift))
+    assert sum(found) == 16
 
 
 def test_a_constant_rate_is_that_before_the_fiscal_year() -> None:
@@ -199,6 +212,36 @@ def test_the_usage_run_rate_is_the_mean_of_three_months() -> None:
     assert rates.usage_run_rate([]) is None
 
 
+FADER_HARDIE = [0.869, 0.743, 0.653, 0.593, 0.551, 0.517, 0.491]
+
+
+def test_the_contract_model_on_the_published_data() -> None:
+    model = sbg.fit(FADER_HARDIE)
+    assert model is not None
+    assert (round(model.a, 3), round(model.b, 3)) == (0.668, 3.806)
+    assert [round(share, 3) for share in model.survival(12)[7:]] == [
+        0.460, 0.436, 0.414, 0.395, 0.378,
+    ]  # fmt: skip
+    lifetime = model.residual_lifetime(7, 0.1)
+    assert round(lifetime or 0, 3) == 7.530
+    assert round((lifetime or 0) * 10, 2) == 75.30
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.5, 1.5), (0.668, 3.806), (2.0, 8.0), (5.0, 20.0)])
+def test_the_contract_model_finds_what_made_the_data(a: float, b: float) -> None:
+    model = sbg.fit(sbg.Model(a, b).survival(24))
+    assert model is not None
+    assert (model.a, model.b) == pytest.approx((a, b), rel=1e-4)
+
+
+def test_the_contract_model_where_nothing_can_be_learnt() -> None:
+    assert sbg.fit([0.9]) is None
+    assert sbg.fit([1.0, 1.0]) is None
+    assert sbg.fit([0.0, 0.0]) is None
+    assert sbg.fit([0.8, 0.9]) is None  # nobody comes back in a contract
+    assert sbg.Model(0.668, 3.806).residual_lifetime(7, 0) is None
+
+
 # R12
 
 
@@ -325,6 +368,12 @@ def test_cohorts_of_nobody() -> None:
     none = np.zeros(0, dtype=np.int64)
     found = cohorts(none, none.astype(np.int32), none, UPWELL, MONTHS)
     assert pooled(found.mrr) == [None, None, None]
+
+
+def test_each_customer_ages_from_the_own_first_day() -> None:
+    started = np.array([day("2026-01-01"), day("2026-01-25")], dtype=np.int32)
+    bought = started + np.array([29, 7], dtype=np.int32)
+    assert by_own_age(started, bought, np.array([10, 10])) == [20]
 
 
 # R16

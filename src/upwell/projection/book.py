@@ -207,6 +207,10 @@ class Book:
         """The countries of customers by number, for `line_country`; '' is not known."""
         return self._countries.all
 
+    def customer_of(self, person: int) -> Person:
+        """Who a number in `rows.person` is."""
+        return self.people.all[person]
+
     def show(self, added: Rows, gone: I64, gone_at: I64) -> None:
         """Add rows, and take standing ones out by their index; readers see both at once."""
         with self.lock:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from upwell.event import NOT_ACTIVITY
 from upwell.metrics.catalog import (
+    Cohort,
     Distinct,
     Latest,
     Ledger,
@@ -17,7 +18,7 @@ from upwell.metrics.catalog import (
     Sum,
     Trailing,
 )
-from upwell.period import Bucket
+from upwell.period import DAY_MICROS, Bucket
 from upwell.projection import Projection
 from upwell.query.plan import Plan
 
@@ -131,3 +132,8 @@ def types_of(plan: Plan, projection: Projection, product: str) -> frozenset[str]
     if isinstance(rule, Sessions):
         return frozenset({"session" if projection.sums.has(product, "session") else "page_view"})
     return plan.metric.reads - NOT_ACTIVITY
+
+
+def window_micros(rule: Cohort) -> int:
+    """How long after entering a goal still counts."""
+    return rule.window_days * DAY_MICROS

@@ -77,6 +77,12 @@ def keys_of(struct: type[msgspec.Struct]) -> tuple[TableKey, ...]:
     return tuple(found)
 
 
+def _plainly(default: object) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return str(default) if isinstance(default, str | int | float | Decimal) else ""
+
+
 def _asked(core: Any) -> Literal["text", "number", "choice", "bool", "list", "map", "tables"]:
     origin = get_origin(core)
     if origin is Literal:

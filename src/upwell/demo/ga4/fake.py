@@ -24,6 +24,7 @@ FIELDS = {
     "sessionSourceMedium": "source",
 }
 METRICS = ("sessions", "totalUsers", "newUsers", "screenPageViews", "keyEvents", "totalRevenue")
+_PATH = re.compile(r"/v1beta/properties/(\d+)(:runReport|:batchRunReports|/metadata)")
 _PACIFIC = Zone("America/Los_Angeles")
 _STATUS = {
     400: "INVALID_ARGUMENT",

@@ -102,3 +102,16 @@ def pooled(table: Ints) -> list[Fraction | None]:
         ratio(int(table[: periods - k, k].sum()), int(table[: periods - k, 0].sum()))
         for k in range(periods)
     ]
+
+
+def by_own_age(
+    started: NDArray[np.int32], day: NDArray[np.int32], amount: Ints, width: int = 30
+) -> list[int]:
+    """Sums by age, each customer counted from the own first day: ages 0 to 29 days, 30 to 59, …
+
+    RevenueCat's way; `started` is the first day of the customer of each row.
+    """
+    age = (day - started) // width
+    sums = np.zeros(int(age.max(initial=-1)) + 1, dtype=np.int64)
+    np.add.at(sums, age, amount)
+    return [int(total) for total in sums]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,30 @@ from numpy.typing import NDArray
 from upwell.metrics.revenue.ledger import Weights, months
 from upwell.money import Rates, digits
 from upwell.period import to_date
+
+
+class Split(NamedTuple):
+    """A change of converted MRR: what customers did, and what the rates did."""
+
+    operational: Fraction
+    fx: Fraction
+
+
+def split(
+    opening: int | Decimal,
+    closing: int | Decimal,
+    opening_rate: Decimal,
+    closing_rate: Decimal,
+    movement_rate: Decimal | None = None,
+) -> Split:
+    """The change of MRR in one currency, seen from another.
+
+    Movements are worth `movement_rate`, by default the closing one; the fx line is the change of
+    the headline less the movements.
+    """
+    first, last = Fraction(opening), Fraction(closing)
+    moved = (last - first) * Fraction(movement_rate or closing_rate)
+    return Split(moved, last * Fraction(closing_rate) - first * Fraction(opening_rate) - moved)
 
 
 def fiscal_year(day: int, first_month: int = 1) -> dt.date:

@@ -140,6 +140,21 @@ def classify(
     return found
 
 
+def roundtrips(steps: Steps) -> int:
+    """How many days of customers began and ended at 0 with something between (no row tells)."""
+    if not len(steps.at):
+        return 0
+    rows = _changes(steps, by_day=False)
+    order = np.lexsort((rows.at, rows.person))
+    person, day, delta = rows.person[order], rows.day[order], rows.delta[order]
+    after = running(delta, begins(person))
+    starts = np.flatnonzero(begins(person, day))
+    ends = np.append(starts[1:], len(person)) - 1
+    began = after[starts] - delta[starts]
+    most = np.maximum.reduceat(after, starts)
+    return int(np.sum((began == 0) & (after[ends] == 0) & (most > 0)))
+
+
 def _changes(steps: Steps, by_day: bool) -> Moves:
     """Rows without kinds: one for each line and day that moved, or one for each step that did."""
     order = np.lexsort((steps.at, steps.line, steps.person))

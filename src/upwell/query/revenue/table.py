@@ -25,6 +25,8 @@ from upwell.query.revenue.part import (
 from upwell.query.revenue.sums import I64, Mask, added, counted
 
 SPLITS = ("product", "plan", "interval", "country", "currency", "source", "cause", "cohort")
+STEADY = ("product", "plan", "interval", "country", "currency", "source", "cohort")
+"""Dimensions in which a line, once there, stays: MRR can be split by them."""
 
 
 class Table(NamedTuple):
