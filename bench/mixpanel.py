@@ -108,7 +108,7 @@ def measured(work: Path, past: int, day: int) -> Section:
                         ("the day's lines", looks["day"], ""),
                         ("bodies in the journal", looks["bodies"], "1.2"),
                         ("with what is noted beside them", looks["kept"], "1.2"),
-                        ("lines that were looked at", looks["read"], ""),
+                        ("sent by the fake for it, unpacked", looks["read"], ""),
                     )
                 ),
             ),
