@@ -27,6 +27,7 @@ from upwell.access import SYSTEM
 from upwell.app.checks import verify
 from upwell.app.commands import Commands
 from upwell.app.house import House
+from upwell.cli import main
 from upwell.period import Zone
 from upwell.query import Question
 from upwell.settings import Product, Settings, Workspace
@@ -177,3 +178,25 @@ def test_the_export_is_tried_read_and_counted_as_the_guide_says(
         kept = held.house.journal.newest
         held.sync()
         assert held.house.journal.newest - kept <= len(table["queries"])
+
+
+def test_the_terminal_tries_a_query_with_the_key(
+    google: BigQuery,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Site(google).day(dt.date(2026, 2, 24))
+    config, key = tmp_path / "upwell.toml", tmp_path / "key.json"
+    config.write_text(f'[server]\nallow_private_urls = ["127.0.0.1:{google.port}"]\n')
+    key.write_text("no key")
+    query = told()["queries"][0]["sql"]
+    words = ["source", "preview", query, "--url", "env:BIGQUERY_URL"]
+    words += ["--credentials", f"file:{key}", "--data", str(tmp_path / "data")]
+    words += ["--config", str(config)]
+    monkeypatch.setenv("BIGQUERY_URL", google.url)
+    main(words)
+    assert "browser-" in capsys.readouterr().out
+    monkeypatch.setenv("BIGQUERY_URL", google.url.replace("http:", "https:"))
+    assert main(words) != 0
+    assert "no key of a service account" in capsys.readouterr().err
