@@ -26,7 +26,7 @@ def asking(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Asking]:
         yield house
 
 
-def bars(found: LifecycleAnswer) -> list[tuple[int, ...]]:
+def bars(found: LifecycleAnswer) -> list[tuple[int | None, ...]]:
     return [(p.new, p.returning, p.resurrecting, p.dormant, p.active) for p in found.points]
 
 

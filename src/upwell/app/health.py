@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from upwell.app.drifting import Drifting
@@ -11,8 +11,10 @@ from upwell.app.house import House
 from upwell.app.link import Link
 from upwell.app.mending import record_of
 from upwell.errors import NotFound, nearest
+from upwell.journal import Arrived
 from upwell.period import to_date, to_instant, to_micros
 from upwell.projection.doubts import listed
+from upwell.state import keys
 from upwell.web.health_shapes import (
     DayCount,
     EventCount,
@@ -63,6 +65,7 @@ class Health:
             events[source] += seen.events
         dead, doubts, days = self._dead(), self._doubts(), self._days()
         arrived = {one.source: one for one in house.journal.sources()}
+        sites = {key.name for key in keys.every(house.state) if key.origins is not None}
         links = {link.id: link for link in house.links.every()}
         found = []
         for name in sorted({*arrived, *links}):
@@ -71,7 +74,7 @@ class Health:
             entry: dict[str, Any] = {
                 "id": name,
                 "name": name,
-                "kind": "sdk" if came is not None and came.kind == "sdk" else "http",
+                "kind": _door(came, sites),
                 "products": tuple(sorted(products[name])),
                 "state": "live" if last is not None and now - last < QUIET else "quiet",
                 "last_received": None if last is None else to_instant(last),
@@ -232,3 +235,12 @@ class Health:
                 )
             )
         return tuple(found)
+
+
+def _door(came: Arrived | None, sites: Collection[str]) -> str:
+    """What a source that sends by itself is: whose library, a website by its public key, ours."""
+    if came is None:
+        return "http"
+    if came.kind.startswith("sdk."):
+        return came.kind
+    return "website" if came.source in sites else "http"

@@ -50,7 +50,10 @@ class Damage(msgspec.Struct, frozen=True):
 
 
 class Arrived(NamedTuple):
-    """What a source delivered: how often, when last (UTC micros), and as which kind the newest."""
+    """What a source delivered: how often, when last (UTC micros), and as which kind the newest.
+
+    Of what clients of others send the kind is `sdk.` and whose they are.
+    """
 
     source: str
     deliveries: int
@@ -258,9 +261,11 @@ class Journal:
         with told("read"), self._read_lock:
             newest = self._newest
             rows: list[tuple[Any, ...]] = self._read.execute(
-                "select source, kind, count(*), max(received_at), max(seq) from deliveries"
+                "select source, case kind when 'sdk' then kind || coalesce("
+                "'.' || json_extract(cast(about as text), '$.door'), '') else kind end as came,"
+                " count(*), max(received_at), max(seq) from deliveries"
                 " where seq > ? and seq <= ? and kind in ('events', 'import', 'sdk', 'stripe',"
-                " 'pull') group by source, kind",
+                " 'pull') group by source, came",
                 (self._counted, newest),
             ).fetchall()
             for source, kind, count, last, seq in rows:
@@ -269,7 +274,7 @@ class Journal:
                     source,
                     known.deliveries + count,
                     max(known.last, last),
-                    kind if seq > known.seq else known.kind,
+                    ".".join(kind.split(".")[:2]) if seq > known.seq else known.kind,
                     max(seq, known.seq),
                 )
             self._counted = newest

@@ -10,7 +10,10 @@ export const KINDS: Record<string, string> = {
   ga4: 'Google Analytics',
   sql: 'Database',
   file: 'File',
-  sdk: 'Client or website',
+  'sdk.mixpanel': 'Mixpanel library',
+  'sdk.segment': 'Segment library',
+  'sdk.ga4': 'Google Analytics library',
+  website: 'Website',
 };
 
 const FAILURES: Record<string, string> = {
