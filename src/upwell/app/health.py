@@ -241,6 +241,6 @@ def _door(came: Arrived | None, sites: Collection[str]) -> str:
     """What a source that sends by itself is: whose library, a website by its public key, ours."""
     if came is None:
         return "http"
-    if came.kind.startswith("sdk."):
+    if came.kind.startswith("sdk"):
         return came.kind
     return "website" if came.source in sites else "http"

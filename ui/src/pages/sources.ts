@@ -10,6 +10,7 @@ export const KINDS: Record<string, string> = {
   ga4: 'Google Analytics',
   sql: 'Database',
   file: 'File',
+  sdk: 'Client library',
   'sdk.mixpanel': 'Mixpanel library',
   'sdk.segment': 'Segment library',
   'sdk.ga4': 'Google Analytics library',
