@@ -7,10 +7,15 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from upwell.access import Viewer
+import msgspec
+
+from upwell.access import SYSTEM, Viewer
+from upwell.alerts import inbox
 from upwell.alerts.dispatch import Dispatch
+from upwell.alerts.inbox import AlertShown
 from upwell.alerts.incident import Rule
 from upwell.alerts.look import Parts, Watched
 from upwell.event import Change, Position, Touched
@@ -18,11 +23,13 @@ from upwell.metrics.catalog import Net, Sum, metric_named
 from upwell.period import to_day
 from upwell.query import Answer, Point, Question, Series
 from upwell.query.complete import Behind, nothing_read
+from upwell.state import outbox
 from upwell.state.db import State
 
 UTC = ZoneInfo("UTC")
 BERLIN = ZoneInfo("Europe/Berlin")
 NOON = dt.datetime(2026, 11, 20, 12, 0, tzinfo=dt.UTC)  # a Friday
+DAILY = (6, 9, 10, 13, 15, 20)  # six cancellations a day, three by noon
 
 
 class Event:
@@ -211,3 +218,31 @@ class Company:
 def opened(path: Path) -> State:
     """A control state of its own."""
     return State.open(path / "control.db")
+
+
+def usual() -> Company:
+    """Two products with a history of six cancellations a day."""
+    acme = Company()
+    for product in ("mail", "drive"):
+        acme.history(product, DAILY, plan="Team", country="US", reason="too_expensive")
+    return acme
+
+
+def live(company: Company, dispatch: Dispatch) -> None:
+    """A usual day: an event of each product, so that both are live."""
+    for product in ("mail", "drive"):
+        dispatch.consider(company.burst(product, 1, plan="Team"))
+    dispatch.step()
+    company.passes(seconds=1)
+
+
+def sent(state: State) -> list[dict[str, Any]]:
+    """The messages that wait for their channel."""
+    with state.read() as connection:
+        bodies = [message.body for message in outbox.due(connection, "ops", 2**62)]
+    return [msgspec.json.decode(body) for body in bodies]
+
+
+def alerts(state: State, company: Company) -> list[AlertShown]:
+    """What the inbox shows to those who may see everything."""
+    return inbox.listed(state, SYSTEM, str.capitalize, company.now)

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.unit.alerts_company import Company, opened
+from tests.unit.alerts_company import DAILY, Company, opened
 from upwell.access import SYSTEM, Viewer
 from upwell.alerts import inbox
 from upwell.alerts.inbox import AlertShown
@@ -16,7 +16,6 @@ from upwell.state.db import State
 
 MAIL = Viewer(id="anna", name="Anna", products=frozenset({"mail"}))
 DRIVE = Viewer(id="ben", name="Ben", products=frozenset({"drive"}))
-DAILY = (6, 9, 10, 13, 15, 20)
 
 
 @pytest.fixture
