@@ -12,7 +12,7 @@ import httpx
 import msgspec
 
 from upwell.billing import Origin
-from upwell.demo.mixpanel import FakeMixpanel, Project
+from upwell.demo.mixpanel import FakeMixpanel, Project, Recorded
 from upwell.event import Delivery
 from upwell.period import to_micros
 from upwell.settings.schema import MixpanelSource
@@ -21,6 +21,7 @@ from upwell.sources.mixpanel import KIND
 
 NOON = dt.datetime(2026, 11, 23, 12, 0, tzinfo=dt.UTC)
 TODAY = (NOON.date() - dt.date(1970, 1, 1)).days
+AT = NOON.timestamp()
 DAY = 86_400.0
 
 
@@ -165,3 +166,20 @@ class Reading:
         """The property `n` of all events counted, in order."""
         rows = (row for row in self.counted().values() if row["type"] not in ("identify", "merge"))
         return sorted(msgspec.json.decode(row["metadata"])["n"] for row in rows)
+
+
+class Sender:
+    """Sends numbered events to a project."""
+
+    def __init__(self, project: Recorded) -> None:
+        self.project = project
+        self.sent = 0
+
+    def send(self, at: float, arrived: float | None = None, **properties: Any) -> None:
+        given = {"distinct_id": f"u{self.sent % 7}", "$insert_id": f"i{self.sent}", **properties}
+        self.project.send("A", {**given, "n": self.sent}, at, arrived)
+        self.sent += 1
+
+    @property
+    def all(self) -> list[int]:
+        return list(range(self.sent))

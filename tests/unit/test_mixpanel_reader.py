@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import datetime as dt
-import gzip
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import httpx
-import mixpanel_utils
-import msgspec
 import pytest
 
-from tests.unit.mixpanel_project import DAY, NOON, TODAY, Reading
-from upwell.demo.mixpanel import FakeMixpanel, Generated, Packed, Recorded, serve
+from tests.unit.mixpanel_project import AT, DAY, NOON, TODAY, Reading, Sender
+from upwell.demo.mixpanel import Generated, Recorded
 from upwell.errors import Rejected, Unavailable, UpwellError
 from upwell.sources.contract import BadQuery, NotAllowed, QuotaGone, SignIn, Truncated, state_of
 from upwell.sources.mixpanel import KIND
-from upwell.sources.mixpanel.known import Known
-from upwell.sources.mixpanel.lines import Lines
-from upwell.sources.mixpanel.pages import counted
 from upwell.sources.mixpanel.plan import CALLS, FLOOR, HOUR, Plan
-
-AT = NOON.timestamp()
-
-
-class Sender:
-    """Sends numbered events to a project."""
-
-    def __init__(self, project: Recorded) -> None:
-        self.project = project
-        self.sent = 0
-
-    def send(self, at: float, arrived: float | None = None, **properties: Any) -> None:
-        given = {"distinct_id": f"u{self.sent % 7}", "$insert_id": f"i{self.sent}", **properties}
-        self.project.send("A", {**given, "n": self.sent}, at, arrived)
-        self.sent += 1
-
-    @property
-    def all(self) -> list[int]:
-        return list(range(self.sent))
 
 
 @pytest.fixture
@@ -497,135 +471,6 @@ def test_files_of_days_that_are_over_are_removed(reading: Reading, tmp_path: Pat
     assert len(list(tmp_path.iterdir())) <= 7
 
 
-def test_known_lines_are_told_from_new_ones(tmp_path: Path) -> None:
-    known = Known(tmp_path / "a", 0)
-    assert known.fresh([b"a", b"b", b"a"]) == [b"a", b"b"]
-    known.save()
-    assert known.fresh([b"c", b"b", b"d"]) == [b"c", b"d"]
-    known.save()
-    assert known.count == 4
-    again = Known(tmp_path / "a", 2)  # the cursor knows of two
-    assert again.fresh([b"a", b"b", b"c", b"d"]) == [b"c", b"d"]
-    assert Known(tmp_path / "none", 5).fresh([b"a"]) == [b"a"]
-
-
-def test_asking_whether_lines_are_known_notes_nothing(tmp_path: Path) -> None:
-    known = Known(tmp_path / "a", 0)
-    assert known.fresh([b"b", b"a", b"b"]) == [b"b", b"a"]
-    assert known.unsure([b"c", b"a", b"c"]) == [b"c", b"c"]
-    assert known.count == 2
-    assert known.fresh([b"c", b"a"]) == [b"c"]
-
-
-def test_lines_that_are_known_are_not_read_again() -> None:
-    asked: list[bytes] = []
-
-    def unsure(lines: Sequence[bytes]) -> list[bytes]:
-        new = [line for line in lines if line != b"known"]
-        asked.extend(new)
-        return new
-
-    lines = Lines(unsure)
-    assert lines.feed(b"known\n" + ONE + b"\nknown\n") == [b"known", ONE, b"known"]
-    assert asked == [ONE]
-    # A record in two pieces is joined, whatever stands before it.
-    assert lines.feed(ONE[:9] + b"\n" + ONE[9:] + b"\n") == [ONE]
-
-
-# -- lines ---------------------------------------------------------------------------------------
-
-ONE = b'{"event":"A","properties":{"time":1}}'
-
-
-def test_lines_that_belong_to_no_record_are_given_as_they_are() -> None:
-    lines = Lines()
-    assert lines.feed(ONE + b"\n}} junk\n" + ONE + b"\n") == [ONE, b"}} junk", ONE]
-    assert lines.feed(b'{"error":"odd"}\n\n') == [b'{"error":"odd"}']
-    assert lines.feed(b"more junk\n") == []
-    assert lines.finish() == [b"more junk"]
-
-
-@pytest.mark.parametrize(
-    "end",
-    [
-        b"export terminated early\n", b"export terminated early", b"[terminated early]\n",
-        ONE[:20] + b"\nexport terminated early\n", ONE[:20] + b"export terminated early\n",
-        b'{"error":"export terminated early"}\n', b'"terminated early"\n', ONE[:-1],
-    ],
-)  # fmt: skip
-def test_an_end_in_the_middle_is_seen_in_all_its_forms(end: bytes) -> None:
-    lines = Lines()
-    assert lines.feed(ONE + b"\n" + end) == [ONE]
-    with pytest.raises(Truncated):
-        lines.finish()
-
-
-def test_an_event_about_an_early_end_is_an_event() -> None:
-    told = b'{"event":"terminated early","properties":{"time":1,"why":"terminated early"}}'
-    lines = Lines()
-    assert lines.feed(told + b"\n" + told) == [told]
-    assert lines.finish() == [told]
-
-
-# -- the whole way -------------------------------------------------------------------------------
-
-
-def test_a_check_says_what_there_is(reading: Reading, sender: Sender) -> None:
-    for _ in range(3):
-        sender.send(AT - 60)
-    with serve(reading.fake) as address:
-        given = msgspec.structs.replace(reading.table, api_base=address)
-        opening = reading.opening()
-        reader = KIND.open(
-            replace(opening, settings=given, client=lambda t: httpx.Client(timeout=t))
-        )
-        assert reader.check() == ("The export answers; 3 events since yesterday: A.",)
-        reader.close()
-
-
-def test_lines_that_are_no_events_are_no_reason_not_to_connect() -> None:
-    said = "3 events since yesterday"
-    assert counted([b'{"event":"A"}', b'{"event":5}', b"nonsense"]) == f"{said}: A."
-    assert counted([b"{", b"nonsense", b"\xff"]) == f"{said}."
-
-
-def test_over_http_all_events_come_packed_and_in_pages(tmp_path: Path) -> None:
-    reading = Reading(
-        tmp_path,
-        Generated(TODAY - 3, TODAY, per_day=11_000, late=50, repeated=100),
-        client=lambda _: httpx.Client(trust_env=False, timeout=30),
-        since=_date(TODAY - 3),
-    )
-    with serve(reading.fake) as address:
-        reading.table = msgspec.structs.replace(reading.table, api_base=address)
-        pages = reading.look()
-        reading.close()
-    assert max(page.rows for page in pages) < 14_000
-    truth = {
-        line for day in range(TODAY - 3, TODAY + 1) for line in reading.fake.project.lines(day, AT)
-    }
-    assert sum(page.rows for page in pages) == len(truth)
-    assert sum(page.read for page in pages) > len(truth)  # those that stand twice
-
-
-def test_mixpanels_own_program_reads_the_fake(tmp_path: Path, sender: Sender) -> None:
-    for number in range(40):
-        sender.send(AT - number * HOUR)
-    reading = Reading(tmp_path, sender.project)
-    with serve(reading.fake) as address:
-        for user, secret in ((None, "project-secret"), reading.fake.account):
-            theirs = mixpanel_utils.MixpanelUtils(
-                secret, service_account_username=user, project_id=reading.fake.project_id
-            )
-            theirs.raw_api = f"{address}/api"
-            asked = {"from_date": "2026-11-21", "to_date": "2026-11-23"}
-            for packed in (True, False):
-                events = theirs.query_export(dict(asked), add_gzip_header=packed)
-                assert sorted(one["properties"]["n"] for one in events) == sender.all
-                assert events[0]["properties"]["time"] < 10_000_000_000  # seconds
-                reading.later(1)
-
-
 def test_the_export_has_nothing_before_its_first_day() -> None:
     plan = Plan(settled=FLOOR + 3, past=[(FLOOR + 3, None)], span=31)
     part = plan.next_past()
@@ -633,16 +478,3 @@ def test_the_export_has_nothing_before_its_first_day() -> None:
     assert part.first == FLOOR
     plan.passed(part, 5)
     assert plan.next_past() is None
-
-
-def test_a_project_packed_in_files_says_what_the_same_project_says(tmp_path: Path) -> None:
-    project = Generated(TODAY, TODAY, per_day=4_000, late=10)
-    packed = Packed(project, tmp_path, every=300)
-    packed.prepare()
-    asked = {"from_date": "2026-11-23", "to_date": "2026-11-23", "time_in_ms": "true"}
-    with serve(FakeMixpanel(packed, lambda: AT)) as address:
-        url, secret = f"{address}/api/2.0/export", ("project-secret", "")
-        with httpx.stream("GET", url, params=asked, auth=secret) as answer:
-            told = gzip.decompress(b"".join(answer.iter_raw())).splitlines()
-    assert sorted(told) == sorted(project.lines(TODAY, AT))
-    assert packed.count(TODAY, AT) == len(told)
