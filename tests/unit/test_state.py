@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,10 +12,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
-import upwell.state
 from upwell.errors import Rejected
 from upwell.state import db, keys, people, reports
 from upwell.state.db import State
@@ -28,11 +26,38 @@ def state(tmp_path: Path) -> State:
     return State.open(tmp_path / "state.db")
 
 
-def test_the_migrations_make_exactly_the_tables(state: State) -> None:
-    for module in pkgutil.iter_modules(upwell.state.__path__):
-        importlib.import_module(f"upwell.state.{module.name}")  # each noun may define tables
-    with state.read() as at:
+def told(at: Connection) -> dict[str, Any]:
+    """All that the database says of its tables, and whatever else it holds."""
+    look = inspect(at)
+    tables = {
+        name: {
+            "columns": sorted(
+                (one["name"], str(one["type"]), one["nullable"], one["default"])
+                for one in look.get_columns(name)
+            ),
+            "key": look.get_pk_constraint(name),
+            "foreign": look.get_foreign_keys(name),
+            "unique": look.get_unique_constraints(name),
+            "checks": look.get_check_constraints(name),
+            "indexes": look.get_indexes(name),
+        }
+        for name in look.get_table_names()
+    }
+    kept = at.exec_driver_sql("select type, name, tbl_name from sqlite_master order by name")
+    return {"tables": tables, "kept": kept.fetchall()}
+
+
+def test_an_empty_file_gets_exactly_what_the_migrations_make(state: State, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
+    with engine.begin() as at:
+        db.migrate(at)
         assert compare_metadata(MigrationContext.configure(at), metadata) == []
+        migrated, version = told(at), at.execute(text("select * from alembic_version")).all()
+    engine.dispose()
+    assert len(migrated["tables"]) > 15
+    with state.read() as at:
+        assert told(at) == migrated
+        assert at.execute(text("select * from alembic_version")).all() == version
 
 
 def test_opening_again_changes_nothing(state: State, tmp_path: Path) -> None:

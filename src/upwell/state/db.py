@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +19,10 @@ from upwell.state.tables import metadata
 
 HEAD = "0011"  # the newest of the migrations
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_VERSION = (  # where the migrations keep how far they came
+    "create table alembic_version (version_num varchar(32) not null,"
+    " constraint alembic_version_pkc primary key (version_num))"
+)
 
 
 class State:
@@ -76,34 +82,49 @@ class State:
                 known = connection.exec_driver_sql("select version_num from alembic_version")
                 if list(known.scalars()) == [HEAD]:
                     return
-        # Loaded only where something is to be done: it takes longer than opening the file.
-        from alembic.config import Config
-        from alembic.runtime.environment import EnvironmentContext
-        from alembic.runtime.migration import MigrationContext
-        from alembic.script import ScriptDirectory
-
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS))
-        script = ScriptDirectory.from_config(config)
         with self._writer.begin() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-            if current == script.get_current_head():
-                return
-            if current is not None and current not in {r.revision for r in script.walk_revisions()}:
-                raise Rejected(
-                    "newer_data",
-                    f"The data directory was written by a newer Upwell (control state {current}).",
-                    fix="Install that version or a newer one, or restore an older back-up.",
-                )
+            if inspect(connection).get_table_names():
+                migrate(connection)
+            else:
+                make(connection)
 
-            def steps(revision: Any, _: MigrationContext) -> Any:
-                return script._upgrade_revs("head", revision)
 
-            with EnvironmentContext(config, script, fn=steps, destination_rev="head") as context:
-                context.configure(
-                    connection=connection, target_metadata=metadata, transactional_ddl=True
-                )
-                context.run_migrations()
+def make(connection: Connection) -> None:
+    """Makes all tables where there is none: what the migrations make, in a tenth of the time."""
+    for module in pkgutil.iter_modules([str(_MIGRATIONS.parent)]):
+        importlib.import_module(f"upwell.state.{module.name}")  # each noun may define tables
+    metadata.create_all(connection, checkfirst=False)
+    connection.exec_driver_sql(_VERSION)
+    connection.exec_driver_sql(f"insert into alembic_version values ('{HEAD}')")
+
+
+def migrate(connection: Connection) -> None:
+    """Runs the migrations that are missing; Rejected("newer_data") where they are not known."""
+    # Loaded only where something is to be done: it takes longer than opening the file.
+    from alembic.config import Config
+    from alembic.runtime.environment import EnvironmentContext
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    script = ScriptDirectory.from_config(config)
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current == script.get_current_head():
+        return
+    if current is not None and current not in {r.revision for r in script.walk_revisions()}:
+        raise Rejected(
+            "newer_data",
+            f"The data directory was written by a newer Upwell (control state {current}).",
+            fix="Install that version or a newer one, or restore an older back-up.",
+        )
+
+    def steps(revision: Any, _: MigrationContext) -> Any:
+        return script._upgrade_revs("head", revision)
+
+    with EnvironmentContext(config, script, fn=steps, destination_rev="head") as context:
+        context.configure(connection=connection, target_metadata=metadata, transactional_ddl=True)
+        context.run_migrations()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     insert,
     select,
+    text,
     update,
 )
 
@@ -44,7 +45,8 @@ sources = Table(
     Column("assign", JSON, nullable=False),  # vendor's price or product -> product
     Column("named", JSON, nullable=False),  # the same, as the vendor's metadata say it
     Column("names", JSON, nullable=False),  # vendor's price or product -> what people call it
-    Column("given", JSON, nullable=False),  # the table of any other kind, secrets as pointers
+    # The table of any other kind, secrets as pointers.
+    Column("given", JSON, nullable=False, server_default=text("'{}'")),
     Column("paused", Boolean, nullable=False),
     Column("failed", String(40), nullable=False),  # sign-in, permissions, request; '' while well
     Column("error", Text, nullable=False),
