@@ -7,7 +7,6 @@ that no second host is called.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -18,9 +17,7 @@ from google.analytics.data_v1beta.services.beta_analytics_data.transports.rest i
     BetaAnalyticsDataRestTransport,
 )
 from google.api_core import exceptions as answered
-from google.auth import credentials as auth
 from google.auth import exceptions as refused
-from google.oauth2 import service_account
 from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]
 from requests import exceptions as lost
 
@@ -29,12 +26,14 @@ from upwell.metrics.reported import OTHER_ROW, SAMPLED, THRESHOLDED, WITHHELD
 from upwell.sources.contract import BadQuery, NotAllowed, QuotaGone, SignIn, Truncated
 from upwell.sources.ga4.cursor import Quota, until_hour, until_midnight
 from upwell.sources.ga4.reports import METRICS, Row, dimensions_of
+from upwell.sources.google import nobody, signer
 
 LIMIT = 10_000  # rows of one report in one answer
 BATCH = 5  # reports in one request: Google's most
 _TIMEOUT = 120.0
 _HOST = "analyticsdata.googleapis.com"
 _SCOPE = "https://www.googleapis.com/auth/analytics.readonly"
+_KEY = 'Make a key of type JSON for the service account, and give credentials = "file:PATH" of it.'
 _SOON = 10.0  # seconds to wait where too much was asked at once
 
 
@@ -74,8 +73,7 @@ class Google:
         self._name = f"properties/{owner.removeprefix('properties/')}"
         self._host = parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
         self._reach = reach
-        # Over plain http no token of anybody is sent.
-        made = _signer(key()) if parts.scheme == "https" else _nobody()
+        made = signer(key(), _SCOPE, _KEY) if parts.scheme == "https" else nobody()
         transport = BetaAnalyticsDataRestTransport(
             host=parts.netloc,
             url_scheme=parts.scheme,
@@ -151,26 +149,6 @@ class Google:
         ]
         day = min(quota.tokens_per_day.remaining for quota in quotas)
         self.quota = Quota(at=now, hour=min(hours), day=day)
-
-
-def _signer(key: str) -> service_account.Credentials:
-    try:
-        made = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
-            json.loads(key), scopes=[_SCOPE]
-        )
-    except (ValueError, KeyError, AttributeError, TypeError, refused.GoogleAuthError) as error:
-        raise SignIn(
-            "bad_key",
-            "The credentials are no key of a service account.",
-            fix="Make a key of type JSON for the service account, and give credentials = "
-            '"file:PATH" of it.',
-            where="credentials",
-        ) from error
-    return made  # type: ignore[no-any-return]
-
-
-def _nobody() -> auth.AnonymousCredentials:
-    return auth.AnonymousCredentials()  # type: ignore[no-untyped-call]
 
 
 def _request(owner: str, asked: Asked) -> api.RunReportRequest:

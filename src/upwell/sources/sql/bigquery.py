@@ -9,23 +9,21 @@ environment, and signs each request itself, so that no second host is called.
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from google.api_core import exceptions as answered
-from google.auth import credentials as auth
 from google.auth import exceptions as refused
 from google.cloud import bigquery
 from google.cloud.bigquery import dbapi
-from google.oauth2 import service_account
 from requests import Response
 from requests import exceptions as lost
 from sqlalchemy.engine import URL
 
 from upwell.errors import Rejected, UpwellError
-from upwell.sources.contract import QuotaGone, SignIn, Truncated
+from upwell.sources.contract import QuotaGone, Truncated
+from upwell.sources.google import nobody, signer
 from upwell.sources.sql.refusals import refusal
 from upwell.sources.sql.vendors import CONNECT, Vendor
 
@@ -34,6 +32,10 @@ PAGE = 10_000  # rows of an answer
 
 _HOST = "https://bigquery.googleapis.com"
 _SCOPE = "https://www.googleapis.com/auth/bigquery"
+_KEY = (
+    'Make a key of type JSON for the service account, and give credentials = "file:PATH" of it '
+    "beside `url`."
+)
 _FIRST = dt.datetime(1900, 1, 1)
 _BROKEN = (lost.ChunkedEncodingError, lost.ContentDecodingError, lost.JSONDecodeError)
 _SOON, _LATER = 60.0, 3_600.0  # seconds to wait: too much at once, a quota of the day
@@ -82,8 +84,9 @@ class BigQuery(Vendor):
         self.close()
         self._client = _Client(
             project=url.host,
-            # Over plain http no token of anybody is sent.
-            credentials=_signer(key) if endpoint.startswith("https:") else _nobody(),
+            credentials=signer(key, _SCOPE, _KEY, "BigQuery needs the key of a service account.")
+            if endpoint.startswith("https:")
+            else nobody(),
             location=str(location) if location else None,
             default_query_job_config=bounds,
             client_options={"api_endpoint": endpoint},
@@ -169,28 +172,6 @@ def _bytes(url: URL) -> int:
             where="url",
         )
     return int(given)
-
-
-def _signer(key: str) -> service_account.Credentials:
-    try:
-        made = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
-            json.loads(key), scopes=[_SCOPE], always_use_jwt_access=True
-        )
-    except (ValueError, KeyError, AttributeError, TypeError, refused.GoogleAuthError) as error:
-        raise SignIn(
-            "bad_key",
-            "The credentials are no key of a service account."
-            if key
-            else "BigQuery needs the key of a service account.",
-            fix="Make a key of type JSON for the service account, and give credentials = "
-            '"file:PATH" of it beside `url`.',
-            where="credentials",
-        ) from error
-    return made  # type: ignore[no-any-return]
-
-
-def _nobody() -> auth.AnonymousCredentials:
-    return auth.AnonymousCredentials()  # type: ignore[no-untyped-call]
 
 
 def _gone(said: str, after: float) -> QuotaGone:
