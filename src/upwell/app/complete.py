@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -99,20 +100,16 @@ class Standings:
                     if (found := self._through(link)) is not None
                 }
                 self._every = (time.monotonic(), links, known)
-                if time.monotonic() - self._saved > SAVED:
-                    self._save()
+                if known and time.monotonic() - self._saved > SAVED:
+                    self._saved = time.monotonic()
+                    reached.save(self._remembered, self._journal, self._reached)
             return known
 
     def keep(self) -> None:
         """Remember how far every source is, for the time after a restart."""
-        self.kept = -1.0
-        if self.every():
-            with self._lock:
-                self._save()
-
-    def _save(self) -> None:
-        self._saved = time.monotonic()
-        reached.save(self._remembered, self._journal, self._reached)
+        with self._lock:
+            self._every, self._saved = (-inf, [], {}), -inf
+        self.every()
 
     def _through(self, link: Link) -> Through | None:
         row = self._links.row(link.id)
