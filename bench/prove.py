@@ -180,27 +180,27 @@ def _compare(server: Server, month: dt.date, text: str) -> tuple[int, list[str]]
     split = [{"metric": name, "by": "product", **span} for name in OF_A_PRODUCT]
     answers = server.json("POST", "/v1/query", {"questions": totals + split})["answers"]
     lines = [line.strip() for line in text.splitlines()]
-    pairs: list[tuple[str, str, Any]] = []
+    pairs: list[tuple[str, str, Sequence[Any]]] = []  # title, what is printed, its months so far
     for title, answer in zip(HEADLINES, answers, strict=False):
         values = [point["value"] for point in answer["series"][0]["points"]]
         number = _SHARE if answer["unit"] == "ratio" else _NUMBER
         printed = _numbers(lines, title, number)
         if answer["unit"] == "ratio":
             values = [None if value is None else Decimal(str(value)) * 100 for value in values]
-        expected = [values[-1], values[-2], values[0]]
+        expected = [values, values[:-1], values[:1]]
         pairs += [(title, *pair) for pair in zip(printed, expected, strict=False)]
         if len(printed) != len(expected):
-            pairs.append((title, f"{len(printed)} numbers", None))
+            pairs.append((title, f"{len(printed)} numbers", [None]))
     for product in server.json("GET", "/v1/products")["products"]:
         printed = _numbers(lines, product["name"], _NUMBER)
         for place, answer in enumerate(answers[len(totals) :]):
             series = next(s for s in answer["series"] if s["key"] == product["id"])
             shown = printed[place] if place < len(printed) else "nothing"
-            pairs.append((product["name"], shown, series["points"][-1]["value"]))
+            pairs.append((product["name"], shown, [point["value"] for point in series["points"]]))
     wrong = [
-        f"{what}: {shown} is printed, {value} answered"
-        for what, shown, value in pairs
-        if not _equal(shown, value)
+        f"{what}: {shown} is printed, {values[-1]} answered"
+        for what, shown, values in pairs
+        if not _equal(shown, values)
     ]
     return len(pairs) - len(wrong), wrong
 
@@ -214,10 +214,14 @@ def _numbers(lines: Sequence[str], title: str, number: re.Pattern[str]) -> list[
     return []
 
 
-def _equal(printed: str, value: Any) -> bool:
-    """Whether the value, at as many places as are printed, is what is printed."""
-    if printed == NONE:  # or nothing was counted yet by then, which is answered as 0
-        return value is None or Decimal(str(value)) == 0
+def _equal(printed: str, values: Sequence[Any]) -> bool:
+    """Whether the last value, at as many places as are printed, is what is printed.
+
+    A dash is no value; the API answers 0 of months in which nothing was ever counted yet.
+    """
+    value = values[-1]
+    if printed == NONE:
+        return value is None or not any(Decimal(str(one)) for one in values if one is not None)
     try:
         shown = Decimal(printed.replace(",", ""))
     except ArithmeticError:
