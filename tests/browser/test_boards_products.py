@@ -37,8 +37,7 @@ def test_the_products_of_home_are_put_on_a_board_and_say_the_same(
     page.get_by_role("button", name="More of Products").click()
     page.get_by_role("menuitem", name="Add to a board").click()
     form = page.get_by_role("dialog", name="Add to a board")
-    if form.get_by_label("Board").is_enabled():  # there are boards of other tests
-        form.get_by_label("Board").select_option(label="A new board")
+    form.get_by_label("Board").select_option(label="A new board")  # beside those of other tests
     form.get_by_role("textbox").fill("Portfolio")
     form.get_by_role("button", name="Add", exact=True).click()
     form.get_by_role("link", name="Portfolio").click()
