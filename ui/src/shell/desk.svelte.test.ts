@@ -128,6 +128,32 @@ test('one request brings who is here and all that pages share', async () => {
   expect([it.desk.session?.viewer?.name, it.desk.known, it.desk.metrics.length, it.desk.inbox]).toEqual(['Ada', true, 1, []]);
 });
 
+test('the live link is begun beside the first request; refused before it signed one in, it is tried once more', async () => {
+  const it = outside();
+  stop.push(it.desk.start());
+  expect([it.wires.length, it.desk.session]).toEqual([1, null]);
+  it.wires[0]!.ears.open();
+  await settle();
+  expect(it.desk.session?.viewer?.name).toBe('Ada');
+  it.wires[0]!.ears.close(4401);
+  await settle();
+  expect(it.wires).toHaveLength(2);
+  expect(it.calls).toHaveLength(1);
+  it.signOut();
+  it.wires[1]!.ears.close(4401); // the session is over
+  await settle(100_000);
+  expect([it.wires.length, it.desk.session?.viewer]).toEqual([2, null]);
+});
+
+test('who is not signed in is not tried again over the live link', async () => {
+  const it = outside();
+  it.signOut();
+  stop.push(it.desk.start());
+  it.wires[0]!.ears.close(4401);
+  await settle(100_000);
+  expect([it.wires.length, it.calls.length, it.desk.session?.viewer]).toEqual([1, 1, null]);
+});
+
 test('one message watches all that a page asks, alike questions once', async () => {
   const it = await opened();
   const before = it.wires[0]!.said.length;

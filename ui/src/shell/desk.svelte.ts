@@ -89,6 +89,7 @@ export class Desk {
   #loads = 0; // asked for so far
   #loaded = 0; // which of them is shown
   #offset = 0;
+  #early = true; // the link was begun before it was known whether anyone is signed in
   #flushing = false;
   #said = '';
   #frames: Frame[] = [];
@@ -104,7 +105,11 @@ export class Desk {
         this.link = link;
         if (link === 'waiting') this.#fallBack();
       },
-      signedOut: () => void this.load(),
+      signedOut: () => {
+        if (!this.#early) void this.load();
+        else if (this.session?.viewer) this.#socket.start(); // signed in while the link was refused
+        this.#early = false;
+      },
       position: (resuming) =>
         resuming && ![...this.#asked.keys()].every((id) => this.#whole.has(id)) ? null : this.state.position,
       later: (run, ms) => {
@@ -115,7 +120,7 @@ export class Desk {
     });
   }
 
-  /** Begins: session, then what there is, then the live link. Returns what ends it. */
+  /** Begins: the live link and, beside it, who is here and what there is. Returns what ends it. */
   start(): () => void {
     const every = (ms: number, run: () => void): void => {
       const timer = setInterval(run, ms);
@@ -138,6 +143,7 @@ export class Desk {
     every(FILLING, () => {
       if (this.session?.viewer && (this.filling || this.bare)) void this.load();
     });
+    this.#socket.start();
     void this.load();
     readyClock();
     return () => {
