@@ -122,7 +122,7 @@ def test_a_failing_source_says_why_since_when_and_what_to_do(house: Acme, visito
     page = visit.go("/sources")
     row = page.get_by_role("row").filter(has=page.get_by_role("button", name="old-billing"))
     expect(row).to_contain_text("Sign-in fails")
-    expect(page.get_by_text("Give it a key or password that is taken")).to_be_visible()
+    expect(page.get_by_text("Make a new restricted key in Stripe's dashboard")).to_be_visible()
     good = page.get_by_role("row").filter(
         has=page.get_by_role("button", name="billing", exact=True)
     )

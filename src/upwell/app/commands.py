@@ -20,7 +20,7 @@ from upwell.app.accounts import Accounts
 from upwell.app.alerted import alerts_of
 from upwell.app.closing import close_month
 from upwell.app.connecting import Connecting, typed
-from upwell.app.health import Health
+from upwell.app.health import Health, went
 from upwell.app.house import Filling, House, ground_of, read_settings
 from upwell.app.mending import Mending, day_of, listed_again, record_of
 from upwell.app.pulls import Pulls, syncing
@@ -37,6 +37,7 @@ from upwell.query.revenue.compare import compare
 from upwell.query.revenue.compare import figures as sheet_figures
 from upwell.query.rows import Rows
 from upwell.sources import files
+from upwell.state.sources import Source
 from upwell.web import asking, shapes
 from upwell.web.gate import Gate
 from upwell.web.health_shapes import Replay, SourceHealth
@@ -191,11 +192,11 @@ class Commands:
         house = self._house
         links = [house.links.find(name) for name in sources or ()] or house.links.every()
         start = None if since is None else day_of(house, since, "--since")
-        before, found = _stored(house), {}
+        before = _stored(house)
+        found: dict[str, Source | None] = {}
         for link in links:
             yield from syncing(house, link, self._pulls, start)
-            row = house.links.row(link.id)
-            found[link.id] = row.error if row and row.failed else ""
+            found[link.id] = house.links.row(link.id)
         house.caught_up()
         doubts = [
             f"{one.source}: {one.records:,} counted with a doubt. {one.reason} "
@@ -206,9 +207,7 @@ class Commands:
         if self._pulls is None:  # no server finds who belongs together
             house.identity.refresh()
         return {
-            "sources": [
-                {"id": name, "ok": not error, "error": error} for name, error in found.items()
-            ],
+            "sources": [went(name, row) for name, row in found.items()],
             "listed": []
             if since is None
             else list(dict.fromkeys(x for link in links for x in listed_again(link, since))),

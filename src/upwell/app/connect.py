@@ -282,16 +282,16 @@ class Links:
         countries = {customer: country for customer, country in known.items() if country}
         return {"countries": countries} if countries else {}
 
-    def failed(self, id_: str, kind: str, message: str) -> None:
-        """Keep why a source cannot be read, and since when."""
+    def failed(self, id_: str, kind: str, message: str, fix: str = "") -> None:
+        """Keep why a source cannot be read, what to do about it, and since when."""
         link = self.find(id_)
         known = self._row(link)
         since = known.failed_at if known.failed == kind and known.failed_at else self._now()
-        self._change(id_, failed=kind, error=message[:500], failed_at=since)
+        self._change(id_, failed=kind, error=message[:500], fix=fix[:500], failed_at=since)
 
     def went_well(self, id_: str) -> None:
         """A source was read."""
-        self._change(id_, failed="", error="", failed_at=None)
+        self._change(id_, failed="", error="", fix="", failed_at=None)
 
     def row(self, id_: str) -> Source | None:
         """What is kept of a source."""

@@ -15,6 +15,7 @@ from upwell.journal import Arrived
 from upwell.period import to_date, to_instant, to_micros
 from upwell.projection.doubts import listed
 from upwell.state import keys
+from upwell.state.sources import Source
 from upwell.web.health_shapes import (
     DayCount,
     EventCount,
@@ -118,7 +119,7 @@ class Health:
                 "state": "failed",
                 "failed": row.failed,
                 "error": row.error,
-                "fix": NEXT.get(row.failed, ""),
+                "fix": _next(row),
                 "since": None if row.failed_at is None else to_instant(row.failed_at),
             }
         if link.paused:
@@ -235,6 +236,18 @@ class Health:
                 )
             )
         return tuple(found)
+
+
+def went(id_: str, row: Source | None) -> dict[str, Any]:
+    """How reading a source went, as `upwell sync` tells it."""
+    if row is None or not row.failed:
+        return {"id": id_, "ok": True, "error": ""}
+    return {"id": id_, "ok": False, "error": row.error, "fix": _next(row)}
+
+
+def _next(row: Source) -> str:
+    """What to do about why a source failed: the vendor's own next step, or what is usual."""
+    return row.fix or NEXT.get(row.failed, "")
 
 
 def _door(came: Arrived | None, sites: Collection[str]) -> str:

@@ -179,7 +179,7 @@ def told(links: Links, id_: str, error: Exception | None) -> None:
     if error is None:
         links.went_well(id_)
     elif isinstance(error, UpwellError):
-        links.failed(id_, state_of(error), error.problem.message)
+        links.failed(id_, state_of(error), error.problem.message, error.problem.fix)
     else:
         log.error("source not read", source=id_, error=repr(error))
         links.failed(id_, "inside", f"{type(error).__name__}: {error}")

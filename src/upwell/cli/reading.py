@@ -31,9 +31,8 @@ def sync(home: Home, sources: tuple[str, ...], since: str | None, as_json: bool)
         put_json(done)
     else:
         for each in done["sources"]:
-            click.echo(
-                f"{'ok  ' if each['ok'] else 'FAIL'}  {each['id']}: {each['error'] or 'read'}"
-            )
+            said = f"{each['error'] or 'read'} {each.get('fix', '')}".rstrip()
+            click.echo(f"{'ok  ' if each['ok'] else 'FAIL'}  {each['id']}: {said}")
         for line in done["listed"]:
             click.echo(f"      {line}")
         for line in done["doubts"]:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from upwell.errors import Rejected, Unavailable
 from upwell.state.tables import metadata
 
-HEAD = "0011"  # the newest of the migrations
+HEAD = "0012"  # the newest of the migrations
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _VERSION = (  # where the migrations keep how far they came
     "create table alembic_version (version_num varchar(32) not null,"

@@ -50,6 +50,8 @@ sources = Table(
     Column("paused", Boolean, nullable=False),
     Column("failed", String(40), nullable=False),  # sign-in, permissions, request; '' while well
     Column("error", Text, nullable=False),
+    # What to do about it, in the vendor's case; '' where `failed` alone says it.
+    Column("fix", Text, nullable=False, server_default=text("''")),
     Column("failed_at", BigInteger),
     Column("created_at", BigInteger, nullable=False),
     Column("created_by", String(40), nullable=False),
@@ -77,6 +79,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     paused: bool = False
     failed: str = ""
     error: str = ""
+    fix: str = ""
     failed_at: int | None = None
     created_at: int
     created_by: str = ""
