@@ -22,6 +22,7 @@ from upwell.app.checks import problems
 from upwell.app.commands import Commands
 from upwell.app.complete import promise_of
 from upwell.app.connecting import known
+from upwell.app.health import NEXT
 from upwell.app.house import House, read_settings
 from upwell.errors import Rejected
 from upwell.query import Question
@@ -208,7 +209,8 @@ def test_a_package_that_raises_hurts_nothing_beside_it(
             assert told == ([failed] if checked else [])
             (letters,) = _synced(house)["sources"]
             read = what in ("check", "close")
-            assert letters == {"id": "letters", "ok": read, "error": "" if read else said}
+            went = {"error": ""} if read else {"error": said, "fix": NEXT["inside"]}
+            assert letters == {"id": "letters", "ok": read, **went}
             assert _signups(house).get("", 0) == (249 if read else 0)
             assert promise_of(house.links.find("letters")).every > 0
         finally:
