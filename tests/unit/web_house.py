@@ -200,6 +200,9 @@ class Built:
             health=sources_of_house(),
             kinds=lambda: SourceKinds(kinds=()),
             connect=lambda asked, _: Connected(source=asked.id, found=()),
+            renew=lambda source, _: Connected(
+                source=sources_of_house().detail(source).source, found=()
+            ),
             preview=lambda _: SqlPreview(
                 server="", way="", columns=(), guessed={}, rows=(), events=(), refused=()
             ),

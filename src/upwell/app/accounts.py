@@ -9,7 +9,7 @@ import msgspec
 
 from upwell.access import Viewer
 from upwell.app.calls import Calls
-from upwell.app.connect import Links
+from upwell.app.connect import Links, kept_in_the_file
 from upwell.app.link import API, Link, agree, livemode
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
@@ -72,12 +72,7 @@ class Accounts:
         """
         link = self._links.account(id_)
         if not link.made:
-            raise Rejected(
-                "kept_in_the_file",
-                f"The secrets of source '{id_}' stand in the configuration.",
-                fix="Change them there (api_key, webhook_secret), and start the server again.",
-                where="source",
-            )
+            raise kept_in_the_file(id_, link.kind)
         if asked.api_key is not None:
             self._same(link, asked.api_key)
         link = self._links.renew(id_, asked.api_key, asked.webhook_secret)

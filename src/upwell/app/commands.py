@@ -266,6 +266,12 @@ class Commands:
         self._note("source_secrets_renewed", [id])
         return done
 
+    def source_secrets(self, id: str, secrets: dict[str, str]) -> Connected:
+        """Replace secrets of a source that is no Stripe account; reading goes on where it was."""
+        done = self._connecting().renew(id, secrets)
+        self._note("source_secrets_renewed", [id])
+        return done
+
     def source_reset(self, id: str, to: str) -> dict[str, Any]:
         """Read a source again from a day on; what is here already is not counted twice."""
         done = Mending(self._house, self._pulls).reset(id, to, "--to")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -270,6 +270,28 @@ class Links:
             self._known = None  # the pointer may be the same, what it points to is not
         return self.find(id_)
 
+    def unsealed(
+        self, row: Source, secrets: Collection[str], fresh: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """The table of a source made here, with its secrets as they are and fresh ones over them.
+
+        Raises Rejected where one that is to stay cannot be read.
+        """
+        kept = {
+            name: secret(str(pointer), self._env)
+            for name, pointer in row.given.items()
+            if name in secrets and pointer and name not in fresh
+        }
+        return {**row.given, **kept, **fresh}
+
+    def renew_kind(self, id_: str, fresh: Mapping[str, str]) -> Link:
+        """Keep other secrets of a source of any kind made here."""
+        with self._lock:
+            row = self._row(self.find(id_))
+            kept = {name: self._keep_secret(f"{id_}.{name}", text) for name, text in fresh.items()}
+            self._change(id_, given={**row.given, **kept})
+        return self.find(id_)
+
     def pause(self, id_: str, paused: bool) -> Link:
         """Stop reading a source, or go on."""
         self._row(self.find(id_))
@@ -326,3 +348,16 @@ class Links:
             os.fsync(file.fileno())
         fresh.replace(path)  # a crash leaves the old one or the new one
         return f"file:{path.absolute()}"
+
+
+def kept_in_the_file(id_: str, kind: str) -> Rejected:
+    """Why a source of the configuration is given no secrets elsewhere, and where it is."""
+    keys = (
+        "api_key, webhook_secret" if kind == "stripe" else "what `env:NAME` or `file:PATH` leads to"
+    )
+    return Rejected(
+        "kept_in_the_file",
+        f"The secrets of source '{id_}' stand in the configuration.",
+        fix=f"Change them there ({keys}), and start the server again.",
+        where="source",
+    )

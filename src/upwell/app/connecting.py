@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from upwell.access import Viewer
-from upwell.app.connect import Links
+from upwell.app.connect import Links, kept_in_the_file
 from upwell.app.pulls import Pulls
 from upwell.errors import Rejected, nearest
 from upwell.period import to_micros
@@ -38,6 +38,11 @@ def known() -> SourceKinds:
 def _asked(kind: Kind) -> SourceKind:
     keys = tuple(key for key in keys_of(kind.settings) if key.name not in COMMON)
     return SourceKind(name=kind.name, title=kind.title, keys=keys)
+
+
+def secrets_of(kind: str) -> tuple[str, ...]:
+    """The keys of a kind's table that hold secrets; raises NotFound where there is no such kind."""
+    return tuple(key.name for key in keys_of(kinds.kind_named(kind).settings) if key.secret)
 
 
 def typed(kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +114,7 @@ class Connecting:
         kind = kinds.kind_named(asked.kind)
         with self._links.trying_kind(kind.name, asked.id, asked.settings) as reader:
             found = tuple(reader.check())
-        secret = {key.name for key in keys_of(kind.settings) if key.secret}
+        secret = secrets_of(kind.name)
         given: dict[str, Any] = {}
         secrets: dict[str, str] = {}
         for name, value in asked.settings.items():
@@ -123,6 +128,49 @@ class Connecting:
         if self._pulls is not None:
             self._pulls.begin(link)
         return Connected(source=link.id, found=found)
+
+    def renew(self, id_: str, given: Mapping[str, str]) -> Connected:
+        """Keep other secrets of a source, once its vendor takes them; reading goes on where it was.
+
+        Those that are not given stay. Raises Rejected where the source stands in the file, where
+        one of them is no secret of its kind, and what reading raises where they are not taken.
+        """
+        link = self._links.find(id_)
+        row = self._links.row(id_)
+        if not link.made or row is None:
+            raise kept_in_the_file(id_, link.kind)
+        if link.kind == "stripe":
+            raise Rejected(
+                "no_such_secrets",
+                f"'{id_}' is a Stripe account: its key is replaced together with what it sells.",
+                fix=f"Put api_key or webhook_secret to /v1/sources/{id_}/secrets.",
+                where="source",
+            )
+        known = secrets_of(link.kind)
+        for name in given:
+            if name not in known:
+                raise Rejected(
+                    "unknown_key",
+                    f"A source of kind {link.kind} has no secret '{name[:80]}'.",
+                    fix=nearest(name, known),
+                    where=name[:80],
+                )
+        fresh = {name: text.strip() for name, text in given.items() if text.strip()}
+        if not fresh:
+            raise Rejected(
+                "no_secret",
+                "No secret was given.",
+                fix=f"Give one of: {', '.join(known)}.",
+                where="body",
+            )
+        with self._links.trying_kind(
+            link.kind, id_, self._links.unsealed(row, known, fresh)
+        ) as reader:
+            found = tuple(reader.check())
+        link = self._links.renew_kind(id_, fresh)
+        if self._pulls is not None:
+            self._pulls.begin(link)
+        return Connected(source=id_, found=found)
 
     def preview(self, asked: NewPreview) -> SqlPreview:
         """The first rows of a database's query, and what they would become; nothing is kept."""

@@ -163,6 +163,7 @@ class Joined:
             ),
             kinds=known,
             connect=connecting.add,
+            renew=connecting.renew,
             preview=connecting.preview,
             linking=ByHand(merge=house.identity.merge, unmerge=house.identity.unmerge),
             months=self.closing.months(),

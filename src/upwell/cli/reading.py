@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import click
 
-from upwell import settings
 from upwell.cli.frame import Home, as_json, ask, places, put_facts, put_json, put_table
+from upwell.cli.given import pairs_of, pointed, prompted, secret_at
 
 
 @click.command()
@@ -95,16 +93,16 @@ def add(
         raise click.UsageError("give --product or --product-from, not both")
     if kind != "stripe":
         named = {"product": product, "product_from": product_from}
-        table = {name: value for name, value in named.items() if value} | _pairs(keys)
+        table = {name: value for name, value in named.items() if value} | pairs_of(keys)
         asked = {"id": id, "kind": kind, "name": rest["name"], "settings": table}
         made = ask(home, "source_connect", create=True, asked=asked)
         put_json(made) if as_json else _put_connected(made)
         return
     given = {"product": product, "product_from": product_from}
     asked = {name: value for name, value in (given | rest).items() if value}
-    asked |= {"id": id, "api_key": _secret(api_key, "--api-key")}
+    asked |= {"id": id, "api_key": secret_at(api_key, "--api-key")}
     if webhook_secret:
-        asked["webhook_secret"] = _secret(webhook_secret, "--webhook-secret")
+        asked["webhook_secret"] = secret_at(webhook_secret, "--webhook-secret")
     made = ask(home, "source_add", create=True, asked=asked)
     put_json(made) if as_json else _put_account(made)
 
@@ -136,14 +134,14 @@ def preview(
 
     Nothing is kept. Without a mapping it says which columns there are.
     """
-    query: dict[str, Any] = {"name": "preview", **_pairs(keys), "sql": sql}
+    query: dict[str, Any] = {"name": "preview", **pairs_of(keys), "sql": sql}
     if "snapshot" in query:
         query["snapshot"] = query["snapshot"] == "true"
     if "metadata" in query:
         query["metadata"] = query["metadata"].split(",")
-    table: dict[str, Any] = {"url": _secret(url, "--url"), "queries": [query]}
+    table: dict[str, Any] = {"url": secret_at(url, "--url"), "queries": [query]}
     if credentials:
-        table["credentials"] = _secret(credentials, "--credentials")
+        table["credentials"] = secret_at(credentials, "--credentials")
     if product:
         table["product"] = product
     found = ask(home, "source_preview", create=True, settings=table)
@@ -169,16 +167,9 @@ def _put_preview(found: dict[str, Any]) -> None:
         click.echo(f"not used: {one['reason']}")
 
 
-def _pairs(keys: tuple[str, ...]) -> dict[str, str]:
-    """KEY=VALUE as a table; secrets are read where they are."""
-    found = {}
-    for pair in keys:
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise click.UsageError(f"--set {pair}: write KEY=VALUE")
-        pointed = value.startswith(("env:", "file:"))
-        found[key] = _secret(value, f"--set {key}") if pointed else value
-    return found
+def _kind(home: Home, id: str) -> str:
+    kind: str = ask(home, "source_show", id=id)["source"]["kind"]
+    return kind
 
 
 def _put_connected(made: dict[str, Any]) -> None:
@@ -191,17 +182,46 @@ def _put_connected(made: dict[str, Any]) -> None:
 @click.argument("id", metavar="SOURCE")
 @_api_key
 @_webhook_secret
+@click.option(
+    "--set",
+    "keys",
+    multiple=True,
+    metavar="KEY=env:NAME|file:PATH",
+    help="A secret of its table, for every kind but stripe.",
+)
 @as_json
 @places
 def renew(
-    home: Home, id: str, api_key: str | None, webhook_secret: str | None, as_json: bool
+    home: Home,
+    id: str,
+    api_key: str | None,
+    webhook_secret: str | None,
+    keys: tuple[str, ...],
+    as_json: bool,
 ) -> None:
-    """Replace its key or its webhook secret; reading goes on where it was."""
+    """Replace its key or another secret; reading goes on where it was.
+
+    The new one is tried first: one that is refused changes nothing. Without options it is asked
+    for.
+    """
+    if keys and (api_key or webhook_secret):
+        raise click.UsageError("--api-key and --webhook-secret are of Stripe; of others, --set")
+    kind = "" if api_key or webhook_secret or keys else _kind(home, id)
+    if keys or kind not in ("", "stripe"):
+        secrets = pointed(keys) if keys else prompted(kind)
+        made = ask(home, "source_secrets", id=id, secrets=secrets)
+        if as_json:
+            put_json(made)
+            return
+        click.echo(f"{id}: {' and '.join(secrets).replace('_', ' ')} replaced")
+        for line in made["found"]:
+            click.echo(f"  {line}")
+        return
     asked = {}
     if api_key or not webhook_secret:
-        asked["api_key"] = _secret(api_key, "--api-key")
+        asked["api_key"] = secret_at(api_key, "--api-key")
     if webhook_secret:
-        asked["webhook_secret"] = _secret(webhook_secret, "--webhook-secret")
+        asked["webhook_secret"] = secret_at(webhook_secret, "--webhook-secret")
     done = ask(home, "source_renew", id=id, asked=asked)
     if as_json:
         put_json(done)
@@ -244,21 +264,6 @@ def reset(home: Home, id: str, to: str, as_json: bool) -> None:
         click.echo(f"next: upwell source resume {id}")
     elif not done["reading"]:
         click.echo(f"next: upwell sync {id}")
-
-
-def _secret(pointer: str | None, option: str) -> str:
-    """What a pointer leads to, or what is typed where there is none."""
-    if pointer is None:
-        if not sys.stdin.isatty():
-            raise click.UsageError(f"{option} is missing: write {option} env:NAME or file:PATH")
-        typed: str = click.prompt("Restricted key of Stripe", hide_input=True)
-        return typed.strip()
-    if not pointer.startswith(("env:", "file:")):
-        raise click.UsageError(
-            f"{option} takes env:NAME or file:PATH: a secret on the command line stays in the "
-            "shell's history"
-        )
-    return settings.secret(pointer, os.environ)
 
 
 def _put_account(made: dict[str, Any]) -> None:

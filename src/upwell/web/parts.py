@@ -138,6 +138,7 @@ class Parts:
     health: Sources
     kinds: Callable[[], SourceKinds]
     connect: Callable[[NewSource, Viewer], Connected]
+    renew: Callable[[str, Mapping[str, str]], Connected]
     preview: Callable[[NewPreview], SqlPreview]
     linking: Linking
     months: Months
