@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { GrowthEvent, Problem, SqlPreview } from '../wire';
-import { addressOf, addressTrouble, asked, becomes, begun, BLANK, countWords, firstRows, fitted, placeOf, queryOf, ready, settingsOf, slugs, STARTS, told, vendorOf } from './connect-database';
+import { addressOf, addressTrouble, asked, becomes, begun, BLANK, countWords, credentialsTrouble, firstRows, fitted, needsKey, placeOf, queryOf, reachOf, ready, settingsOf, slugs, STARTS, told, vendorOf } from './connect-database';
 
 const ORDERS = STARTS[2]!.draft;
 const EVENT: GrowthEvent = { product_id: 'mail', event_type: 'revenue', timestamp: '2026-02-03T10:00:00Z', value: '49', currency: 'EUR', actor_id: '7' };
@@ -78,4 +78,15 @@ test('each first row stands beside what it becomes, or why it does not', () => {
 test('a query may be kept once some of its rows count, or it has none', () => {
   expect([ready(null), ready(SEEN), ready({ ...SEEN, rows: [], refused: [] }), ready({ ...SEEN, problem: problem('no_cursor') })]).toEqual([false, true, true, false]);
   expect(ready({ ...SEEN, refused: [{ row: 0, code: '', reason: '' }, ...SEEN.refused] })).toBe(false);
+});
+
+test('BigQuery is reached with a key, and only BigQuery', () => {
+  const key = ' {"type": "service_account", "private_key": "k"} ';
+  expect(['bigquery://p', ' BigQuery://p/d', 'postgresql://h/d', ''].map(needsKey)).toEqual([true, true, false, false]);
+  expect(settingsOf('bigquery://p', 'mail', [], key)).toEqual({ url: 'bigquery://p', credentials: key.trim(), product: 'mail', queries: [] });
+  expect(reachOf('postgres://h/d', key)).toEqual({ url: 'postgresql://h/d' });
+  expect([credentialsTrouble(''), credentialsTrouble(key)]).toEqual(['', '']);
+  expect(credentialsTrouble('AIza')).toContain('no JSON');
+  expect(credentialsTrouble('{"installed": {}}')).toContain('private_key');
+  expect(placeOf(problem('bad_key', 'credentials'), 'orders', BLANK, [])).toBe('credentials');
 });

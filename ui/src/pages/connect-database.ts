@@ -82,7 +82,7 @@ export function asked(draft: Draft, perRow: boolean): Asked[] {
 }
 const NEEDS_USER = new Set(['signup', 'activation', 'trial', 'churn', 'identify']);
 
-export type Vendor = 'postgresql' | 'mysql' | 'sqlite';
+export type Vendor = 'postgresql' | 'mysql' | 'sqlite' | 'bigquery';
 export const VENDORS: Record<Vendor, { title: string; example: string; reader: string; note: string }> = {
   postgresql: {
     title: 'PostgreSQL',
@@ -102,6 +102,12 @@ export const VENDORS: Record<Vendor, { title: string; example: string; reader: s
     reader: '',
     note: 'Four strokes, then the whole path of the file on the machine that Upwell runs on. The file is opened to be read only; no user is needed.',
   },
+  bigquery: {
+    title: 'BigQuery',
+    example: 'bigquery://my-project',
+    reader: '',
+    note: 'A service account with the roles BigQuery Data Viewer and BigQuery Job User, and a key of it of type JSON: IAM & Admin, Service Accounts, Keys. Each query is paid for by the bytes that it reads.',
+  },
 };
 
 /** Which database an address is of, or null. */
@@ -119,7 +125,7 @@ export function addressTrouble(given: string): string {
   const address = addressOf(given);
   if (!address) return '';
   if (/^jdbc:/i.test(address)) return 'Leave out jdbc: at the beginning; user and password stand before the host.';
-  if (!/^[a-z][a-z0-9+]*:\/\//i.test(address)) return 'An address begins with postgresql://, mysql:// or sqlite:///.';
+  if (!/^[a-z][a-z0-9+]*:\/\//i.test(address)) return 'An address begins with postgresql://, mysql://, sqlite:/// or bigquery://.';
   return '';
 }
 
@@ -147,11 +153,32 @@ export function queryOf(draft: Draft, name: string, perRow: boolean): Record<str
   return sent;
 }
 
+/** Whether who reads is said by a key beside the address. */
+export const needsKey = (address: string): boolean => vendorOf(address) === 'bigquery';
+
+/** What is wrong with a key before it is tried, '' where nothing is. */
+export function credentialsTrouble(given: string): string {
+  const text = given.trim();
+  if (!text) return '';
+  try {
+    const found: unknown = JSON.parse(text);
+    if (found && typeof found === 'object' && 'private_key' in found) return '';
+  } catch {
+    return 'This is no JSON: paste the whole file of the key, from { to }.';
+  }
+  return 'This is no key of a service account: its file holds a private_key.';
+}
+
+/** A database as it is reached: its address, and the key of those that need one. */
+export function reachOf(address: string, credentials: string): Record<string, string> {
+  return { url: addressOf(address), ...(needsKey(address) && credentials.trim() ? { credentials: credentials.trim() } : {}) };
+}
+
 /** All that is kept of a database. */
-export function settingsOf(address: string, product: string, drafts: readonly Draft[]): Record<string, unknown> {
+export function settingsOf(address: string, product: string, drafts: readonly Draft[], credentials = ''): Record<string, unknown> {
   const names = slugs(drafts);
   const queries = drafts.map((one, at) => queryOf(one, names[at]!, !product));
-  return { url: addressOf(address), ...(product ? { product } : {}), queries };
+  return { ...reachOf(address, credentials), ...(product ? { product } : {}), queries };
 }
 
 /** What a draft names that its query does not give is forgotten; what it lacks is guessed. */
@@ -168,9 +195,10 @@ export function fitted(draft: Draft, preview: SqlPreview, perRow: boolean): Draf
 export const same = (one: Draft, other: Draft): boolean => JSON.stringify(one) === JSON.stringify(other);
 
 /** The field that a problem is about: a field of the draft, 'url', or '' for none of them. */
-export function placeOf(problem: Problem, name: string, draft: Draft, columns: readonly string[]): keyof Draft | 'url' | '' {
+export function placeOf(problem: Problem, name: string, draft: Draft, columns: readonly string[]): keyof Draft | 'url' | 'credentials' | '' {
   const where = problem.where.replace(`queries.${name}`, '').replace(/^\./, '');
   if (where === 'url' || where.endsWith('.url')) return 'url';
+  if (where === 'credentials') return 'credentials';
   if (problem.code === 'no_column') {
     const lost = (['timestamp', 'key', 'actor_id', 'value', 'currency', 'product'] as const).find((one) => draft[one] && !columns.includes(draft[one]));
     return lost ?? 'metadata';

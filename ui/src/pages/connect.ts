@@ -50,7 +50,7 @@ export const WAYS: Record<string, string> = {
   stripe: 'Subscriptions, payments, refunds and cash, within a second.',
   mixpanel: 'What users do, from a project that exists already, with its past.',
   ga4: 'Sessions, users and conversions as Google Analytics reports them.',
-  sql: 'Rows of your product’s own database become events. PostgreSQL, MySQL, SQLite.',
+  sql: 'Rows of your product’s own database become events. PostgreSQL, MySQL, SQLite, BigQuery.',
   events: 'The events API, or the clients of Mixpanel, Segment and Google that you use already.',
 };
 
@@ -61,6 +61,13 @@ export function asksOf(keys: readonly TableKey[]): { first: TableKey[]; later: T
   return { first, later: asked.filter((key) => !first.includes(key)) };
 }
 const FIRST = new Set(['project_id', 'region', 'property']);
+
+/** The keys of a table that are replaced when they expire. */
+export const secretsOf = (keys: readonly TableKey[]): TableKey[] => keys.filter((key) => key.secret);
+
+/** The secrets that were typed; those left empty stay as they are. */
+export const renewed = (keys: readonly TableKey[], given: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(secretsOf(keys).flatMap(({ name }) => (given[name]?.trim() ? [[name, given[name].trim()]] : [])));
 
 /** "project_id" is asked for as "Project id". */
 export function titleOf(name: string): string {
