@@ -507,7 +507,8 @@ class Projection:
         found = dict(self._db.execute("select key, value from meta").fetchall())
         applied, text = int(found["applied"]), found.get("ground")
         ground = GROUND.decode(text) if text else Ground()
-        memory = load(self._db, ground, Room(self.path.parent / "exchange"))
+        room = Room(self.path.parent / "exchange")
+        memory = load(self._db, ground, room) if applied else Memory(room)  # nothing came yet
         self._count_rows(self._db)
         self.closes = closes.load(self._db)
         self.ground, self.zone, self._memory = ground, Zone(ground.timezone), memory
