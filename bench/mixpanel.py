@@ -59,11 +59,15 @@ class Clock:
 
 
 class Sample(NamedTuple):
-    """How far reading was at some second, and the memory that it took by then."""
+    """How far reading was at some second, and the memory that it took by then.
+
+    Bytes: `own` nobody else can have; of `files` what is mapped goes when another wants the room.
+    """
 
     second: float
     events: int
-    memory: int
+    own: int
+    files: int
 
 
 def run(work: Path, quick: bool) -> Section:
@@ -93,9 +97,12 @@ def measured(work: Path, past: int, day: int) -> Section:
             ),
             Table(
                 title="Memory while it is read",
-                columns=("after", "events read", "memory"),
+                columns=("after", "events read", "memory of its own", "mapped files"),
                 rows=tuple(
-                    (f"{one.second:.1f} s", f"{one.events:,}", f"{one.memory / MB:.0f} MB")
+                    (
+                        f"{one.second:.1f} s", f"{one.events:,}",
+                        f"{one.own / MB:.0f} MB", f"{one.files / MB:.0f} MB",
+                    )
                     for one in shown
                 ),
             ),
@@ -215,10 +222,10 @@ def _back_fill(folder: Path, events: int) -> tuple[list[Sample], float, int]:
             for told in pulled.read():
                 read = told.rows
                 if (second := time.perf_counter() - began) >= due:
-                    samples.append(Sample(second, read, _memory()))
+                    samples.append(Sample(second, read, *_memory()))
                     due = second + 0.5
             flow.wait(journal.newest, 600)
-            samples.append(Sample(time.perf_counter() - began, read, _memory()))
+            samples.append(Sample(time.perf_counter() - began, read, *_memory()))
             spent = time.process_time() - used
             pulled.close()
         counted = sum(seen.events for seen in projection.seen().values())
@@ -238,11 +245,12 @@ def _ground() -> Delivery:
     )
 
 
-def _memory() -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) * 1024
-    return 0
+def _memory() -> tuple[int, int]:
+    said = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    own, shared, files = (
+        int(said[name].split()[0]) * 1024 for name in ("RssAnon", "RssShmem", "RssFile")
+    )
+    return own + shared, files
 
 
 # -- a day ---------------------------------------------------------------------------------------
