@@ -12,13 +12,11 @@ Talk = Callable[[socket.socket, bytes], None]
 
 
 class Host:
-    """Listens on a port of its own; `asked` are the requests until now, `sent` bytes said."""
+    """Listens on a port of its own; `asked` are the requests so far."""
 
     def __init__(self, talk: Talk) -> None:
         self.talk = talk
         self.asked: list[bytes] = []
-        self.sent = 0
-        self.ended = threading.Event()
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
         threading.Thread(target=self._serve, daemon=True).start()
@@ -29,16 +27,8 @@ class Host:
         return f"http://127.0.0.1:{self.port}"
 
     def close(self) -> None:
-        """Take no more connections, and let those that are open end."""
-        self.ended.set()
+        """Take no more connections."""
         self._listening.close()
-
-    def endless(self, caller: socket.socket, head: bytes, block: bytes, pause: float = 0.0) -> None:
-        """Say `head`, and then `block` again and again until the caller goes."""
-        caller.sendall(head)
-        while not self.ended.wait(pause) if pause else not self.ended.is_set():
-            caller.sendall(block)
-            self.sent += len(block)
 
     def _serve(self) -> None:
         with suppress(OSError):

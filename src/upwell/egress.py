@@ -14,9 +14,12 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import ssl
+import time
 from collections.abc import Callable, Iterable
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import httpcore
 import httpx
 import msgspec
 
@@ -139,7 +142,7 @@ class _Guarded(httpx.BaseTransport):
         # A connection kept alive for one host could serve another on the same address without
         # its certificate being looked at.
         limits = httpx.Limits(max_keepalive_connections=0)
-        self._inner = inner or httpx.HTTPTransport(trust_env=False, limits=limits)
+        self._inner = inner or _patient(httpx.HTTPTransport(trust_env=False, limits=limits))
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         target = self._guard.check(request.url)
@@ -161,6 +164,64 @@ class _Guarded(httpx.BaseTransport):
 
     def close(self) -> None:
         self._inner.close()
+
+
+SLOWEST = 10_000
+"""Bytes a second that who answers must come to, once the time-out of silence is used up."""
+
+
+def _patient(transport: httpx.HTTPTransport) -> httpx.HTTPTransport:
+    """Ends connections that drip: a time-out of httpx begins anew with each byte."""
+    # httpx hands its pool no other way to connections; the test of a slow host holds this.
+    transport._pool._network_backend = _Backend()
+    return transport
+
+
+class _Backend(httpcore.SyncBackend):
+    def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
+        return _Patient(super().connect_tcp(*args, **kwargs))
+
+
+class _Patient(httpcore.NetworkStream):
+    """A connection that is waited for no longer than a time-out, and a second for each piece.
+
+    Only what is spent waiting counts: who reads slowly, because there is no room, may.
+    """
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+        self._waited, self._got = 0.0, 0
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if timeout is None:
+            return self._inner.read(max_bytes, timeout)
+        left = timeout + self._got / SLOWEST - self._waited
+        if left <= 0:
+            raise httpcore.ReadTimeout("the answer comes too slowly")
+        began = time.monotonic()
+        try:
+            found = self._inner.read(max_bytes, min(timeout, left))
+        finally:
+            self._waited += time.monotonic() - began
+        self._got += len(found)
+        return found
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, timeout)
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore.NetworkStream:
+        return _Patient(self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
 
 
 def _parsed(url: str | httpx.URL) -> httpx.URL:

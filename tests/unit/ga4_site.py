@@ -35,9 +35,10 @@ Told = dict[tuple[str, ...], Decimal]
 """By report, measure, day (2026-11-22), and value of the dimension if there is one."""
 
 
-def no_client(timeout: float) -> httpx.Client:
-    """The reader has no use for it."""
-    raise AssertionError(timeout)
+def client(timeout: float) -> httpx.Client:
+    """One that calls this machine too."""
+    limits = httpx.Limits(max_keepalive_connections=0)  # as the guard's
+    return httpx.Client(timeout=timeout, trust_env=False, limits=limits)
 
 
 class Site:
@@ -75,7 +76,7 @@ class Site:
                 id="site",
                 settings=settings,
                 secret=lambda _: key,
-                client=no_client,
+                client=client,
                 reach=reach or (lambda host, port: self.reached.append((host, port))),
                 folder=self.folder,
                 sleep=lambda _: None,

@@ -16,6 +16,7 @@ import stripe
 
 from upwell.egress import Guard
 from upwell.errors import Rejected, Unavailable
+from upwell.sources.answers import whole
 from upwell.sources.contract import NotAllowed, SignIn
 from upwell.sources.stripe.fetch import VERSION, Gone, Query
 
@@ -126,10 +127,11 @@ class _Http(stripe.HTTPClient):
         _usage: list[str] | None = None,
     ) -> tuple[str, int, Mapping[str, str]]:
         try:
-            answer = self._client.request(
+            request = self._client.build_request(
                 method, url, headers=dict(headers or {}), content=post_data or None
             )
-            return answer.text, answer.status_code, answer.headers
+            answer = whole(self._client, request, "Stripe")
+            return answer.body.decode(errors="replace"), answer.status, answer.headers
         except (httpx.HTTPError, Unavailable) as error:
             message = f"{type(error).__name__}: {error}"
             raise stripe.APIConnectionError(message) from error  # type: ignore[no-untyped-call]

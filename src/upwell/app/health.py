@@ -36,6 +36,8 @@ NEXT: Mapping[str, str] = {
     "query": "Correct the query; nothing that was read is lost.",
     "quota": "Nothing needs to be done: it goes on when it is answered again.",
     "truncated": "Nothing needs to be done: what was cut off is read again.",
+    "too-large": "Check that the address is the vendor's. It is tried again every five minutes.",
+    "moved": "Set api_base to the address it names, if that is the vendor's.",
     "refused": "Change what the message names. It is tried again every five minutes.",
     "unreachable": "Check the address and the network. It is tried again every minute.",
     "inside": "This is a mistake in Upwell: its log says where. It is tried again every minute.",

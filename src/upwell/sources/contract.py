@@ -53,12 +53,22 @@ class Truncated(Unavailable):
     """An answer ended in the middle; nothing of it was kept, and it is read again."""
 
 
+class TooLarge(Rejected):
+    """An answer has more bytes than any should have; nothing of it was kept."""
+
+
+class Moved(Rejected):
+    """The vendor's address sends elsewhere, where no credentials are sent."""
+
+
 _STATES: tuple[tuple[type[UpwellError], str], ...] = (
     (SignIn, "sign-in"),
     (NotAllowed, "permissions"),
     (BadQuery, "query"),
     (QuotaGone, "quota"),
     (Truncated, "truncated"),
+    (TooLarge, "too-large"),
+    (Moved, "moved"),
     (Rejected, "refused"),
 )
 

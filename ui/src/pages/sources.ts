@@ -23,6 +23,8 @@ const FAILURES: Record<string, string> = {
   query: 'Its query fails',
   quota: 'Quota used up',
   truncated: 'Answers end too early',
+  'too-large': 'Answers are too large',
+  moved: 'Sends elsewhere',
   refused: 'Refused',
   unreachable: 'Cannot be reached',
   inside: 'A mistake in Upwell',

@@ -7,7 +7,7 @@ lies in a file of the folder: without it all of them are passed on once more, an
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -15,12 +15,14 @@ import msgspec
 from upwell.metrics.reported import REPORTS
 from upwell.period import Zone, to_day
 from upwell.settings import Ga4Source, duration
+from upwell.sources.answers import whole
 from upwell.sources.contract import Clock, Cursor, Opening, Page, QuotaGone
 from upwell.sources.ga4.calls import BATCH, Asked, Google, Got
 from upwell.sources.ga4.cursor import Slice, State, begun, epoch
 from upwell.sources.ga4.known import Known
 from upwell.sources.ga4.reports import Body, Part, days
 
+TIMEOUT = 120.0
 _UNKNOWN = 50  # tokens that a page of the past may take, before any was read
 
 
@@ -41,11 +43,13 @@ class Ga4Reader:
         self._stopping = opening.stopping
         self._property = settings.property
         self._every = duration(settings.every).total_seconds()
+        self._client = opening.client(TIMEOUT)
         self._google = Google(
             settings.property,
             settings.api_base,
             lambda: opening.secret(settings.credentials),
             opening.reach,
+            self._send,
         )
         self._known = Known(opening.folder / "last_days.json")
         self._began = 0  # the last look that was begun here
@@ -83,6 +87,13 @@ class Ga4Reader:
     def close(self) -> None:
         """Close its connections."""
         self._google.close()
+        self._client.close()
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        request = self._client.build_request(method, url, headers=dict(headers), content=body)
+        return whole(self._client, request, "Google Analytics")
 
     def _state(self, cursor: Cursor | None, clock: Clock) -> State:
         if cursor is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from upwell.sources.contract import Truncated
+from upwell.sources.contract import TooLarge, Truncated
 
 LONGEST = 4 * 1024 * 1024  # bytes of a record; Mixpanel takes 1 MB
 PIECES = 1_000  # that a record may be split into
@@ -51,12 +51,22 @@ class Lines:
         self._size = 0
 
     def feed(self, block: bytes) -> list[bytes]:
-        """The lines that this block completes; blank ones are left out."""
+        """The lines that this block completes; blank ones are left out.
+
+        Raises TooLarge where a line goes on past what an event can be.
+        """
         text = self._rest + block
         end = text.rfind(b"\n") + 1
         self._rest = text[end:]
         if len(self._rest) > LONGEST:
-            self._rest, end = b"", len(text)  # no record is so long: it is told as it is
+            raise TooLarge(
+                "endless_line",
+                f"Mixpanel's export has a line of more than {LONGEST // 1024 // 1024} MB, which no "
+                "event has.",
+                fix="Look at `api_base`: this is not Mixpanel's export. Nothing of the line was "
+                "kept.",
+                where="api_base",
+            )
         if not end:
             return []
         pieces = [piece for piece in text[:end].split(b"\n") if piece]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import zlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -11,10 +10,11 @@ from pathlib import Path
 
 import httpx
 
-from upwell.errors import Rejected, Unavailable
+from upwell.errors import Rejected, UpwellError
 from upwell.period import MICROS, Zone, to_day
 from upwell.settings.check import duration
 from upwell.settings.schema import MixpanelSource
+from upwell.sources.answers import blocks, silent, stays
 from upwell.sources.contract import BadQuery, Clock, Cursor, Opening, Page, Truncated
 from upwell.sources.mixpanel import zones
 from upwell.sources.mixpanel.known import Known
@@ -25,7 +25,6 @@ from upwell.sources.mixpanel.refusals import date_of, refusal
 
 HOSTS = {"us": "data", "eu": "data-eu", "in": "data-in"}
 TIMEOUT = 300.0  # seconds until the first byte: a large day is gathered before it is sent
-BLOCK = 1024 * 1024
 SAMPLE = 2_000  # lines by which times are judged
 SUFFIX = ".known"
 
@@ -202,6 +201,7 @@ class MixpanelReader:
                 auth=self._credentials(),
                 headers={"Accept-Encoding": "gzip", "Accept": "text/plain"},
             ) as answer:
+                stays(answer, "Mixpanel")
                 if answer.status_code != 200:
                     raise refusal(
                         answer.status_code,
@@ -210,7 +210,7 @@ class MixpanelReader:
                         bool(given.username),
                     )
                 answered, self._told_at = True, date_of(answer.headers)
-                for block in _unpacked(answer):
+                for block in blocks(answer, broken_off):
                     if len(head) < HEAD:
                         head = (head + block).lstrip()[:HEAD]
                         is_export(head, whole=False)
@@ -219,11 +219,7 @@ class MixpanelReader:
         except httpx.TransportError as error:
             if answered:
                 raise broken_off() from error
-            raise Unavailable(
-                "unreachable",
-                f"Mixpanel does not answer: {error or type(error).__name__}.",
-                fix="It is tried again by itself; look at `api_base` and the network if it stays.",
-            ) from error
+            raise silent("Mixpanel", error) from error
         yield lines.finish()
 
     def _credentials(self) -> tuple[str, str]:
@@ -241,36 +237,14 @@ class MixpanelReader:
         return secret(given.username), secret(given.secret)
 
 
-def _unpacked(answer: httpx.Response) -> Iterator[bytes]:
-    """The body in blocks; raises Truncated where gzip was not ended."""
-    if answer.headers.get("Content-Encoding", "").lower() != "gzip":
-        yield from answer.iter_raw(BLOCK)
-        return
-    unpack, begun = zlib.decompressobj(31), False
-    for packed in answer.iter_raw(BLOCK // 4):
-        while packed:
-            begun = True
-            try:
-                block = unpack.decompress(packed, BLOCK)
-            except zlib.error as error:
-                raise broken_off() from error
-            if block:
-                yield block
-            packed = unpack.unconsumed_tail
-            if unpack.eof and unpack.unused_data:  # another member follows
-                packed, unpack = unpack.unused_data, zlib.decompressobj(31)
-    if begun and not unpack.eof:
-        raise broken_off()
-
-
 def _head(answer: httpx.Response) -> bytes:
     """The beginning of a refusal's body."""
     found = b""
     try:
-        for block in answer.iter_bytes():
+        for block in blocks(answer, broken_off):
             found += block
             if len(found) > 4_096:
                 break
-    except (httpx.TransportError, httpx.DecodingError):
+    except (httpx.TransportError, UpwellError):
         pass  # the status alone says enough
-    return found
+    return found[:4_096]
