@@ -12,6 +12,7 @@ import msgspec
 
 from upwell.errors import Rejected
 from upwell.event import MAX_BODY
+from upwell.sources.sdk.mended import mended
 from upwell.sources.sdk.taking import BROKEN
 
 FORM = "application/x-www-form-urlencoded"
@@ -98,17 +99,21 @@ def _judged(body: bytes) -> bytes:
         raise _not_json("There is no JSON object or array in the request.")
     try:
         _ANY.decode(body)
+        return body
     except BROKEN as error:
-        lines = [line for line in body.split(b"\n") if line.strip()]
-        joined = b"[" + b",".join(lines) + b"]"
-        if len(lines) < 2 or len(joined) > MAX_BODY + 2:
-            raise _not_json(f"{error}.") from error
+        why = error
+    lines = [line for line in body.split(b"\n") if line.strip()]
+    joined = b"[" + b",".join(lines) + b"]"
+    tried = (joined, mended(body), mended(joined)) if len(lines) > 1 else (mended(body),)
+    for one in tried:
+        if len(one) > MAX_BODY + 2:
+            continue
         try:
-            _ANY.decode(joined)
+            _ANY.decode(one)
+            return one
         except BROKEN:
-            raise _not_json(f"{error}.") from error
-        return joined
-    return body
+            continue
+    raise _not_json(f"{why}.") from why
 
 
 def _not_json(message: str) -> Rejected:
