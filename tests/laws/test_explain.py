@@ -10,12 +10,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.laws.test_answers import as_question, histories, questions, town
 from tests.laws.test_revenue_answers import (
+    CURRENCIES,
     FIRST,
     NOW,
     WORLD,
@@ -190,6 +192,56 @@ def test_every_change_of_a_ledger_is_its_parts(
             rates = moved.get("fx", Decimal(0))
             slip = Decimal("0.02") * (12 if metric == "arr" else 1)
             assert abs(customers + rates - exact(found.change)) <= slip
+
+
+@pytest.fixture(scope="module")
+def unconverted() -> Iterator[Projection]:
+    with tempfile.TemporaryDirectory() as folder:
+        found = Projection(Path(folder), memory="128MB")
+        found.set_ground(msgspec.structs.replace(WORLD, fx="none"), 1, 1)
+        yield found
+        found.close()
+
+
+@settings(law, max_examples=12)
+@given(
+    told=deliveries,
+    metrics=st.permutations(MRR + HEADS + RATES).map(lambda names: names[:4]),
+    product=scopes,
+    span=spans,
+    currency=st.sampled_from((None, *CURRENCIES)),
+)
+def test_where_nothing_is_converted_every_change_of_a_currency_is_its_parts(
+    unconverted: Projection,
+    told: list[list[Level]],
+    metrics: list[str],
+    product: tuple[str, ...],
+    span: tuple[dt.date, dt.date],
+    currency: str | None,
+) -> None:
+    """Of the one that is asked for, or the only one; of several none is taken for the whole."""
+    house = Told(unconverted)
+    for seq, fresh in enumerate(told, 1):
+        house.tell(fresh, seq)
+    for metric in metrics:
+        question = Question(
+            metric=metric, product=product, currency=currency, grain="month",
+            start=span[0], end=span[1], compare="previous",
+        )  # fmt: skip
+        found = Explain(house.desk, lambda: NOW).explain(question, SYSTEM)
+        adds_up(found)
+        lines = {line.key: line for line in house.desk.answer(question, SYSTEM, NOW).series}
+        meant = next(iter(lines.values())) if len(lines) == 1 else lines.get(currency or "")
+        if meant is None or meant.total is None or meant.compare is None:
+            assert found.change is None
+            assert found.note
+        elif meant.compare.total is not None:
+            half = Decimal("0.5") if metric in RATES else 0  # a yen has no hundredths
+            assert abs(exact(found.after) - exact(meant.total)) <= half
+            assert abs(exact(found.before) - exact(meant.compare.total)) <= half
+            if metric in MRR:
+                assert all(split.parts or not exact(found.change) for split in found.splits)
+                assert found.currency == meant.key
 
 
 @settings(law, max_examples=4)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import msgspec
 
 from upwell.access import Viewer
 from upwell.errors import Rejected
+from upwell.metrics.catalog import Ledger
 from upwell.metrics.revenue.display import half_even
 from upwell.period import to_date, to_instant
 from upwell.query.desk import Desk
@@ -19,11 +21,13 @@ from upwell.query.explain.parts import Case
 from upwell.query.explain.shapes import Against, ChangeLead, ChangeSplit, Explanation
 from upwell.query.explain.sides import is_rate
 from upwell.query.explain.spread import SCALE, Pair
+from upwell.query.plan import Plan
 from upwell.query.question import Answer, Question, Value
+from upwell.query.revenue.apart import only, separate
 
 Totals = tuple[int | None, int | None]
 NOTHING = "One of the two spans has no value to compare with."
-APART = "Each currency stands apart here: choose one to see what its change is made of."
+APART = "Each currency stands apart here: choose one ({}) to see what its change is made of."
 
 
 class Explain:
@@ -35,23 +39,37 @@ class Explain:
     def explain(self, question: Question, viewer: Viewer) -> Explanation:
         """What the parts of a metric have of its change since the span compared with.
 
-        That is the span before where the question names none. Rejected where the question cannot
-        be answered.
+        That is the span before where the question names none. Where nothing is converted it is
+        about the currency that the question names, or the only one there is. Rejected where the
+        question cannot be answered.
         """
-        now = self._clock()
+        return self._explain(question, viewer, self._clock())
+
+    def _explain(self, question: Question, viewer: Viewer, now: dt.datetime) -> Explanation:
         compare = question.compare or "previous"
         question = msgspec.structs.replace(question, by=None, compare=compare)
         asked = self._desk.plan(question, viewer, now)
-        spans = Spans(asked, *self._desk.before(asked, compare))
         answer = self._desk.answer(question, viewer, now)
-        totals = _totals(answer)
+        currency = None
+        if self._separate(asked):
+            currency = _meant(question, answer)
+            asked = asked if currency is None else _alone(asked, currency)
+        elif question.currency == "native" and len(answer.series) == 1 and answer.series[0].key:
+            # Of one currency it is the same in that currency.
+            same = msgspec.structs.replace(question, currency=answer.series[0].key)
+            found = self._explain(same, viewer, now)
+            return msgspec.structs.replace(found, question=answer.question)
+        spans = Spans(asked, *self._desk.before(asked, compare))
+        totals = _totals(answer, currency)
         unit = parts.step(spans.now, totals)
         before, after = (None if one is None else half_even(one, unit) * unit for one in totals)
         blank = _blank(spans, answer)
+        if asked.only is not None and asked.metric.unit == "money":
+            blank = msgspec.structs.replace(blank, currency=asked.only)
         if before is None or after is None:
             return blank
         case = Case(self._desk, spans, Pair(before, after), unit)
-        splits = self._splits(case, question, viewer, now)
+        splits = self._splits(case, question, viewer, now, currency)
         ledger, change = moves.attributable(spans.now), after - before
         return msgspec.structs.replace(
             blank,
@@ -64,8 +82,17 @@ class Explain:
             note="",
         )
 
+    def _separate(self, asked: Plan) -> bool:
+        ledgers = self._desk.ledgers
+        return isinstance(asked.metric.rule, Ledger) and separate(asked, ledgers)
+
     def _splits(
-        self, case: Case, question: Question, viewer: Viewer, now: dt.datetime
+        self,
+        case: Case,
+        question: Question,
+        viewer: Viewer,
+        now: dt.datetime,
+        currency: str | None,
     ) -> tuple[ChangeSplit, ...]:
         """The change by each dimension of the metric, but for those that a filter has settled."""
         spans, metric = case.spans, case.spans.now.metric
@@ -75,11 +102,13 @@ class Explain:
         found = [parts.movements(case)] if metric.name in moves.STOCKS else []
         split = parts.dividing if is_rate(spans.now) else parts.adding
         for by in dimensions:
-            if len(question.where.get(by, ())) == 1:
+            if len(question.where.get(by, ())) == 1 or (currency and by == "currency"):
                 continue
             of = msgspec.structs.replace(question, by=by)
             try:
                 plan = self._desk.plan(of, viewer, now)
+                if currency is not None:
+                    plan = _alone(plan, currency)
                 then = plan.moved(spans.then.start, spans.then.end)
                 found.append(split(case, by, Spans(plan, then, spans.until)))
             except Rejected as error:
@@ -119,16 +148,34 @@ def _blank(spans: Spans, answer: Answer) -> Explanation:
         splits=(),
         customers=(),
         lead=None,
-        note=answer.note or (APART if len(answer.series) > 1 else NOTHING),
+        note=answer.note or _why(answer),
         unconverted=answer.unconverted,
     )
 
 
-def _totals(answer: Answer) -> Totals:
+def _meant(question: Question, answer: Answer) -> str | None:
+    """The currency that the question names, or the only one there is."""
+    codes = [line.key for line in answer.series]
+    named = (question.currency or "").upper()
+    return named if named in codes else codes[0] if len(codes) == 1 else None
+
+
+def _alone(plan: Plan, currency: str) -> Plan:
+    return replace(only(plan, currency), currency=currency)
+
+
+def _why(answer: Answer) -> str:
+    """Why there is nothing to take apart."""
+    codes = ", ".join(line.key for line in answer.series)
+    return APART.format(codes) if len(answer.series) > 1 else NOTHING
+
+
+def _totals(answer: Answer, currency: str | None) -> Totals:
     """The metric before and after, as pages show it; None where it has no one value."""
-    if len(answer.series) != 1:
+    lines = [line for line in answer.series if currency is None or line.key == currency]
+    if len(lines) != 1:
         return None, None
-    (line,) = answer.series
+    (line,) = lines
     return _fine(line.compare.total if line.compare else None), _fine(line.total)
 
 
