@@ -111,8 +111,17 @@ function parsed(text: string): unknown {
   }
 }
 
+/** What a page asked for, its server does not have: pages ask only for what there is in their version. */
+const OTHER_VERSION: Problem = {
+  code: 'not_found',
+  message: 'This page and its server are of different versions.',
+  fix: 'Load the page again. If that changes nothing, update the server.',
+  where: '',
+};
+
 function problemOf(answer: unknown, status: number): Problem {
   const found = (answer as { error?: Partial<Problem> } | undefined)?.error;
+  if (found?.code === 'not_found') return OTHER_VERSION;
   return {
     code: found?.code ?? `http_${status}`,
     message: found?.message ?? `The server answered with ${status}.`,

@@ -22,12 +22,7 @@ _log = structlog.get_logger(__name__)
 _GENERIC = {
     401: ("signed_out", "You are not signed in.", "Sign in, or send a key."),
     403: ("forbidden", "This is not allowed.", "Ask the owner of the workspace."),
-    404: (
-        "not_found",
-        "There is nothing at this address.",
-        "Where a page asked for it, load the page again: it may be of another version than its "
-        "server. /schema lists every address.",
-    ),
+    404: ("not_found", "There is nothing at this address.", "/schema lists every address."),
     405: ("method_not_allowed", "This address does not take that method.", ""),
     413: ("too_large", "The body is too large.", "Send less at a time."),
     415: ("unknown_type", "This content type is not understood.", "Send JSON."),

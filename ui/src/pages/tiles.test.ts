@@ -31,7 +31,15 @@ test('a tile about use says which source is late, as the page does', async () =>
 
 test('where nothing is late it says nothing', async () => {
   answering('');
-  render(TileUse, { tile: TILE, title: 'New and gone', height: 240, moved: () => 0 });
+  render(TileUse, { tile: { ...TILE, products: ['mail'] }, title: 'New and gone', height: 240, moved: () => 0 });
   await screen.findByText('Nobody was active in these dates');
   expect(screen.queryByText(/not final/)).toBeNull();
+});
+
+test('what its server does not know is said in words for a person', async () => {
+  const error = { code: 'not_found', message: 'There is nothing at this address.', fix: '/schema lists every address.', where: '' };
+  vi.stubGlobal('fetch', () => Promise.resolve(new Response(JSON.stringify({ error }), { status: 404 })));
+  render(TileUse, { tile: { ...TILE, products: ['docs'] }, title: 'New and gone', height: 240, moved: () => 0 });
+  expect(await screen.findByText(/This page and its server are of different versions/)).toBeTruthy();
+  expect(screen.queryByText(/schema/)).toBeNull();
 });
