@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from tests.unit.mixpanel_project import DAY, NOON, Reading
 from upwell.demo.mixpanel import Recorded
 from upwell.errors import Unavailable
+from upwell.sources import answers
 from upwell.sources.contract import SignIn, Truncated
-from upwell.sources.mixpanel import KIND, pages, reader
+from upwell.sources.mixpanel import KIND, pages
 from upwell.sources.mixpanel.lines import Lines
 
 AT = NOON.timestamp()
@@ -186,10 +187,10 @@ def test_who_is_known_later_did_nothing_twice(
 @pytest.fixture(scope="module")
 def small_pages() -> Iterator[None]:
     """Pages of two lines, read in small blocks."""
-    before = pages.ROWS, reader.BLOCK
-    pages.ROWS, reader.BLOCK = 2, 256
+    before = pages.ROWS, answers.BLOCK
+    pages.ROWS, answers.BLOCK = 2, 256
     yield
-    pages.ROWS, reader.BLOCK = before
+    pages.ROWS, answers.BLOCK = before
 
 
 @pytest.mark.usefixtures("small_pages")
