@@ -22,6 +22,9 @@ WIDE, NARROW = (1440, 900), (390, 844)
 WATCH = """addEventListener('securitypolicyviolation', (event) =>
   console.error(`content policy: ${event.violatedDirective} ${event.blockedURI}`));"""
 
+# A chart is told its width behind the layout of a frame, and stands there before it is painted.
+NEXT = "() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+
 
 class Visit:
     """A page in a context of its own; `complaints` are its errors, warnings and broken policies."""
@@ -59,11 +62,12 @@ class Visit:
         return self.page
 
     def settle(self) -> None:
-        """Until the page is shown and nothing on it waits for an answer."""
+        """Until the page is shown, nothing on it waits for an answer, and its charts are drawn."""
         expect(self.page.locator("h1").first).to_be_attached()
         expect(self.page.get_by_role("main")).to_be_visible()
         expect(self.page.locator("[aria-busy=true]")).to_have_count(0)
         expect(self.page.get_by_label("Loading", exact=True)).to_have_count(0)
+        self.page.evaluate(NEXT)
 
     def live(self) -> None:
         """Until the page hears the server."""

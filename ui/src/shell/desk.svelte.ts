@@ -408,7 +408,11 @@ export const desk = new Desk({
     wire.addEventListener('open', () => ears.open());
     wire.addEventListener('message', ({ data }) => ears.message(data));
     wire.addEventListener('close', ({ code }) => ears.close(code));
-    return wire;
+    return {
+      send: (text) => wire.send(text),
+      // A link that is cut while it is made is something to complain of to browsers: it is left to be made.
+      close: () => (wire.readyState === WebSocket.CONNECTING ? wire.addEventListener('open', () => wire.close()) : wire.close()),
+    };
   },
 });
 
