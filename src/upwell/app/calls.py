@@ -155,8 +155,8 @@ def _told(error: stripe.StripeError, path: str) -> Exception:
     if isinstance(error, stripe.AuthenticationError):
         return SignIn(
             "sign_in_failed",
-            f"Stripe does not take the key: {message}",
-            fix="Make a new restricted key in Stripe's dashboard and set it as api_key.",
+            f"Stripe does not take the key: {message.rstrip('.')}.",
+            fix="Make a new restricted key in Stripe's dashboard and use that one.",
         )
     if isinstance(error, stripe.PermissionError):
         return NotAllowed(
