@@ -50,6 +50,7 @@ def drawn(visit: Visit) -> None:
     page = visit.page
     expect(page.get_by_role("heading", name="Revenue", exact=True)).to_be_visible()
     visit.settle()
+    expect(page.locator("button.bar").first).to_be_visible()
     shown = list(bars(page).values())
     assert len(shown) > 2
     assert sum(shown[:-1]) == shown[-1] > 0
