@@ -98,6 +98,7 @@ beforeEach(() => vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setI
 afterEach(() => {
   for (const one of stop.splice(0)) one();
   vi.useRealTimers();
+  localStorage.clear();
   history.replaceState(null, '', '/');
 });
 
@@ -128,7 +129,8 @@ test('one request brings who is here and all that pages share', async () => {
   expect([it.desk.session?.viewer?.name, it.desk.known, it.desk.metrics.length, it.desk.inbox]).toEqual(['Ada', true, 1, []]);
 });
 
-test('the live link is begun beside the first request; refused before it signed one in, it is tried once more', async () => {
+test('who was here before has a live link beside the first request; refused before it signed one in, it is tried once more', async () => {
+  localStorage.setItem('upwell-here', '1');
   const it = outside();
   stop.push(it.desk.start());
   expect([it.wires.length, it.desk.session]).toEqual([1, null]);
@@ -145,13 +147,28 @@ test('the live link is begun beside the first request; refused before it signed 
   expect([it.wires.length, it.desk.session?.viewer]).toEqual([2, null]);
 });
 
-test('who is not signed in is not tried again over the live link', async () => {
+test('who is not signed in is not tried again over the live link, and not the next time', async () => {
+  localStorage.setItem('upwell-here', '1');
   const it = outside();
   it.signOut();
   stop.push(it.desk.start());
   it.wires[0]!.ears.close(4401);
   await settle(100_000);
   expect([it.wires.length, it.calls.length, it.desk.session?.viewer]).toEqual([1, 1, null]);
+  const next = outside();
+  next.signOut();
+  stop.push(next.desk.start());
+  await settle(100_000);
+  expect([next.wires.length, next.desk.session?.viewer]).toEqual([0, null]);
+});
+
+test('who was never here is asked after first', async () => {
+  const it = outside();
+  stop.push(it.desk.start());
+  expect(it.wires).toHaveLength(0);
+  await settle();
+  expect(it.wires).toHaveLength(1);
+  expect(localStorage.getItem('upwell-here')).toBe('1');
 });
 
 test('one message watches all that a page asks, alike questions once', async () => {

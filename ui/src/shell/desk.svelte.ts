@@ -32,6 +32,26 @@ export interface Outside {
   connect: (ears: Ears) => Wire;
 }
 
+const HERE = 'upwell-here'; // in the browser's own store: somebody was signed in when it was last looked
+
+/** Whether somebody was signed in here before, so that a live link is likely to be taken. */
+function wasHere(): boolean {
+  try {
+    return localStorage.getItem(HERE) !== null;
+  } catch {
+    return false;
+  }
+}
+
+function remember(here: boolean): void {
+  try {
+    if (here) localStorage.setItem(HERE, '1');
+    else localStorage.removeItem(HERE);
+  } catch {
+    // A browser that stores nothing waits for the first answer instead.
+  }
+}
+
 export class Desk {
   readonly api: Api;
   route = $state.raw<Route>(parse(location.pathname, location.search));
@@ -89,7 +109,7 @@ export class Desk {
   #loads = 0; // asked for so far
   #loaded = 0; // which of them is shown
   #offset = 0;
-  #early = true; // the link was begun before it was known whether anyone is signed in
+  #early = false; // the link was begun before it was known whether anyone is signed in
   #flushing = false;
   #said = '';
   #frames: Frame[] = [];
@@ -143,7 +163,8 @@ export class Desk {
     every(FILLING, () => {
       if (this.session?.viewer && (this.filling || this.bare)) void this.load();
     });
-    this.#socket.start();
+    this.#early = wasHere();
+    if (this.#early) this.#socket.start();
     void this.load();
     readyClock();
     return () => {
@@ -178,6 +199,7 @@ export class Desk {
     this.#offset = Date.parse(session.workspace.now) - Date.now();
     this.now = Date.now() + this.#offset;
     this.session = session;
+    remember(session.viewer !== null);
     if (!session.viewer) {
       this.#socket.stop();
       this.state = EMPTY;
